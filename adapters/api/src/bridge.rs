@@ -1,0 +1,197 @@
+//! What an adapter calls: the handle on the daemon.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Event, EventId, NetworkId, Refusal, Tag, Timestamp, UserId};
+
+/// The daemon, as one adapter sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Bridge(Arc<dyn BridgePort>);
+
+/// What stands behind a [`Bridge`]: the daemon, or the testkit's reference bridge.
+#[async_trait]
+pub trait BridgePort: Send + Sync + 'static {
+    /// See [`Bridge::network`].
+    fn network(&self) -> &NetworkId;
+    /// See [`Bridge::accept`].
+    async fn accept(&self, events: Vec<Event>) -> Result<Vec<Acceptance>, Unavailable>;
+    /// See [`Bridge::report`].
+    fn report(&self, connection: Connection);
+    /// See [`Bridge::knows`].
+    fn knows(&self, user: &UserId) -> bool;
+    /// See [`Bridge::remember`].
+    async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable>;
+    /// See [`Bridge::recall`].
+    async fn recall(&self, key: &str) -> Result<Option<String>, Unavailable>;
+    /// See [`Bridge::recall_all`].
+    async fn recall_all(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, Unavailable>;
+    /// See [`Bridge::stopping`].
+    async fn stopping(&self);
+    /// See [`Bridge::now`].
+    fn now(&self) -> Timestamp;
+    /// See [`Bridge::random`].
+    fn random(&self) -> u64;
+    /// The salt of the pseudonyms.
+    fn salt(&self) -> &[u8];
+}
+
+impl Bridge {
+    /// A handle on what stands behind it.
+    pub fn new(port: Arc<dyn BridgePort>) -> Self {
+        Self(port)
+    }
+
+    /// The network that this handle is for.
+    pub fn network(&self) -> &NetworkId {
+        self.0.network()
+    }
+
+    /// Hands events over, in the order in which they happened.
+    ///
+    /// When it returns `Ok`, each event is durable or refused, and upstream may be
+    /// acknowledged; the answers stand in the order of the events. One bad event never harms its
+    /// neighbours. Refusals reach the sender as a [`crate::Command::Status`]: do not tell them
+    /// twice. Cancel-safe: a call that was dropped has happened wholly or not at all, and the
+    /// same events may be handed over again.
+    ///
+    /// Events of one conversation must not be handed over by two calls at a time: their order
+    /// would be undefined.
+    pub async fn accept(&self, events: Vec<Event>) -> Result<Vec<Acceptance>, Unavailable> {
+        self.0.accept(events).await
+    }
+
+    /// Says how the connection stands. Only changes are needed.
+    pub fn report(&self, connection: Connection) {
+        self.0.report(connection);
+    }
+
+    /// Whether `user` names a configured network, and spells the id as that network does. It says
+    /// nothing about whether the account exists: nobody may learn that.
+    pub fn knows(&self, user: &UserId) -> bool {
+        self.0.knows(user)
+    }
+
+    /// Writes down what the adapter must still know after a crash, all or nothing; returns after
+    /// the commit.
+    pub async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable> {
+        self.0.remember(memos).await
+    }
+
+    /// What was written down under `key`.
+    pub async fn recall(&self, key: &str) -> Result<Option<String>, Unavailable> {
+        self.0.recall(key).await
+    }
+
+    /// Keys and values whose keys start with `prefix` and sort after `after` (empty: from the
+    /// start), in order, at most `limit`.
+    pub async fn recall_all(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, Unavailable> {
+        self.0.recall_all(prefix, after, limit).await
+    }
+
+    /// Resolves when the daemon wants to stop; at once if it already does.
+    pub async fn stopping(&self) {
+        self.0.stopping().await;
+    }
+
+    /// The time, by the daemon's clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    /// An unpredictable number, from the daemon's source of randomness.
+    pub fn random(&self) -> u64 {
+        self.0.random()
+    }
+
+    /// The pseudonym of a user, for logs.
+    pub fn tag_user(&self, user: &UserId) -> Tag {
+        Tag::of(self.0.salt(), &["user", user.network().as_str(), user.id()])
+    }
+
+    /// The pseudonym of an event of this network, for logs: the same one follows the message
+    /// through its whole way.
+    pub fn tag_event(&self, event: &EventId) -> Tag {
+        Tag::of(self.0.salt(), &["event", self.network().as_str(), event.as_str()])
+    }
+}
+
+/// What became of one event that was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The answer; the same for each repeat.
+    pub answer: Answer,
+    /// Whether this event had been handed over before.
+    pub repeat: bool,
+}
+
+/// The answer to an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is durable, and on its way.
+    Accepted,
+    /// It does not cross. The sender is told.
+    Refused(Refusal),
+}
+
+/// The daemon could not take it: nothing was written, do not acknowledge upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopping,
+    /// The queue back to this very network is full: it must take its statuses first.
+    #[error("the queue back to the source is full")]
+    Full,
+    /// The store failed; the daemon says more in its own log.
+    #[error("the store failed")]
+    Failed,
+}
+
+/// Something to write down: a value under a key, or `None` to forget the key.
+///
+/// Keys are the adapter's own: at most 4,096 bytes; values at most 64 KiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memo {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: Option<String>,
+}
+
+impl Memo {
+    /// Writes `value` under `key`.
+    pub fn set(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { key: key.into(), value: Some(value.into()) }
+    }
+
+    /// Forgets `key`.
+    pub fn forget(key: impl Into<String>) -> Self {
+        Self { key: key.into(), value: None }
+    }
+}
+
+/// How an adapter's connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// It listens, and nobody is there yet; or it is about to dial.
+    Waiting,
+    /// Messages can be delivered.
+    Up,
+    /// They cannot; the adapter tries again.
+    Down {
+        /// Why: a fixed sentence for the operator.
+        why: &'static str,
+    },
+}

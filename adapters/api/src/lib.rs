@@ -1,0 +1,35 @@
+//! The chat model and the [`Adapter`] trait: all that an adapter may know of Drawbridge.
+//!
+//! An adapter translates between one external network and this model, and decides nothing: who may
+//! reach whom, and what may cross, is the daemon's business. What is here is plain data with
+//! `serde`, free of any protocol's types, and three traits:
+//!
+//! - [`Adapter`]: what the daemon calls.
+//! - [`Bridge`] (around a [`BridgePort`]): what an adapter calls. The daemon is one
+//!   implementation, the reference bridge of `drawbridge-testkit` another.
+//! - [`Configuration`]: an adapter's own keys in the configuration file.
+//!
+//! What is not here: anything of the daemon (rules, queues, storage), any network's wire format.
+
+mod adapter;
+mod bridge;
+mod code;
+mod configuration;
+mod content;
+mod event;
+mod id;
+mod secret;
+
+pub use adapter::{
+    Adapter, AddressError, Addressing, Delivered, Delivery, DeliveryError, Descriptor, Fatal,
+    StatusNeeds,
+};
+pub use bridge::{Acceptance, Answer, Bridge, BridgePort, Connection, Memo, Unavailable};
+pub use code::{Code, Refusal};
+pub use configuration::{Configuration, Place, Problem, Registration};
+pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
+pub use event::{Command, Destination, Event, Message, Party, ReplyPath, Signal, State, Status};
+pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
+pub use secret::{Secret, SecretFile};
+
+pub use async_trait::async_trait;

@@ -1,0 +1,1 @@
+//! The Matrix adapter: an application service with ghosts.

@@ -1,0 +1,1 @@
+//! The partner adapter: third-party apps over a WebSocket.

@@ -1,0 +1,1 @@
+//! The XMPP adapter: a XEP-0114 component with puppets.
