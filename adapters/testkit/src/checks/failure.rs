@@ -1,0 +1,146 @@
+//! When something goes wrong, or ends.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use drawbridge_adapter::{Code, Connection, Refusal, State, Unavailable};
+use tokio::time::timeout;
+
+use super::hundred;
+use crate::play::Play;
+use crate::{Done, Journal, Stage, Tried};
+
+/// Rule: a refusal reaches its sender, by its code, exactly as the daemon says it; the refused
+/// message's neighbours cross.
+pub async fn refusal(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    for (text, code) in [("to nobody", Code::NotReachable), ("far too long", Code::TextTooLong)] {
+        play.bridge.refuse(text, code);
+        let event = play.crosses_in(text).await?;
+        let status = play.status(&event, State::FailedPermanent(Refusal::from(code)))?;
+        play.delivers(&[status]).await?;
+        let learnt = play.learns().await?;
+        ensure!(learnt == code, "the peer learnt {learnt}, not {code}");
+    }
+    play.crosses_in("end").await?;
+    ensure!(play.bridge.journal().texts() == ["end"], "a refused text crossed");
+    play.closes().await
+}
+
+/// Rule: every state can be told, and none is shown as a message.
+pub async fn status(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    let event = play.crosses_in("how far did it get?").await?;
+    for state in [State::Pending, State::Accepted] {
+        let status = play.status(&event, state)?;
+        play.delivers(&[status]).await?;
+    }
+    play.crosses_out("end").await?;
+    play.closes().await
+}
+
+/// Rule: what the bridge could not take is handed over again, by the adapter or by its network,
+/// in order, each once.
+pub async fn retry_in(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    play.crosses_in("start").await?;
+    play.bridge.fail_next(2, Unavailable::Failed);
+    let texts = ["first", "second", "third"];
+    for text in texts {
+        play.says(text).await?;
+    }
+    play.arrives("third").await?;
+    play.crosses_in("end").await?;
+    let journal = play.bridge.journal();
+    ensure!(!journal.turned_away.is_empty(), "the bridge was never asked while it failed");
+    let heard = journal.texts();
+    ensure!(heard == ["start", "first", "second", "third", "end"], "they arrived as {heard:?}");
+    play.closes().await
+}
+
+/// Rule: upstream is not acknowledged before the bridge took the message.
+pub async fn not_taken(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    play.bridge.break_down(Unavailable::Failed);
+    play.says("is it safe?").await?;
+    // The second try comes after the first was wholly dealt with, acknowledgement included.
+    let tried = |journal: &Journal| (journal.turned_away.len() > 1).then_some(());
+    play.bridge.wait_for(play.patience, "the bridge is asked again", tried).await?;
+    let Some(taken) = play.peer.taken().await? else {
+        return Ok(Done::Skipped("the peer cannot know what its network considers taken"));
+    };
+    ensure!(taken.is_empty(), "it was acknowledged, though the bridge did not take it");
+    play.bridge.mend();
+    play.arrives("is it safe?").await?;
+    play.crosses_in("end").await?;
+    let count = play.bridge.journal().count("is it safe?");
+    ensure!(count == 1, "it crossed {count} times");
+    play.closes().await
+}
+
+/// Rule: the adapter outlives the loss of its network: it says so, claims no delivery meanwhile,
+/// connects again by itself, and carries both ways as before.
+pub async fn recovery(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    play.crosses_in("before").await?;
+    let before = play.bridge.journal().connections.len();
+    if timeout(play.patience, play.peer.network_goes_away()).await?? == Tried::Impossible {
+        return Ok(Done::Skipped("the peer cannot cut its network off"));
+    }
+    let meanwhile = play.message("meanwhile")?;
+    let answers = play.delivers_once(std::slice::from_ref(&meanwhile)).await?;
+    ensure!(answers.iter().all(Result::is_err), "a delivery without a network is called done");
+    let what = "the adapter reports that its connection is not up";
+    let down = |journal: &Journal| {
+        let reports = journal.connections.iter().skip(before);
+        reports.clone().any(|c| *c != Connection::Up).then(|| before + reports.count())
+    };
+    let reports = play.bridge.wait_for(play.patience, what, down).await?;
+    let back = timeout(play.patience, play.peer.network_comes_back()).await;
+    back.context("the network did not come back in time")??;
+    play.up(reports).await?;
+    let end = play.message("end")?;
+    play.delivers(&[meanwhile, end]).await?;
+    play.hears("meanwhile").await?;
+    play.hears("end").await?;
+    play.crosses_in("after").await?;
+    play.closes().await
+}
+
+/// Rule: asked to stop under traffic, `run` returns within ten seconds, without an error, and
+/// what the bridge got until then is in order.
+pub async fn stops(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    let texts = stop_under_traffic(&mut play).await?;
+    let journal = play.bridge.journal();
+    let heard = journal.texts();
+    ensure!(texts.iter().zip(&heard).all(|(said, heard)| said == heard), "heard: {heard:?}");
+    play.closes().await
+}
+
+/// Rule: whatever the network considers taken when `run` has returned was accepted by the bridge.
+pub async fn drain(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    stop_under_traffic(&mut play).await?;
+    let Some(taken) = play.peer.taken().await? else {
+        return Ok(Done::Skipped("the peer cannot know what its network considers taken"));
+    };
+    let journal = play.bridge.journal();
+    let heard = journal.texts();
+    let lost: Vec<_> = taken.iter().filter(|text| !heard.contains(&text.as_str())).collect();
+    ensure!(lost.is_empty(), "taken from the network, and lost: {lost:?}");
+    ensure!(!taken.is_empty(), "the network considers nothing taken, though something arrived");
+    play.closes().await
+}
+
+/// The peer writes a hundred messages to a slow bridge, which stops when the first is there.
+async fn stop_under_traffic(play: &mut Play) -> Result<Vec<String>> {
+    play.bridge.slow_down(Duration::from_millis(20));
+    let texts = hundred("rush");
+    for text in &texts {
+        play.says(text).await?;
+    }
+    play.arrives(&texts[0]).await?;
+    play.stops().await?;
+    Ok(texts)
+}

@@ -1,0 +1,44 @@
+//! What the adapter writes into the log.
+
+use anyhow::{Result, ensure};
+use drawbridge_adapter::{Code, Refusal, State};
+
+use crate::capture::Capture;
+use crate::play::Play;
+use crate::{Done, Stage};
+
+/// The target of a line that must be found, or the search would prove nothing.
+const CANARY: &str = "drawbridge_testkit::canary";
+
+/// Rule: no body, address, token or secret is logged by the adapter, at any level.
+pub async fn silence(stage: &dyn Stage) -> Result<Done> {
+    let capture = Capture::start()?;
+    tracing::trace!(target: CANARY, tune = "a canary sings", "is this heard?");
+    ensure!(!capture.lines_with(CANARY, "canary sings").is_empty(), "the log is not captured");
+
+    let mut play = Play::open(stage).await?;
+    let (inward, outward, refused) = ("whisper ashore", "murmur abroad", "mutter in vain");
+    play.crosses_in(inward).await?;
+    play.crosses_out(outward).await?;
+    play.bridge.refuse(refused, Code::NotReachable);
+    let event = play.crosses_in(refused).await?;
+    let state = State::FailedPermanent(Refusal::from(Code::NotReachable));
+    play.delivers(&[play.status(&event, state)?]).await?;
+    play.learns().await?;
+    let mut forbidden = vec![
+        inward.to_owned(),
+        outward.to_owned(),
+        refused.to_owned(),
+        play.peer.user().id().to_owned(),
+        play.carol.to_string(),
+        play.address()?,
+    ];
+    forbidden.extend(play.secrets.iter().cloned());
+    let target = play.log_target;
+    let done = play.closes().await?;
+    for needle in forbidden {
+        let lines = capture.lines_with(target, &needle);
+        ensure!(lines.is_empty(), "{needle:?} stands in the log: {:?}", lines[0]);
+    }
+    Ok(done)
+}

@@ -1,0 +1,63 @@
+//! What the reference bridge has seen, in order.
+
+use drawbridge_adapter::{Acceptance, Answer, Connection, Content, Event};
+
+/// Everything that an adapter told the reference bridge.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    /// Each event for which `accept` returned `Ok`, repeats included.
+    pub handed: Vec<Handed>,
+    /// Each event for which `accept` returned an error: nothing was written.
+    pub turned_away: Vec<Event>,
+    /// Each report of the connection.
+    pub connections: Vec<Connection>,
+    /// Each breach of the contract that the bridge could see by itself, in words.
+    pub breaches: Vec<String>,
+}
+
+/// One event that was handed over, and the answer to it.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    /// The event.
+    pub event: Event,
+    /// What the adapter was answered.
+    pub acceptance: Acceptance,
+}
+
+impl Handed {
+    /// Whether this is a new event that crosses.
+    pub fn is_fresh(&self) -> bool {
+        self.acceptance.answer == Answer::Accepted && !self.acceptance.repeat
+    }
+}
+
+impl Journal {
+    /// The first event with this text that was answered, accepted or refused.
+    pub fn find(&self, text: &str) -> Option<&Event> {
+        self.handed.iter().map(|handed| &handed.event).find(|event| text_of(event) == Some(text))
+    }
+
+    /// The texts that crossed: accepted, without repeats, in order.
+    pub fn texts(&self) -> Vec<&str> {
+        let fresh = self.handed.iter().filter(|handed| handed.is_fresh());
+        fresh.filter_map(|handed| text_of(&handed.event)).collect()
+    }
+
+    /// How many events with this text crossed.
+    pub fn count(&self, text: &str) -> usize {
+        self.texts().into_iter().filter(|crossed| *crossed == text).count()
+    }
+
+    /// How the connection stands by the last report.
+    pub fn connection(&self) -> Option<Connection> {
+        self.connections.last().copied()
+    }
+}
+
+/// What an event says, if it is text.
+pub fn text_of(event: &Event) -> Option<&str> {
+    match &event.content {
+        Content::Text { body } => Some(body),
+        _ => None,
+    }
+}

@@ -1,0 +1,123 @@
+//! What the author of an adapter brings: a user of the network, and the stage to meet on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use drawbridge_adapter::{Adapter, Addressing, Code, Kind, NetworkId, UserId};
+
+/// One user of the network, played from outside: through the network's own protocol, as a foreign
+/// client would, never through the adapter's code.
+///
+/// Addresses are those of the network itself, as [`Addressing::address_of`] gives them. Calls need
+/// no deadline of their own: the suite ends those that take too long. An optional act that the
+/// network cannot do says [`Tried::Impossible`], and the check is skipped, if the stage declares
+/// the skip.
+#[async_trait]
+pub trait Peer: Send + Sync {
+    /// The account it plays, in canonical form.
+    fn user(&self) -> UserId;
+
+    /// Comes online. Called once, after [`Adapter::run`] has begun, so that it may connect to the
+    /// adapter.
+    async fn joins(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Writes `text` to the user under this address, as a message of its own. Returns when the
+    /// message is on its way: the bridge need not have it yet.
+    async fn says(&mut self, to: &str, text: &str) -> Result<()>;
+
+    /// Waits for the next message that is shown to it and that it has not heard yet, in order.
+    /// What its network marks as a repeat (the same id again) it drops, as a good client does.
+    /// Outcomes of its own messages are not messages.
+    async fn hears(&mut self) -> Result<Heard>;
+
+    /// Waits for the outcome shown for the latest message it said, and gives the refusal's code.
+    async fn learns(&mut self) -> Result<Code>;
+
+    /// Makes the network hand the latest message over again: the very same, with the same id.
+    async fn says_again(&mut self) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Sends something of another kind, in the way most likely to be mistaken for a text: with a
+    /// text beside it, if the network has that.
+    async fn does(&mut self, _to: &str, _kind: Kind) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// The texts which the network considers taken by the bridge: it will not hand them over
+    /// again. `None` if that cannot be known.
+    async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    /// Cuts the adapter off from its network, and keeps it so.
+    async fn network_goes_away(&mut self) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Lets the adapter reach its network again, and comes back online itself.
+    async fn network_comes_back(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether an optional act was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// It was.
+    Done,
+    /// This network, or this peer, cannot do that.
+    Impossible,
+}
+
+/// A message, as it was shown to a user of the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The address it came from.
+    pub from: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Where the checks are played. One for each kind of surroundings: a fake server, the real one.
+#[async_trait]
+pub trait Stage: Send + Sync {
+    /// A fresh adapter, not yet running, and a fresh peer, with nothing left of earlier scenes.
+    async fn set(&self) -> Result<Scene>;
+
+    /// The checks that are skipped here, and why. A check that turns out to be impossible without
+    /// being declared fails, and so does one that is declared and yet possible: what is not shown
+    /// is always said. Checks that every network can pass cannot be skipped.
+    fn skips(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
+    /// How long the suite waits for any one thing before it calls it lost.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+}
+
+/// What one check is played with.
+pub struct Scene {
+    /// The network's id.
+    pub network: NetworkId,
+    /// The adapter.
+    pub adapter: Arc<dyn Adapter>,
+    /// Its addressing.
+    pub addressing: Arc<dyn Addressing>,
+    /// The user on the other side.
+    pub peer: Box<dyn Peer>,
+    /// A user of the network who does not exist, if a delivery to such a one fails at once.
+    pub nobody: Option<UserId>,
+    /// The target of the adapter's log lines: the name of its crate, with underscores.
+    pub log_target: &'static str,
+    /// Tokens and passwords which no log may show.
+    pub secrets: Vec<String>,
+    /// Whatever must live as long as the scene does: a server, a folder.
+    pub props: Box<dyn Send + Sync>,
+}

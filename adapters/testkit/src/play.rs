@@ -1,0 +1,275 @@
+//! One scene under way: the adapter runs between the reference bridge and the peer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use drawbridge_adapter::{
+    Adapter, Addressing, Code, Command, Connection, Content, ConversationId, Delivered, Delivery,
+    DeliveryError, Event, Fatal, Message, NetworkId, Party, State, Status, UserId,
+};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::reference::{ELSEWHERE, ReferenceBridge, brief};
+use crate::{Done, Heard, Peer, Scene, Stage};
+
+/// Within this time `run` returns after it was asked to stop.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The pause before a delivery that did not work is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A scene, and what the checks do in it. Each helper has a deadline: the stage's patience.
+pub(crate) struct Play {
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) addressing: Arc<dyn Addressing>,
+    pub(crate) bridge: ReferenceBridge,
+    pub(crate) peer: Box<dyn Peer>,
+    pub(crate) patience: Duration,
+    pub(crate) nobody: Option<UserId>,
+    pub(crate) log_target: &'static str,
+    pub(crate) secrets: Vec<String>,
+    /// The user elsewhere whom the peer talks with.
+    pub(crate) carol: UserId,
+    run: Option<JoinHandle<Result<(), Fatal>>>,
+    _props: Box<dyn Send + Sync>,
+}
+
+impl Play {
+    /// Sets the scene, without starting the adapter.
+    pub(crate) async fn set(stage: &dyn Stage) -> Result<Self> {
+        let scene = stage.set().await.context("the stage could not be set")?;
+        let Scene { network, adapter, addressing, peer, nobody, log_target, secrets, props } =
+            scene;
+        Ok(Self {
+            bridge: ReferenceBridge::new(network),
+            adapter,
+            addressing,
+            peer,
+            patience: stage.patience(),
+            nobody,
+            log_target,
+            secrets,
+            carol: UserId::new(NetworkId::new(ELSEWHERE)?, "carol")?,
+            run: None,
+            _props: props,
+        })
+    }
+
+    /// Sets the scene, starts the adapter, and waits until it is connected.
+    pub(crate) async fn open(stage: &dyn Stage) -> Result<Self> {
+        let mut play = Self::set(stage).await?;
+        play.start().await?;
+        Ok(play)
+    }
+
+    /// Starts the adapter, and waits until it is connected.
+    pub(crate) async fn start(&mut self) -> Result<()> {
+        let (adapter, bridge) = (Arc::clone(&self.adapter), self.bridge.handle());
+        self.run = Some(tokio::spawn(async move { adapter.run(bridge).await }));
+        let joined = timeout(self.patience, self.peer.joins()).await;
+        joined.context("the peer did not come online in time")?.context("the peer")?;
+        self.up(0).await
+    }
+
+    /// Waits until the adapter says that it is up, after the first `skip` reports.
+    pub(crate) async fn up(&self, skip: usize) -> Result<()> {
+        let what = "the adapter reports that its connection is up";
+        let up = self.bridge.wait_for(self.patience, what, |journal| {
+            journal.connections.iter().skip(skip).any(|c| *c == Connection::Up).then_some(())
+        });
+        up.await
+    }
+
+    /// The address of `carol` on the adapter's network.
+    pub(crate) fn address(&self) -> Result<String> {
+        self.addressing.address_of(&self.carol).context("carol has no address on this network")
+    }
+
+    /// The peer writes to carol.
+    pub(crate) async fn says(&mut self, text: &str) -> Result<()> {
+        let to = self.address()?;
+        let said = timeout(self.patience, self.peer.says(&to, text)).await;
+        said.with_context(|| format!("the peer could not say {} in time", brief(text)))?
+    }
+
+    /// Waits until the bridge has answered this text.
+    pub(crate) async fn arrives(&self, text: &str) -> Result<Event> {
+        self.bridge.hears(self.patience, text).await
+    }
+
+    /// The peer writes to carol, and the bridge gets it.
+    pub(crate) async fn crosses_in(&mut self, text: &str) -> Result<Event> {
+        self.says(text).await?;
+        self.arrives(text).await
+    }
+
+    /// The next message that the peer is shown.
+    pub(crate) async fn heard(&mut self) -> Result<Heard> {
+        let heard = timeout(self.patience, self.peer.hears()).await;
+        heard.map_err(|_| anyhow!("the peer was shown nothing for {:?}", self.patience))?
+    }
+
+    /// The next message that the peer is shown must be this one, from carol.
+    pub(crate) async fn hears(&mut self, text: &str) -> Result<()> {
+        let waited = self.heard().await;
+        let heard = waited.with_context(|| format!("waiting for {}", brief(text)))?;
+        ensure!(
+            heard.text == text,
+            "the peer was shown {} instead of {}",
+            brief(&heard.text),
+            brief(text)
+        );
+        let from = self.addressing.user_at(&heard.from);
+        ensure!(
+            from.as_ref() == Ok(&self.carol),
+            "the message was shown as from {:?}, which is not carol's address",
+            heard.from
+        );
+        Ok(())
+    }
+
+    /// Carol writes to the peer, and the peer is shown it.
+    pub(crate) async fn crosses_out(&mut self, text: &str) -> Result<()> {
+        let delivery = self.message(text)?;
+        self.delivers(&[delivery]).await?;
+        self.hears(text).await
+    }
+
+    /// The code that the peer is shown for its latest message.
+    pub(crate) async fn learns(&mut self) -> Result<Code> {
+        let learnt = timeout(self.patience, self.peer.learns()).await;
+        learnt.map_err(|_| anyhow!("the peer was not told the outcome of its message"))?
+    }
+
+    /// A message from carol to the peer, under a key of its own.
+    pub(crate) fn message(&self, text: &str) -> Result<Delivery> {
+        let to = self.peer.user();
+        self.message_to(to, text)
+    }
+
+    /// A message from carol, under a key of its own.
+    pub(crate) fn message_to(&self, to: UserId, text: &str) -> Result<Delivery> {
+        let message = Message {
+            from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
+            to: to.clone(),
+            content: Content::text(text),
+            sent_at: self.bridge.handle().now(),
+        };
+        self.delivery(&to, Command::Message(message))
+    }
+
+    /// What became of an event, for its sender.
+    pub(crate) fn status(&self, event: &Event, state: State) -> Result<Delivery> {
+        let status = Status {
+            event: event.id.clone(),
+            sender: event.sender.user.clone(),
+            recipient: Some(self.carol.clone()),
+            kind: event.content.kind(),
+            reply_path: event.reply_path.clone(),
+            state,
+        };
+        let sender = event.sender.user.clone();
+        self.delivery(&sender, Command::Status(status))
+    }
+
+    fn delivery(&self, user: &UserId, command: Command) -> Result<Delivery> {
+        let bridge = self.bridge.handle();
+        // A real daemon's keys are spread over all 16 digits, and never repeat.
+        let key = format!("{:016x}", bridge.random());
+        let event = drawbridge_adapter::EventId::new(key.clone())?;
+        Ok(Delivery {
+            tag: bridge.tag_event(&event),
+            key,
+            conversation: ConversationId::direct(&self.carol, user),
+            accepted_at: bridge.now(),
+            attempt: 1,
+            command,
+        })
+    }
+
+    /// Has all of them carried out, in windows, as the daemon would: what was not done is tried
+    /// again under its key.
+    pub(crate) async fn delivers(&self, all: &[Delivery]) -> Result<()> {
+        let window = self.adapter.describe().window.max(1);
+        let deadline = Instant::now() + self.patience;
+        let (mut done, mut attempt) = (0, 1);
+        while done < all.len() {
+            let mut batch: Vec<_> = all[done..].iter().take(window).cloned().collect();
+            for delivery in &mut batch {
+                delivery.attempt = attempt;
+            }
+            let mut failed = None;
+            for answer in self.delivers_once(&batch).await? {
+                match answer {
+                    Ok(_) => done += 1,
+                    Err(DeliveryError::Refused { refusal, why }) => {
+                        bail!("a delivery was refused: {}: {why}", refusal.code)
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            let Some(error) = failed else {
+                attempt = 1;
+                continue;
+            };
+            ensure!(Instant::now() < deadline, "a delivery did not work in time: {error:?}");
+            attempt += 1;
+            tokio::time::sleep(pause(&error).min(self.patience)).await;
+        }
+        Ok(())
+    }
+
+    /// Hands one batch over, once, and checks the form of the answer.
+    pub(crate) async fn delivers_once(
+        &self,
+        batch: &[Delivery],
+    ) -> Result<Vec<Result<Delivered, DeliveryError>>> {
+        let answers = timeout(self.patience, self.adapter.deliver(batch)).await;
+        let answers = answers.map_err(|_| anyhow!("deliver did not return in time"))?;
+        let ends = |answer: &Result<Delivered, DeliveryError>| matches!(answer, Err(error) if !matches!(error, DeliveryError::Refused { .. }));
+        let Some((last, before)) = answers.split_last() else {
+            bail!("deliver gave no answer at all");
+        };
+        ensure!(!before.iter().any(ends), "deliver went on after an answer that must be the last");
+        let complete = answers.len() == batch.len() || (ends(last) && answers.len() < batch.len());
+        ensure!(complete, "deliver gave {} answers to {}", answers.len(), batch.len());
+        Ok(answers)
+    }
+
+    /// Asks the adapter to stop, and waits until `run` has returned.
+    pub(crate) async fn stops(&mut self) -> Result<()> {
+        let Some(mut run) = self.run.take() else { return Ok(()) };
+        self.bridge.stop();
+        let Ok(ended) = timeout(STOPS_WITHIN, &mut run).await else {
+            run.abort();
+            bail!("run did not return within {STOPS_WITHIN:?} after it was asked to stop");
+        };
+        ended.context("run panicked")?.map_err(|fatal| anyhow!("run ended with: {fatal}"))
+    }
+
+    /// The end of every check: a graceful stop, and no breach of the contract seen.
+    pub(crate) async fn closes(mut self) -> Result<Done> {
+        self.stops().await?;
+        let breaches = self.bridge.journal().breaches;
+        ensure!(breaches.is_empty(), "the contract was broken: {}", breaches.join("; "));
+        Ok(Done::Passed)
+    }
+}
+
+/// A check that failed must not leave its adapter running.
+impl Drop for Play {
+    fn drop(&mut self) {
+        if let Some(run) = &self.run {
+            run.abort();
+        }
+    }
+}
+
+fn pause(error: &DeliveryError) -> Duration {
+    match error {
+        DeliveryError::Retry { after: Some(after), .. } => *after,
+        _ => PAUSE,
+    }
+}
