@@ -1,1 +1,9 @@
-//! Drawbridge.
+//! Drawbridge: a bridge between chat networks that decides who and what may cross.
+//!
+//! Adapters translate, the gate decides, the crossing carries, the store remembers, the operator
+//! sees. Each of these is a room of its own; `ARCHITECTURE.md` shows the house.
+
+mod clock;
+mod crossing;
+pub mod gate;
+mod store;

@@ -274,6 +274,11 @@ impl Tag {
         bytes.copy_from_slice(&digest[..8]);
         Self(u64::from_le_bytes(bytes))
     }
+
+    /// All 16 hex digits, where a tag serves as a key rather than to be read.
+    pub fn to_hex(self) -> String {
+        format!("{:016x}", self.0)
+    }
 }
 
 impl fmt::Display for Tag {

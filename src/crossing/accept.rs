@@ -1,0 +1,224 @@
+//! Into the inbox: route, ask the gate, and write event, verdict and what follows in one commit.
+
+use drawbridge_adapter::{
+    Acceptance, Answer, Code, Command, ConversationId, Destination, Event, Message, NetworkId,
+    Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId,
+};
+use tracing::{debug, error, info};
+
+use super::{Crossing, Network, name};
+use crate::clock;
+use crate::gate::{self, Facts, Side, Standing, Verdict};
+use crate::store::{Admission, Back, NewRow, Payload, StoreError};
+
+impl Crossing {
+    /// See [`drawbridge_adapter::Bridge::accept`].
+    ///
+    /// Cancel-safe: once the store has the job it is written, and the commit itself wakes the
+    /// deliveries.
+    pub(super) async fn accept(
+        &self,
+        source: &NetworkId,
+        events: Vec<Event>,
+    ) -> Result<Vec<Acceptance>, Unavailable> {
+        let Some(network) = self.networks.get(source) else { return Err(Unavailable::Failed) };
+        if network.is_full(&self.limits) {
+            return Err(Unavailable::Full);
+        }
+        let mut admissions = Vec::with_capacity(events.len());
+        let mut sound = Vec::with_capacity(events.len());
+        for event in events {
+            let admission = self.admission(network, event);
+            sound.push(admission.is_some());
+            admissions.extend(admission);
+        }
+        let admitted = self.store.admit(admissions).await.map_err(|error| unavailable(&error))?;
+        let mut admitted = admitted.into_iter();
+        let answers = sound.into_iter().map(|sound| {
+            let malformed = Acceptance { answer: refuse(Code::Malformed), repeat: false };
+            let next = if sound { admitted.next() } else { None };
+            next.map_or(malformed, |next| Acceptance { answer: next.answer, repeat: next.repeat })
+        });
+        Ok(answers.collect())
+    }
+
+    /// The event with all that follows from it; `None` if the adapter broke its contract with it.
+    fn admission(&self, source: &Network, event: Event) -> Option<Admission> {
+        let at = clock::now();
+        let id = &source.setup.id;
+        let tag = Tag::of(self.store.salt(), &["event", id.as_str(), event.id.as_str()]);
+        let sender = &event.sender.user;
+        if sender.network() != id
+            || !source.spells(sender)
+            || event.reply_path.0.len() > ReplyPath::MAX
+        {
+            error!(msg = %tag, from = %id, "the adapter handed over an event against its contract");
+            return None;
+        }
+        let target = self.target(source, &event);
+        let verdict = match (self.judge(source, target, &event), target) {
+            (Verdict::Deliver, Some((target, _))) if target.is_full(&self.limits) => {
+                Err(Code::NetworkUnreachable.into())
+            }
+            (Verdict::Deliver, Some((target, recipient))) => Ok((target, recipient.clone())),
+            (Verdict::Deliver, None) => Err(Code::NotReachable.into()),
+            (Verdict::Refuse(refusal), _) => Err(refusal),
+        };
+        let user = self.tag_user(sender);
+        let (kind, bytes) = (event.content.kind(), event.content.size());
+        match &verdict {
+            Ok((target, _)) => {
+                debug!(msg = %tag, from = %id, to = %target.setup.id, %user, %kind, bytes, "accepted");
+            }
+            Err(Refusal { code, .. }) => {
+                info!(msg = %tag, from = %id, %user, %kind, bytes, outcome = %code, "refused");
+            }
+        }
+        let event_id = event.id.clone();
+        let repeats_within = event.repeats_within;
+        let answer = verdict.as_ref().err().map_or(Answer::Accepted, |r| Answer::Refused(*r));
+        let row = match verdict {
+            Ok((target, recipient)) => self.message_row(source, target, recipient, event, at),
+            Err(refusal) => {
+                let status = status_of(&event, failed(refusal));
+                self.status_row(id, status, at)
+            }
+        };
+        let network = id.clone();
+        Some(Admission { network, event: event_id, repeats_within, at, answer, row })
+    }
+
+    /// Where the event goes: to a user of another configured network, spelt as that one does.
+    fn target<'s, 'e>(
+        &'s self,
+        source: &Network,
+        event: &'e Event,
+    ) -> Option<(&'s Network, &'e UserId)> {
+        let Destination::Direct(recipient) = &event.to else { return None };
+        let target = self.networks.get(recipient.network())?;
+        let other = target.setup.id != source.setup.id;
+        (other && target.spells(recipient)).then_some((target, recipient))
+    }
+
+    fn judge(
+        &self,
+        source: &Network,
+        target: Option<(&Network, &UserId)>,
+        event: &Event,
+    ) -> Verdict {
+        let facts = Facts {
+            source: source.side(&event.sender.user),
+            target: target.map(|(target, recipient)| target.side(recipient)),
+        };
+        gate::decide(&facts, event)
+    }
+
+    fn message_row(
+        &self,
+        source: &Network,
+        target: &Network,
+        recipient: UserId,
+        event: Event,
+        at: Timestamp,
+    ) -> NewRow {
+        let status = status_of(&event, State::Pending);
+        let sender = event.sender.user;
+        let lane = ConversationId::direct(&sender, &recipient);
+        let key = self.key("message", &source.setup.id, &status, &target.setup.id, at);
+        let name = event.sender.name.as_deref().and_then(name::clean);
+        let message = Message {
+            from: Party { user: sender, name },
+            to: recipient,
+            content: event.content,
+            sent_at: event.sent_at,
+        };
+        let back = Some(Back { network: source.setup.id.clone(), status });
+        NewRow {
+            network: target.setup.id.clone(),
+            lane: lane.as_str().to_owned(),
+            key,
+            at,
+            payload: Payload { command: Command::Message(message), back },
+        }
+    }
+
+    /// A row that tells the sender what became of an event.
+    pub(super) fn status_row(&self, source: &NetworkId, status: Status, at: Timestamp) -> NewRow {
+        let lane = status.recipient.as_ref().map_or_else(
+            || ConversationId::from_stored(status.sender.to_string()),
+            |recipient| ConversationId::direct(&status.sender, recipient),
+        );
+        NewRow {
+            network: source.clone(),
+            lane: lane.as_str().to_owned(),
+            key: self.key(status.state.as_str(), source, &status, source, at),
+            at,
+            payload: Payload { command: Command::Status(status), back: None },
+        }
+    }
+
+    /// The key under which a command is repeated. The time is in it because an id may come free
+    /// again (see [`Event::repeats_within`]); it stands in the row, so that a repeat has it too.
+    fn key(
+        &self,
+        what: &str,
+        source: &NetworkId,
+        status: &Status,
+        target: &NetworkId,
+        at: Timestamp,
+    ) -> String {
+        let at = at.0.to_string();
+        let parts = [what, source.as_str(), status.event.as_str(), target.as_str(), &at];
+        Tag::of(self.store.salt(), &parts).to_hex()
+    }
+}
+
+impl Network {
+    fn side(&self, user: &UserId) -> Side<'_> {
+        let domain = self.setup.addressing.domain(user);
+        let local =
+            domain.is_none_or(|domain| self.setup.local_domains.iter().any(|d| d == domain));
+        Side {
+            role: self.setup.role,
+            standing: if local { Standing::Local } else { Standing::Remote },
+            policy: &self.setup.policy,
+            capabilities: &self.capabilities,
+        }
+    }
+}
+
+fn status_of(event: &Event, state: State) -> Status {
+    let recipient = match &event.to {
+        Destination::Direct(user) => Some(user.clone()),
+        _ => None,
+    };
+    Status {
+        event: event.id.clone(),
+        sender: event.sender.user.clone(),
+        recipient,
+        kind: event.content.kind(),
+        reply_path: event.reply_path.clone(),
+        state,
+    }
+}
+
+/// The state that a refusal leaves its event in.
+pub(super) fn failed(refusal: Refusal) -> State {
+    match refusal.code {
+        Code::RateLimited | Code::NetworkUnreachable => State::FailedRetriable(refusal),
+        _ => State::FailedPermanent(refusal),
+    }
+}
+
+fn refuse(code: Code) -> Answer {
+    Answer::Refused(code.into())
+}
+
+/// What an adapter is told of a store's error; the log is told all.
+pub(super) fn unavailable(error: &StoreError) -> Unavailable {
+    if matches!(error, StoreError::Closed) {
+        return Unavailable::Stopping;
+    }
+    error!(error = error as &dyn std::error::Error, "the store failed");
+    Unavailable::Failed
+}

@@ -1,0 +1,248 @@
+//! One conversation's way to one network: the next window, its delivery, its outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, NetworkId, Refusal, Signal,
+    State, Status, Tag, Timestamp,
+};
+use tracing::{debug, error, info};
+
+use super::accept::failed;
+use super::lanes::{Lanes, Left};
+use super::{Crossing, Network};
+use crate::clock;
+use crate::store::{Back, Fate, Row, Settlement, StoreError};
+
+/// After how many windows the next conversation has its turn.
+const WINDOWS: usize = 8;
+
+/// The longest one window may take. The adapters' own limits are shorter: this is for their bugs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Leaves the lane whatever happens, also by a panic.
+struct Turn<'a> {
+    lanes: &'a Lanes,
+    lane: Option<String>,
+}
+
+impl Turn<'_> {
+    fn leave(&mut self, left: &Left) {
+        if let Some(lane) = self.lane.take() {
+            self.lanes.leave(lane, left, clock::random());
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.leave(&Left::Backoff { after: None, for_connection: false });
+    }
+}
+
+/// Works on a lane until it is empty, must wait, or has had its turn.
+pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId, lane: String, tries: u32) {
+    let Some(network) = crossing.networks.get(&id) else { return };
+    let mut turn = Turn { lanes: &network.lanes, lane: Some(lane.clone()) };
+    let left = match work(&crossing, network, &lane, tries).await {
+        Ok(left) => left,
+        Err(error) => {
+            error!(network = %id, error = &error as &dyn std::error::Error, "the queue failed");
+            Left::Backoff { after: None, for_connection: false }
+        }
+    };
+    turn.leave(&left);
+}
+
+async fn work(
+    crossing: &Crossing,
+    network: &Network,
+    lane: &str,
+    mut tries: u32,
+) -> Result<Left, StoreError> {
+    let window = network.descriptor.window.clamp(1, 64);
+    for _ in 0..WINDOWS {
+        if crossing.stop_delivering.is_cancelled() {
+            return Ok(Left::MoreToDo);
+        }
+        let rows = crossing.store.window(&network.setup.id, lane, window).await?;
+        if rows.is_empty() {
+            return Ok(Left::Empty);
+        }
+        let now = clock::now();
+        let is_expired = |row: &Row| now.since(row.at) > crossing.limits.expire_after;
+        let (expired, due): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_expired);
+        crossing.expire(&expired).await?;
+        if due.is_empty() {
+            continue;
+        }
+        let batch: Vec<Delivery> = due.iter().map(|row| delivery(crossing, row, tries)).collect();
+        let answer = tokio::time::timeout(PATIENCE, network.setup.adapter.deliver(&batch)).await;
+        let results =
+            answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })]);
+        let stopped = crossing.conclude(network, &due, results).await?;
+        if let Some(left) = stopped {
+            return Ok(left);
+        }
+        tries = 0;
+    }
+    Ok(Left::MoreToDo)
+}
+
+const TOO_LONG: &str = "the adapter took too long";
+
+fn delivery(crossing: &Crossing, row: &Row, tries: u32) -> Delivery {
+    Delivery {
+        key: row.key.clone(),
+        tag: crossing.tag(row),
+        conversation: ConversationId::from_stored(row.lane.clone()),
+        accepted_at: row.at,
+        attempt: tries.saturating_add(1).saturating_add(crossing.store.is_inherited(row).into()),
+        command: row.payload.command.clone(),
+    }
+}
+
+impl Crossing {
+    /// The pseudonym of the message that a row is about: the same on its whole way.
+    fn tag(&self, row: &Row) -> Tag {
+        let (network, event) = match (&row.payload.command, &row.payload.back) {
+            (Command::Status(status), _) => (&row.network, &status.event),
+            (Command::Message(_), Some(back)) => (&back.network, &back.status.event),
+            // A message always has its way back; this keeps the type honest.
+            (Command::Message(_), None) => return Tag::of(self.store.salt(), &["row", &row.key]),
+        };
+        Tag::of(self.store.salt(), &["event", network.as_str(), event.as_str()])
+    }
+
+    /// Records the results of a window, and tells the senders. How to leave the lane, if it
+    /// must be left.
+    async fn conclude(
+        &self,
+        network: &Network,
+        rows: &[Row],
+        results: Vec<Result<Delivered, DeliveryError>>,
+    ) -> Result<Option<Left>, StoreError> {
+        let now = clock::now();
+        let mut settlements = Vec::with_capacity(rows.len());
+        let mut signals = Vec::new();
+        let mut left = None;
+        // An adapter that answers for none of them breaks its contract: try again, later.
+        if results.is_empty() {
+            left = Some(Left::Backoff { after: None, for_connection: false });
+        }
+        for (row, result) in rows.iter().zip(results) {
+            match result {
+                Ok(delivered) => {
+                    self.log_outcome(row, now, None, "");
+                    let (settlement, signal) = self.delivered(row, delivered, now);
+                    settlements.push(settlement);
+                    signals.extend(signal);
+                }
+                Err(DeliveryError::Refused { refusal, why }) => {
+                    self.log_outcome(row, now, Some(refusal.code), why);
+                    settlements.push(self.refused(row, refusal, now));
+                }
+                Err(error) => {
+                    let (backoff, why) = backoff(error);
+                    debug!(msg = %self.tag(row), to = %network.setup.id, why, "waits for another try");
+                    left = Some(backoff);
+                    break;
+                }
+            }
+        }
+        if !settlements.is_empty() {
+            self.store.settle(settlements).await?;
+        }
+        for (source, signal) in signals {
+            if let Some(source) = self.networks.get(&source) {
+                source.setup.adapter.signal(signal);
+            }
+        }
+        Ok(left)
+    }
+
+    fn delivered(
+        &self,
+        row: &Row,
+        delivered: Delivered,
+        at: Timestamp,
+    ) -> (Settlement, Option<(NetworkId, Signal)>) {
+        let (seq, inbox, network) = (row.seq, row.inbox, row.network.clone());
+        let Some(Back { network: source, status }) = row.payload.back.clone() else {
+            return (Settlement { seq, inbox, network, at, fate: Fate::Told, tell: None }, None);
+        };
+        let status = Status { state: State::Accepted, ..status };
+        let durable =
+            self.networks.get(&source).is_some_and(|source| source.descriptor.status.accepted);
+        let tell = durable.then(|| self.status_row(&source, status.clone(), at));
+        let signal = (!durable).then_some((source, Signal::Accepted(status)));
+        let fate = Fate::Delivered { id: delivered.id };
+        (Settlement { seq, inbox, network, at, fate, tell }, signal)
+    }
+
+    fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
+        let (seq, inbox, network) = (row.seq, row.inbox, row.network.clone());
+        // A status that cannot be told has nobody left to be told to.
+        let Some(Back { network: source, status }) = row.payload.back.clone() else {
+            return Settlement { seq, inbox, network, at, fate: Fate::Told, tell: None };
+        };
+        let status = Status { state: failed(refusal), ..status };
+        let tell = Some(self.status_row(&source, status, at));
+        Settlement { seq, inbox, network, at, fate: Fate::Failed(refusal), tell }
+    }
+
+    /// Fails rows that waited for longer than their limit.
+    pub(super) async fn expire(&self, rows: &[Row]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let now = clock::now();
+        let expire = |row: &Row| {
+            self.log_outcome(row, now, Some(Code::Expired), "waited for too long");
+            self.refused(row, Code::Expired.into(), now)
+        };
+        self.store.settle(rows.iter().map(expire).collect()).await?;
+        Ok(())
+    }
+
+    /// The one line a message's outcome has in the log; a status has none but in debug.
+    fn log_outcome(&self, row: &Row, now: Timestamp, code: Option<Code>, why: &'static str) {
+        let (msg, to) = (self.tag(row), &row.network);
+        let ms = now.since(row.at).as_millis();
+        let (Command::Message(message), Some(back)) = (&row.payload.command, &row.payload.back)
+        else {
+            return match code {
+                None => debug!(%msg, %to, ms, "status told"),
+                Some(code) => info!(%msg, %to, outcome = %code, why, "status could not be told"),
+            };
+        };
+        let (kind, bytes) = (message.content.kind(), message.content.size());
+        let (from, user) = (&back.network, self.tag_user(&message.from.user));
+        match code {
+            None => {
+                info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted", "crossed")
+            }
+            Some(code) => {
+                info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = %code, why, "refused");
+            }
+        }
+    }
+}
+
+fn backoff(error: DeliveryError) -> (Left, &'static str) {
+    match error {
+        DeliveryError::Retry { after, why } => {
+            (Left::Backoff { after, for_connection: false }, why)
+        }
+        DeliveryError::Unknown { why } => {
+            (Left::Backoff { after: None, for_connection: false }, why)
+        }
+        DeliveryError::Disconnected => {
+            (Left::Backoff { after: None, for_connection: true }, "disconnected")
+        }
+        DeliveryError::Refused { why, .. } => {
+            (Left::Backoff { after: None, for_connection: false }, why)
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Which conversations of one network have something to deliver: bounded, however many there are.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The most lanes that are known in memory; the rest is found on disk when there is room.
+const MOST: usize = 4096;
+
+/// The longest wait between two tries.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// The lanes of one network that are not at rest.
+#[derive(Default)]
+pub(super) struct Lanes {
+    inner: Mutex<Inner>,
+    /// Something changed that the dispatcher may act on.
+    pub(super) changed: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    states: HashMap<String, State>,
+    ready: VecDeque<String>,
+    /// There may be lanes on disk which are not known here.
+    more_on_disk: bool,
+}
+
+enum State {
+    Ready { tries: u32 },
+    Running { again: bool, tries: u32 },
+    Waiting { until: Instant, tries: u32, for_connection: bool },
+}
+
+/// How a worker left its lane.
+pub(super) enum Left {
+    /// Everything that it saw is done.
+    Empty,
+    /// It is the next one's turn; there is more.
+    MoreToDo,
+    /// It must wait; `after` is the network's own word.
+    Backoff { after: Option<Duration>, for_connection: bool },
+}
+
+impl Lanes {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic elsewhere leaves the map whole: each change is one step.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A lane has new rows on disk.
+    pub(super) fn offer(&self, lane: &str) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let full = inner.states.len() >= MOST;
+        match inner.states.get_mut(lane) {
+            Some(State::Running { again, .. }) => *again = true,
+            Some(State::Ready { .. } | State::Waiting { .. }) => return,
+            None if full => inner.more_on_disk = true,
+            None => {
+                inner.states.insert(lane.to_owned(), State::Ready { tries: 0 });
+                inner.ready.push_back(lane.to_owned());
+            }
+        }
+        drop(guard);
+        self.changed.notify_one();
+    }
+
+    /// There may be rows on disk of which nobody told.
+    pub(super) fn look_on_disk(&self) {
+        self.lock().more_on_disk = true;
+        self.changed.notify_one();
+    }
+
+    /// Whether there is room for lanes from the disk, and nothing else to do.
+    pub(super) fn has_room(&self) -> bool {
+        let inner = self.lock();
+        inner.ready.is_empty() && inner.states.len() < MOST
+    }
+
+    /// Whether the disk is to be looked at; asked once, before the look, so that what comes
+    /// meanwhile asks again.
+    pub(super) fn begin_to_look(&self) -> bool {
+        std::mem::take(&mut self.lock().more_on_disk)
+    }
+
+    /// Takes the next lane to run, with the number of tries that failed before.
+    pub(super) fn take(&self) -> Option<(String, u32)> {
+        let mut inner = self.lock();
+        let lane = inner.ready.pop_front()?;
+        let tries = match inner.states.get(&lane) {
+            Some(State::Ready { tries }) => *tries,
+            _ => 0,
+        };
+        inner.states.insert(lane.clone(), State::Running { again: false, tries });
+        Some((lane, tries))
+    }
+
+    /// A worker left its lane. `jitter` is any random number.
+    pub(super) fn leave(&self, lane: String, left: &Left, jitter: u64) {
+        let mut inner = self.lock();
+        let (again, tries) = match inner.states.get(&lane) {
+            Some(State::Running { again, tries }) => (*again, *tries),
+            _ => (false, 0),
+        };
+        match left {
+            Left::Empty if !again => {
+                inner.states.remove(&lane);
+            }
+            Left::Empty | Left::MoreToDo => {
+                inner.states.insert(lane.clone(), State::Ready { tries: 0 });
+                inner.ready.push_back(lane);
+            }
+            Left::Backoff { after, for_connection } => {
+                let wait = after.unwrap_or_default().max(backoff(tries, jitter));
+                let until = Instant::now() + wait;
+                let tries = tries.saturating_add(1);
+                let for_connection = *for_connection;
+                inner.states.insert(lane, State::Waiting { until, tries, for_connection });
+            }
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Makes ready what has waited long enough. Tells when the next one will have.
+    pub(super) fn ripen(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.wake(|until, _| until <= now)
+    }
+
+    /// Makes ready what waited for the connection.
+    pub(super) fn connected(&self) {
+        self.wake(|_, for_connection| for_connection);
+        self.changed.notify_one();
+    }
+
+    fn wake(&self, due: impl Fn(Instant, bool) -> bool) -> Option<Instant> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let mut next: Option<Instant> = None;
+        for (lane, state) in &mut inner.states {
+            let State::Waiting { until, tries, for_connection } = *state else { continue };
+            if due(until, for_connection) {
+                *state = State::Ready { tries };
+                inner.ready.push_back(lane.clone());
+            } else {
+                next = Some(next.map_or(until, |earliest| earliest.min(until)));
+            }
+        }
+        next
+    }
+
+    /// How many lanes are not at rest.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().states.len()
+    }
+}
+
+/// One second, doubled with each try, up to [`LONGEST`]; a random half of it is left away, so that
+/// what failed together does not come back together.
+fn backoff(tries: u32, jitter: u64) -> Duration {
+    let whole = Duration::from_secs(1 << tries.min(9)).min(LONGEST);
+    let half = whole / 2;
+    let spread = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+    half + Duration::from_millis(jitter % spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_to_its_bound_and_no_further() {
+        for tries in 0..100 {
+            let (least, most) = (backoff(tries, 0), backoff(tries, u64::MAX / 2 + tries as u64));
+            assert!(least >= Duration::from_millis(500) && least <= most + least);
+            assert!(most <= LONGEST);
+        }
+        assert_eq!(backoff(0, 0), Duration::from_millis(500));
+        assert_eq!(backoff(50, 0), LONGEST / 2);
+    }
+
+    #[test]
+    fn what_comes_while_a_lane_runs_is_not_forgotten() {
+        let lanes = Lanes::default();
+        lanes.offer("a");
+        lanes.offer("a");
+        let (lane, _) = lanes.take().unwrap_or_default();
+        assert_eq!((lane.as_str(), lanes.take()), ("a", None));
+        lanes.offer("a");
+        lanes.leave(lane, &Left::Empty, 0);
+        let (lane, _) = lanes.take().unwrap_or_default();
+        lanes.leave(lane, &Left::Empty, 0);
+        assert_eq!(lanes.len(), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_disk_is_asked_when_there_is_room() {
+        let lanes = Lanes::default();
+        for n in 0..MOST + 10 {
+            lanes.offer(&n.to_string());
+        }
+        assert_eq!(lanes.len(), MOST);
+        assert!(!lanes.has_room());
+        while let Some((lane, _)) = lanes.take() {
+            lanes.leave(lane, &Left::Empty, 0);
+        }
+        assert!(lanes.has_room() && lanes.begin_to_look() && !lanes.begin_to_look());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_waits_its_time_or_for_the_connection() {
+        let lanes = Lanes::default();
+        for (lane, for_connection) in [("slow", false), ("cut", true)] {
+            lanes.offer(lane);
+            let taken = lanes.take().unwrap_or_default().0;
+            let after = Some(Duration::from_secs(60));
+            lanes.leave(taken, &Left::Backoff { after, for_connection }, 0);
+        }
+        assert!(lanes.ripen().is_some());
+        assert_eq!(lanes.take(), None);
+        lanes.connected();
+        assert_eq!(lanes.take(), Some(("cut".to_owned(), 1)));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        lanes.ripen();
+        assert_eq!(lanes.take(), Some(("slow".to_owned(), 1)));
+    }
+}

@@ -1,0 +1,197 @@
+//! One event's way: accept → route → gate → outbox → deliver → confirm.
+//!
+//! It carries, and decides nothing: the verdict is the gate's, the memory the store's. Every
+//! network is source and target alike.
+//!
+//! Invariant: `accept` answers only after the commit, and what it wrote is on its way even if
+//! the caller is gone.
+//! Invariant: one conversation's commands reach a network one window after another, in the order
+//! in which they were accepted.
+//! Invariant: a conversation at rest has no task, no timer and no memory.
+//! Invariant: nothing waits in memory for a network that is down.
+
+mod accept;
+mod dispatcher;
+mod lane;
+mod lanes;
+mod name;
+mod port;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Tag, UserId,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::gate::{Policy, Role};
+use crate::store::{OnCommit, Store, StoreError};
+use lanes::Lanes;
+
+/// What the crossing must know of one network.
+pub(crate) struct NetworkSetup {
+    pub(crate) id: NetworkId,
+    pub(crate) role: Role,
+    /// The domains whose users are local; empty where the network has no domains.
+    pub(crate) local_domains: Vec<String>,
+    pub(crate) policy: Policy,
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) addressing: Arc<dyn Addressing>,
+}
+
+/// The bounds that the operator set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The most commands that may wait for one network.
+    pub(crate) queue: i64,
+    /// After which time an undelivered command fails.
+    pub(crate) expire_after: Duration,
+    /// After which time a sender is told that a message waits.
+    pub(crate) pending_after: Duration,
+}
+
+/// One network, at run time.
+struct Network {
+    setup: NetworkSetup,
+    descriptor: Descriptor,
+    capabilities: Capabilities,
+    connection: watch::Sender<Connection>,
+    lanes: Arc<Lanes>,
+    /// How many commands wait for it.
+    depth: Arc<AtomicI64>,
+}
+
+/// All networks, and what connects them.
+pub(crate) struct Crossing {
+    networks: BTreeMap<NetworkId, Network>,
+    store: Store,
+    limits: Limits,
+    /// No new window is started any more.
+    stop_delivering: CancellationToken,
+    /// Adapters take nothing in any more.
+    stop_intake: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Crossing {
+    /// Opens the store in `data_dir` and takes up what waits there.
+    pub(crate) async fn open(
+        data_dir: &Path,
+        setups: Vec<NetworkSetup>,
+        limits: Limits,
+    ) -> Result<Arc<Self>, StoreError> {
+        let mut networks = BTreeMap::new();
+        let mut queues = BTreeMap::new();
+        for setup in setups {
+            let network = Network::new(setup);
+            let queue = (Arc::clone(&network.lanes), Arc::clone(&network.depth));
+            queues.insert(network.setup.id.clone(), queue);
+            networks.insert(network.setup.id.clone(), network);
+        }
+        let on_commit: OnCommit = Box::new(move |changes| {
+            // Rows for a network that was taken out of the configuration wait until it is back.
+            for (network, lane) in &changes.lanes {
+                if let Some((lanes, _)) = queues.get(network) {
+                    lanes.offer(lane);
+                }
+            }
+            for (network, growth) in &changes.growth {
+                if let Some((_, depth)) = queues.get(network) {
+                    depth.fetch_add(*growth, Ordering::Relaxed);
+                }
+            }
+        });
+        let salt = [clock::random().to_le_bytes(), clock::random().to_le_bytes()].concat();
+        let store = Store::open(data_dir, &salt, on_commit)?;
+        for (id, network) in &networks {
+            network.depth.fetch_add(store.depth(id).await?, Ordering::Relaxed);
+        }
+        Ok(Arc::new(Self {
+            networks,
+            store,
+            limits,
+            stop_delivering: CancellationToken::new(),
+            stop_intake: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Starts to deliver what waits.
+    pub(crate) fn start(self: &Arc<Self>) {
+        for id in self.networks.keys() {
+            self.tasks.spawn(dispatcher::run(Arc::clone(self), id.clone()));
+        }
+        self.tasks.spawn(sweep::run(Arc::clone(self)));
+    }
+
+    /// The adapters, each with the handle it is to be run with.
+    pub(crate) fn adapters(self: &Arc<Self>) -> Vec<(NetworkId, Arc<dyn Adapter>, Bridge)> {
+        let handle = |(id, network): (&NetworkId, &Network)| {
+            let port = port::Port::new(Arc::clone(self), id.clone());
+            (id.clone(), Arc::clone(&network.setup.adapter), Bridge::new(Arc::new(port)))
+        };
+        self.networks.iter().map(handle).collect()
+    }
+
+    /// Starts no more deliveries, and waits for those under way, at most `patience`.
+    pub(crate) async fn stop_delivering(&self, patience: Duration) {
+        self.stop_delivering.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "deliveries under way were left, they are tried again at the next start"
+            );
+        }
+    }
+
+    /// Tells the adapters to stop.
+    pub(crate) fn stop_intake(&self) {
+        self.stop_intake.cancel();
+    }
+
+    /// Closes the store: the last thing of all.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+
+    fn tag_user(&self, user: &UserId) -> Tag {
+        Tag::of(self.store.salt(), &["user", user.network().as_str(), user.id()])
+    }
+}
+
+impl Network {
+    fn new(setup: NetworkSetup) -> Self {
+        Self {
+            descriptor: setup.adapter.describe(),
+            capabilities: setup.adapter.capabilities(),
+            connection: watch::Sender::new(Connection::Waiting),
+            lanes: Arc::default(),
+            depth: Arc::default(),
+            setup,
+        }
+    }
+
+    /// Whether `user` is spelt as this network spells its users.
+    fn spells(&self, user: &UserId) -> bool {
+        self.setup.addressing.canonical(user.id()).is_ok_and(|canonical| canonical == *user)
+    }
+
+    /// Whether no more may wait for it.
+    fn is_full(&self, limits: &Limits) -> bool {
+        self.depth.load(Ordering::Relaxed) >= limits.queue
+    }
+
+    fn is_up(&self) -> bool {
+        *self.connection.borrow() == Connection::Up
+    }
+}

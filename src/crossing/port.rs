@@ -1,0 +1,104 @@
+//! The daemon as one adapter sees it.
+
+use std::sync::Arc;
+
+use drawbridge_adapter::{
+    Acceptance, BridgePort, Connection, Event, Memo, NetworkId, Timestamp, Unavailable, UserId,
+    async_trait,
+};
+use tracing::{error, info, warn};
+
+use super::Crossing;
+use super::accept::unavailable;
+use crate::clock;
+
+/// The longest memo key and value, in bytes.
+const MEMO: (usize, usize) = (4096, 64 * 1024);
+
+pub(super) struct Port {
+    crossing: Arc<Crossing>,
+    network: NetworkId,
+}
+
+impl Port {
+    pub(super) fn new(crossing: Arc<Crossing>, network: NetworkId) -> Self {
+        Self { crossing, network }
+    }
+}
+
+#[async_trait]
+impl BridgePort for Port {
+    fn network(&self) -> &NetworkId {
+        &self.network
+    }
+
+    async fn accept(&self, events: Vec<Event>) -> Result<Vec<Acceptance>, Unavailable> {
+        self.crossing.accept(&self.network, events).await
+    }
+
+    fn report(&self, connection: Connection) {
+        let Some(network) = self.crossing.networks.get(&self.network) else { return };
+        let changed = network.connection.send_if_modified(|current| {
+            let changed = *current != connection;
+            *current = connection;
+            changed
+        });
+        if !changed {
+            return;
+        }
+        let network = &self.network;
+        match connection {
+            Connection::Waiting => info!(%network, "waiting for the network"),
+            Connection::Up => info!(%network, "connected"),
+            Connection::Down { why } => warn!(%network, why, "disconnected"),
+        }
+    }
+
+    fn knows(&self, user: &UserId) -> bool {
+        let network = self.crossing.networks.get(user.network());
+        network.is_some_and(|network| network.spells(user))
+    }
+
+    async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable> {
+        let fits = |memo: &Memo| {
+            memo.key.len() <= MEMO.0 && memo.value.as_ref().is_none_or(|v| v.len() <= MEMO.1)
+        };
+        if !memos.iter().all(fits) {
+            error!(network = %self.network, "the adapter wrote a memo over its limit");
+            return Err(Unavailable::Failed);
+        }
+        let written = self.crossing.store.remember(self.network.clone(), memos).await;
+        written.map_err(|error| unavailable(&error))
+    }
+
+    async fn recall(&self, key: &str) -> Result<Option<String>, Unavailable> {
+        let found = self.crossing.store.recall(&self.network, key).await;
+        found.map_err(|error| unavailable(&error))
+    }
+
+    async fn recall_all(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, Unavailable> {
+        let found = self.crossing.store.recall_all(&self.network, prefix, after, limit).await;
+        found.map_err(|error| unavailable(&error))
+    }
+
+    async fn stopping(&self) {
+        self.crossing.stop_intake.cancelled().await;
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    fn random(&self) -> u64 {
+        clock::random()
+    }
+
+    fn salt(&self) -> &[u8] {
+        self.crossing.store.salt()
+    }
+}

@@ -1,0 +1,102 @@
+//! What time alone brings: a sender learns that a message waits, a message expires, ids are
+//! forgotten, erased bodies leave the log of the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_adapter::Timestamp;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::error;
+
+use super::Crossing;
+use crate::clock;
+use crate::store::{Row, StoreError};
+
+/// How often is looked.
+const EACH: Duration = Duration::from_secs(1);
+
+/// How many rows one look takes on, so that none takes long.
+const ROWS: usize = 256;
+
+/// How often the database's log is folded.
+const FOLD: Duration = Duration::from_secs(30);
+
+/// How often old ids are looked for.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// For how long ids are kept after the final status.
+const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Runs until no more deliveries are wanted.
+pub(super) async fn run(crossing: Arc<Crossing>) {
+    let mut ticks = interval(EACH);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut folded, mut forgot) = (Instant::now(), Instant::now());
+    let mut told_up_to = None;
+    loop {
+        tokio::select! {
+            () = crossing.stop_delivering.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let mut swept = crossing.tell_pending(&mut told_up_to).await;
+        swept = swept.and(crossing.expire_unreachable().await);
+        if folded.elapsed() > FOLD {
+            folded = Instant::now();
+            swept = swept.and(crossing.store.fold().await);
+        }
+        if forgot.elapsed() > FORGET {
+            forgot = Instant::now();
+            swept = swept.and(crossing.forget().await);
+        }
+        if let Err(error) = swept {
+            error!(error = &error as &dyn std::error::Error, "the queue could not be swept");
+        }
+    }
+}
+
+impl Crossing {
+    /// Tells senders of messages that have waited too long to be called sent.
+    async fn tell_pending(&self, told_up_to: &mut Option<i64>) -> Result<(), StoreError> {
+        let mut after = match *told_up_to {
+            Some(seq) => seq,
+            None => self.store.told_up_to().await?,
+        };
+        loop {
+            *told_up_to = Some(after);
+            let now = clock::now();
+            let before = earlier(now, self.limits.pending_after);
+            let rows = self.store.oldest(after, before, ROWS).await?;
+            let Some(last) = rows.last().map(|row| row.seq) else { return Ok(()) };
+            let tidings = rows.iter().filter_map(|row| {
+                let back = row.payload.back.as_ref()?;
+                let source = self.networks.get(&back.network)?;
+                let tiding =
+                    || (row.inbox, self.status_row(&back.network, back.status.clone(), now));
+                source.descriptor.status.pending.then(tiding)
+            });
+            self.store.tell(last, tidings.collect()).await?;
+            after = last;
+        }
+    }
+
+    /// Fails what has waited too long for a network that nobody delivers to now. Where the network
+    /// is up, its own workers do this: only they know what is under way.
+    async fn expire_unreachable(&self) -> Result<(), StoreError> {
+        let limit = earlier(clock::now(), self.limits.expire_after);
+        let mut rows = self.store.oldest(0, limit, ROWS).await?;
+        rows.retain(|row: &Row| {
+            self.networks.get(&row.network).is_none_or(|network| !network.is_up())
+        });
+        self.expire(&rows).await
+    }
+
+    async fn forget(&self) -> Result<(), StoreError> {
+        let before = earlier(clock::now(), KEEP);
+        while self.store.forget(before).await? > 0 {}
+        Ok(())
+    }
+}
+
+fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    Timestamp(now.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+}

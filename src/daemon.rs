@@ -1,0 +1,91 @@
+//! The daemon's life: open, run, drain, close.
+//!
+//! It wires the rooms together and watches over them; what happens to a message is none of its
+//! business.
+
+use std::path::Path;
+use std::time::Duration;
+
+use drawbridge_adapter::{Fatal, NetworkId};
+use tokio::task::{JoinError, JoinSet};
+use tracing::{error, info, warn};
+
+use crate::crossing::{Crossing, Limits, NetworkSetup};
+use crate::store::StoreError;
+
+/// How long deliveries under way may take at the end.
+const DELIVERIES: Duration = Duration::from_secs(5);
+
+/// How long the adapters may then take to hand over what they have read, and to close.
+const ADAPTERS: Duration = Duration::from_secs(10);
+
+/// Why the daemon could not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A network's adapter says that no waiting will help.
+    #[error("the network {0} cannot go on")]
+    Network(NetworkId, #[source] Fatal),
+    /// A network's adapter ended without being asked to.
+    #[error("the adapter of the network {0} ended by itself")]
+    Ended(NetworkId),
+    /// A network's adapter panicked.
+    #[error("the adapter of a network failed")]
+    Panicked(#[from] JoinError),
+    /// The signals of the operating system cannot be heard.
+    #[error("the signals of the operating system cannot be heard")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs until `stop` resolves, or until an adapter can't go on.
+pub(crate) async fn run(
+    data_dir: &Path,
+    setups: Vec<NetworkSetup>,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let crossing = Crossing::open(data_dir, setups, limits).await?;
+    let mut adapters = JoinSet::new();
+    for (id, adapter, bridge) in crossing.adapters() {
+        adapters.spawn(async move {
+            let ended = adapter.run(bridge).await;
+            (id, ended)
+        });
+    }
+    crossing.start();
+    info!(networks = adapters.len(), "started");
+    let outcome = tokio::select! {
+        () = stop => Ok(()),
+        Some(ended) = adapters.join_next() => Err(why(ended)),
+    };
+    info!("stopping");
+    crossing.stop_delivering(DELIVERIES).await;
+    crossing.stop_intake();
+    if tokio::time::timeout(ADAPTERS, drain(&mut adapters)).await.is_err() {
+        warn!("an adapter did not close in time, what it had not handed over is sent again");
+        adapters.shutdown().await;
+    }
+    crossing.close().await?;
+    info!("stopped");
+    outcome
+}
+
+async fn drain(adapters: &mut JoinSet<(NetworkId, Result<(), Fatal>)>) {
+    while let Some(ended) = adapters.join_next().await {
+        if let Ok((_, Ok(()))) = ended {
+            continue;
+        }
+        let error = why(ended);
+        error!(error = &error as &dyn std::error::Error, "a network did not close well");
+    }
+}
+
+fn why(ended: Result<(NetworkId, Result<(), Fatal>), JoinError>) -> DaemonError {
+    match ended {
+        Ok((id, Ok(()))) => DaemonError::Ended(id),
+        Ok((id, Err(fatal))) => DaemonError::Network(id, fatal),
+        Err(error) => DaemonError::Panicked(error),
+    }
+}

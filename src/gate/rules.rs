@@ -1,0 +1,112 @@
+//! The rules, each with its reason.
+
+use drawbridge_adapter::{Code, Content, Destination, Event, Kind, Level, Refusal};
+
+use super::{Facts, Role, Side, Standing};
+
+fn refuse(code: Code) -> Result<(), Refusal> {
+    Err(code.into())
+}
+
+/// A timer or view-once flag, wherever it stands, is never delivered as a lasting message.
+pub(super) fn no_disappearing(_: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    if event.marks.disappearing || event.content.kind() == Kind::Disappearing {
+        return refuse(Code::UnsupportedKind(Kind::Disappearing));
+    }
+    Ok(())
+}
+
+/// Stickers never cross to or from a third-party network; between two home networks only if the
+/// operator allows them on both.
+pub(super) fn no_stickers(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let sticker = event.marks.sticker || event.content.kind() == Kind::Sticker;
+    let allows =
+        |side: &Side<'_>| side.role == Role::Home && side.policy.allowed.contains(&Kind::Sticker);
+    if sticker && !(allows(&facts.source) && facts.target.as_ref().is_some_and(allows)) {
+        return refuse(Code::UnsupportedKind(Kind::Sticker));
+    }
+    Ok(())
+}
+
+/// Group chats are not carried.
+pub(super) fn no_groups(_: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    match event.to {
+        Destination::Direct(_) => Ok(()),
+        _ => refuse(Code::GroupUnsupported),
+    }
+}
+
+/// There must be somebody to reach.
+pub(super) fn known_target(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
+    if facts.target.is_none() {
+        return refuse(Code::NotReachable);
+    }
+    Ok(())
+}
+
+fn admitted(side: &Side<'_>) -> bool {
+    side.standing == Standing::Local || side.policy.remote_users
+}
+
+/// A remote user writes only where the operator lets remote users in. That they may not is about
+/// them alone, so it may be said.
+pub(super) fn sender_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
+    if !admitted(&facts.source) {
+        return refuse(Code::Forbidden);
+    }
+    Ok(())
+}
+
+/// A remote user is reached only where the operator lets remote users in; otherwise it looks as
+/// if there were no such user.
+pub(super) fn recipient_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
+    if !facts.target.as_ref().is_some_and(admitted) {
+        return refuse(Code::NotReachable);
+    }
+    Ok(())
+}
+
+/// Nothing crosses to or from a third-party network that is not open, and it looks as if there
+/// were nobody.
+pub(super) fn consent(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
+    let closed =
+        |side: &Side<'_>| side.role == Role::ThirdParty && !side.policy.open_without_consent;
+    if closed(&facts.source) || facts.target.as_ref().is_some_and(closed) {
+        return refuse(Code::NotReachable);
+    }
+    Ok(())
+}
+
+/// The effective capability is source ∩ target ∩ operator; what is not declared is rejected.
+pub(super) fn kind_carried(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let kind = event.content.kind();
+    let carries = |side: &Side<'_>| {
+        side.capabilities.level(kind) > Level::Rejected && !side.policy.denied.contains(&kind)
+    };
+    let unsupported = matches!(event.content, Content::Unsupported { .. });
+    if unsupported || !carries(&facts.source) || !facts.target.as_ref().is_some_and(carries) {
+        return refuse(Code::UnsupportedKind(kind));
+    }
+    Ok(())
+}
+
+/// A text fits the target whole, or is refused: never cut, never altered.
+pub(super) fn text_fits(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let (Content::Text { body }, Some(target)) = (&event.content, &facts.target) else {
+        return Ok(());
+    };
+    let limits = &target.capabilities.text;
+    if body.is_empty() || (!limits.controls && body.chars().any(forbidden_in_xml)) {
+        return refuse(Code::Malformed);
+    }
+    if body.len() > limits.max_bytes {
+        return refuse(Code::TextTooLong);
+    }
+    Ok(())
+}
+
+/// What XML 1.0 cannot hold, in any spelling (section 2.2).
+fn forbidden_in_xml(c: char) -> bool {
+    let allowed_control = matches!(c, '\t' | '\n' | '\r');
+    (c < ' ' && !allowed_control) || matches!(c, '\u{fffe}' | '\u{ffff}')
+}

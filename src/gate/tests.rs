@@ -1,0 +1,253 @@
+//! A table of cases for each rule, and the laws that hold over all of them.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use drawbridge_adapter::{
+    Code, Content, Destination, Event, EventId, Level, Marks, Party, ReplyPath, TextLimits,
+    Timestamp,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn capabilities() -> Capabilities {
+    Capabilities::new(TextLimits { max_bytes: 100, controls: false }).with(Kind::Text, Level::Full)
+}
+
+fn open() -> Policy {
+    Policy { open_without_consent: true, ..Policy::default() }
+}
+
+fn event(content: Content) -> Event {
+    Event {
+        id: EventId::new("$1").unwrap(),
+        repeats_within: None,
+        sender: Party { user: "matrix:@alice:hs.test".parse().unwrap(), name: None },
+        to: Destination::Direct("birdychat:carol".parse().unwrap()),
+        sent_at: Timestamp(0),
+        content,
+        marks: Marks::default(),
+        reply_path: ReplyPath::default(),
+    }
+}
+
+/// What the gate says, with a home source and a third-party target, after `change`.
+fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
+    let (policy, capabilities) = (open(), capabilities());
+    let side = Side {
+        role: Role::Home,
+        standing: Standing::Local,
+        policy: &policy,
+        capabilities: &capabilities,
+    };
+    let mut facts = Facts { source: side, target: Some(Side { role: Role::ThirdParty, ..side }) };
+    change(&mut facts);
+    decide(&facts, event)
+}
+
+fn refused(code: Code) -> Verdict {
+    Verdict::Refuse(code.into())
+}
+
+#[test]
+fn text_crosses() {
+    assert_eq!(verdict(&event(Content::text("hi")), |_| ()), Verdict::Deliver);
+}
+
+#[test]
+fn bans_hold_wherever_they_stand() {
+    let sticker = refused(Code::UnsupportedKind(Kind::Sticker));
+    let disappearing = refused(Code::UnsupportedKind(Kind::Disappearing));
+    let edit = Content::Unsupported { kind: Kind::Edit };
+    for (content, marks, expected) in [
+        (Content::Unsupported { kind: Kind::Sticker }, Marks::default(), sticker),
+        (Content::text("a text beside"), Marks { sticker: true, disappearing: false }, sticker),
+        (edit.clone(), Marks { sticker: true, disappearing: false }, sticker),
+        (Content::Unsupported { kind: Kind::Disappearing }, Marks::default(), disappearing),
+        (Content::text("gone soon"), Marks { sticker: false, disappearing: true }, disappearing),
+        (edit, Marks { sticker: false, disappearing: true }, disappearing),
+    ] {
+        let event = Event { marks, ..event(content) };
+        assert_eq!(verdict(&event, |_| ()), expected);
+        assert_eq!(verdict(&event, |facts| facts.target = None), expected);
+    }
+}
+
+#[test]
+fn stickers_need_two_home_networks_that_both_allow_them() {
+    let allowing = Policy { allowed: BTreeSet::from([Kind::Sticker]), ..open() };
+    let declaring = capabilities().with(Kind::Sticker, Level::Full);
+    let ban = refused(Code::UnsupportedKind(Kind::Sticker));
+    // A text with a sticker beside it shows the ban alone: its kind is carried.
+    let event =
+        Event { marks: Marks { sticker: true, ..Marks::default() }, ..event(Content::text("hi")) };
+    let home = Side {
+        role: Role::Home,
+        standing: Standing::Local,
+        policy: &allowing,
+        capabilities: &declaring,
+    };
+    let silent = open();
+    let third = Side { role: Role::ThirdParty, ..home };
+    let strict = Side { policy: &silent, ..home };
+    for (source, target, expected) in [
+        (home, home, Verdict::Deliver),
+        (home, strict, ban),
+        (strict, home, ban),
+        (home, third, ban),
+        (third, home, ban),
+        (third, third, ban),
+    ] {
+        assert_eq!(decide(&Facts { source, target: Some(target) }, &event), expected);
+    }
+}
+
+#[test]
+fn groups_and_unknown_targets() {
+    let group = Event { to: Destination::Group, ..event(Content::text("hi")) };
+    assert_eq!(verdict(&group, |_| ()), refused(Code::GroupUnsupported));
+    let lost = event(Content::text("hi"));
+    assert_eq!(verdict(&lost, |facts| facts.target = None), refused(Code::NotReachable));
+}
+
+#[test]
+fn remote_users_need_the_operators_word() {
+    let event = event(Content::text("hi"));
+    let letting_in = Policy { remote_users: true, ..open() };
+    let remote_sender = verdict(&event, |facts| facts.source.standing = Standing::Remote);
+    assert_eq!(remote_sender, refused(Code::Forbidden));
+    let (policy, capabilities) = (open(), capabilities());
+    let remote = |policy| Side {
+        role: Role::Home,
+        standing: Standing::Remote,
+        policy,
+        capabilities: &capabilities,
+    };
+    let local = Side { standing: Standing::Local, ..remote(&policy) };
+    for (source, target, expected) in [
+        (local, remote(&policy), refused(Code::NotReachable)),
+        (local, remote(&letting_in), Verdict::Deliver),
+        (remote(&letting_in), local, Verdict::Deliver),
+    ] {
+        assert_eq!(decide(&Facts { source, target: Some(target) }, &event), expected);
+    }
+}
+
+#[test]
+fn a_closed_third_party_looks_like_nobody() {
+    let closed = Policy::default();
+    let capabilities = capabilities();
+    let home = Side {
+        role: Role::Home,
+        standing: Standing::Local,
+        policy: &closed,
+        capabilities: &capabilities,
+    };
+    let third = Side { role: Role::ThirdParty, ..home };
+    let event = event(Content::text("hi"));
+    for (source, target) in [(home, third), (third, home)] {
+        let verdict = decide(&Facts { source, target: Some(target) }, &event);
+        assert_eq!(verdict, refused(Code::NotReachable));
+    }
+    assert_eq!(decide(&Facts { source: home, target: Some(home) }, &event), Verdict::Deliver);
+}
+
+#[test]
+fn each_side_and_the_operator_narrow_the_kinds() {
+    let nothing = Capabilities::new(TextLimits { max_bytes: 100, controls: true });
+    let denying = Policy { denied: BTreeSet::from([Kind::Text]), ..open() };
+    let event = event(Content::text("hi"));
+    let expected = refused(Code::UnsupportedKind(Kind::Text));
+    let (policy, able) = (open(), capabilities());
+    let side =
+        Side { role: Role::Home, standing: Standing::Local, policy: &policy, capabilities: &able };
+    for narrow in [Side { capabilities: &nothing, ..side }, Side { policy: &denying, ..side }] {
+        assert_eq!(decide(&Facts { source: narrow, target: Some(side) }, &event), expected);
+        assert_eq!(decide(&Facts { source: side, target: Some(narrow) }, &event), expected);
+    }
+}
+
+#[test]
+fn texts_fit_whole_or_not_at_all() {
+    for (body, expected) in [
+        ("é".repeat(50), Verdict::Deliver),
+        ("é".repeat(51), refused(Code::TextTooLong)),
+        (String::new(), refused(Code::Malformed)),
+        ("tab\tand\nline".to_owned(), Verdict::Deliver),
+        ("bell\u{7}".to_owned(), refused(Code::Malformed)),
+        ("null\0".to_owned(), refused(Code::Malformed)),
+        ("not\u{ffff}".to_owned(), refused(Code::Malformed)),
+    ] {
+        assert_eq!(verdict(&event(Content::text(body)), |_| ()), expected);
+    }
+}
+
+fn any_kind() -> impl Strategy<Value = Kind> {
+    proptest::sample::select(Kind::ALL)
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let kinds = || proptest::collection::btree_set(any_kind(), 0..4);
+    (any::<bool>(), any::<bool>(), kinds(), kinds()).prop_map(|(remote, open, denied, allowed)| {
+        Policy { remote_users: remote, open_without_consent: open, denied, allowed }
+    })
+}
+
+fn any_side() -> impl Strategy<Value = (Role, Standing, Policy, Capabilities)> {
+    let role = proptest::sample::select(vec![Role::Home, Role::ThirdParty]);
+    let standing = proptest::sample::select(vec![Standing::Local, Standing::Remote]);
+    let levels = vec![Level::Rejected, Level::Fallback, Level::Partial, Level::Full];
+    let declared = proptest::collection::vec((any_kind(), proptest::sample::select(levels)), 0..30);
+    let limits = (0usize..200, any::<bool>())
+        .prop_map(|(max_bytes, controls)| TextLimits { max_bytes, controls });
+    (role, standing, any_policy(), declared, limits).prop_map(
+        |(role, standing, policy, kinds, limits)| {
+            let start = Capabilities::new(limits);
+            let capabilities =
+                kinds.into_iter().fold(start, |all, (kind, level)| all.with(kind, level));
+            (role, standing, policy, capabilities)
+        },
+    )
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let content = prop_oneof![
+        ".{0,150}".prop_map(Content::text),
+        any_kind().prop_map(|kind| Content::Unsupported { kind }),
+    ];
+    (content, any::<bool>(), any::<bool>(), proptest::bool::weighted(0.1)).prop_map(
+        |(content, sticker, disappearing, group)| {
+            let mut event = event(content);
+            event.marks = Marks { sticker, disappearing };
+            if group {
+                event.to = Destination::Group;
+            }
+            event
+        },
+    )
+}
+
+proptest! {
+    /// What is delivered breaks none of the promises, whatever the facts.
+    #[test]
+    fn what_is_delivered_may_cross(source in any_side(), target in any_side(), event in any_event()) {
+        let side = |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
+        let source = side((source.0, source.1, &source.2, &source.3));
+        let target = side((target.0, target.1, &target.2, &target.3));
+        let verdict = decide(&Facts { source, target: Some(target) }, &event);
+        prop_assert_ne!(decide(&Facts { source, target: None }, &event), Verdict::Deliver);
+        if verdict == Verdict::Deliver {
+            let kind = event.content.kind();
+            prop_assert!(!event.marks.disappearing);
+            prop_assert!(matches!(event.to, Destination::Direct(_)));
+            for side in [source, target] {
+                prop_assert!(!event.marks.sticker || side.role == Role::Home);
+                prop_assert!(side.capabilities.level(kind) > Level::Rejected);
+                prop_assert!(!side.policy.denied.contains(&kind));
+                prop_assert!(side.standing == Standing::Local || side.policy.remote_users);
+                prop_assert!(side.role == Role::Home || side.policy.open_without_consent);
+            }
+            prop_assert!(event.content.size() <= target.capabilities.text.max_bytes);
+        }
+    }
+}

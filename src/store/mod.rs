@@ -1,0 +1,321 @@
+//! What must outlive a crash: the inbox, the outbox, the id map, adapters' memos.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`. One writer thread owns the only writing connection
+//! and commits together all that waits at that moment; a reader thread serves what workers ask.
+//! It remembers, and decides nothing.
+//!
+//! Invariant: an answer is given only after the commit that holds what it speaks of.
+//! Invariant: a message's body stands only in its outbox row, which goes in the commit that
+//! records its final status; freed pages are overwritten with zeros.
+//! Invariant: no transaction is open across an await.
+
+mod lock;
+mod reader;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use drawbridge_adapter::{Answer, Command, EventId, Memo, NetworkId, Refusal, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use lock::DataLock;
+use reader::Reader;
+use writer::{Job, Writer};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another daemon works on this data directory.
+    #[error("another drawbridge is running on the data directory {0}")]
+    Locked(String),
+    /// The data directory cannot be used.
+    #[error("the data directory {0} cannot be used")]
+    Directory(String, #[source] std::io::Error),
+    /// The database is of a later version of Drawbridge.
+    #[error("the database is of version {found}, this drawbridge knows {known} at most")]
+    TooNew {
+        /// The database's version.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// SQLite failed.
+    #[error("the database failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row is not what was written: the database was changed by something else.
+    #[error("a row of the database cannot be read back")]
+    Corrupt(#[from] serde_json::Error),
+    /// A thread of the store could not be started.
+    #[error("a thread could not be started")]
+    Thread(#[from] std::io::Error),
+    /// The store is closed, or one of its threads ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Called after each commit, before its answers go out. Must not block.
+pub(crate) type OnCommit = Box<dyn Fn(&Changes) + Send>;
+
+/// What a commit changed in the outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Lanes with new rows; a lane may stand here more than once.
+    pub(crate) lanes: Vec<(NetworkId, String)>,
+    /// How many rows each network gained or, below zero, lost.
+    pub(crate) growth: Vec<(NetworkId, i64)>,
+}
+
+impl Changes {
+    fn grow(&mut self, network: &NetworkId, by: i64) {
+        match self.growth.iter_mut().find(|(known, _)| known == network) {
+            Some((_, growth)) => *growth += by,
+            None => self.growth.push((network.clone(), by)),
+        }
+    }
+}
+
+/// The store. Closed when the last handle is dropped, or by [`Store::close`].
+pub(crate) struct Store {
+    writer: Writer,
+    reader: Reader,
+    salt: Vec<u8>,
+    /// Rows up to here were written by an earlier process, which may have tried to deliver them.
+    inherited: i64,
+    /// Held until both threads have ended.
+    _lock: DataLock,
+}
+
+/// An event, judged, on its way into the inbox.
+pub(crate) struct Admission {
+    pub(crate) network: NetworkId,
+    pub(crate) event: EventId,
+    pub(crate) repeats_within: Option<Duration>,
+    pub(crate) at: Timestamp,
+    /// The verdict on it.
+    pub(crate) answer: Answer,
+    /// What follows from it: the message to the target, or the refusal back to the sender.
+    pub(crate) row: NewRow,
+}
+
+/// What became of an admission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    pub(crate) answer: Answer,
+    pub(crate) repeat: bool,
+}
+
+/// A command to be delivered.
+pub(crate) struct NewRow {
+    pub(crate) network: NetworkId,
+    pub(crate) lane: String,
+    pub(crate) key: String,
+    pub(crate) at: Timestamp,
+    pub(crate) payload: Payload,
+}
+
+/// What is kept of a command while it waits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Payload {
+    pub(crate) command: Command,
+    /// For a message: the status that goes back to its sender, once there is one.
+    pub(crate) back: Option<Back>,
+}
+
+/// The way back to a message's sender.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Back {
+    pub(crate) network: NetworkId,
+    pub(crate) status: Status,
+}
+
+/// A command that waits.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) seq: i64,
+    /// The inbox row that it came from.
+    pub(crate) inbox: i64,
+    pub(crate) network: NetworkId,
+    pub(crate) lane: String,
+    pub(crate) key: String,
+    pub(crate) at: Timestamp,
+    pub(crate) payload: Payload,
+}
+
+/// What became of a row.
+pub(crate) struct Settlement {
+    pub(crate) seq: i64,
+    pub(crate) inbox: i64,
+    /// The network that it waited for.
+    pub(crate) network: NetworkId,
+    pub(crate) at: Timestamp,
+    pub(crate) fate: Fate,
+    /// What the source is to be told durably, if anything.
+    pub(crate) tell: Option<NewRow>,
+}
+
+/// The end of a row.
+pub(crate) enum Fate {
+    /// The network took a message, under this id if it gives any.
+    Delivered { id: Option<EventId> },
+    /// A message did not cross.
+    Failed(Refusal),
+    /// A status was told, or could not be: it has no fate of its own.
+    Told,
+}
+
+impl Store {
+    /// Opens the store in `dir`, makes it if there is none, and takes the directory's lock.
+    pub(crate) fn open(
+        dir: &Path,
+        new_salt: &[u8],
+        on_commit: OnCommit,
+    ) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::Directory(dir.display().to_string(), error);
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        let lock = DataLock::take(dir)?;
+        let path = dir.join("drawbridge.sqlite3");
+        let connection = schema::open_writer(&path)?;
+        let salt = schema::salt(&connection, new_salt)?;
+        let inherited = schema::last_seq(&connection)?;
+        let reader = Reader::start(&path)?;
+        let writer = Writer::start(connection, on_commit)?;
+        Ok(Self { writer, reader, salt, inherited, _lock: lock })
+    }
+
+    /// The salt of the pseudonyms, made once for each data directory.
+    pub(crate) fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    /// Whether an earlier process may have tried to deliver this row.
+    pub(crate) fn is_inherited(&self, row: &Row) -> bool {
+        row.seq <= self.inherited
+    }
+
+    /// Writes events with what follows from them; one answer for each, after the commit.
+    pub(crate) async fn admit(
+        &self,
+        admissions: Vec<Admission>,
+    ) -> Result<Vec<Admitted>, StoreError> {
+        self.write(|reply| Job::Admit { admissions, reply }).await
+    }
+
+    /// Records what became of rows; rows that are settled already are passed over. Tells how
+    /// many were settled.
+    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
+        self.write(|reply| Job::Settle { settlements, reply }).await
+    }
+
+    /// Writes rows that follow from no new event: tidings that a message waits.
+    pub(crate) async fn tell(
+        &self,
+        told_up_to: i64,
+        rows: Vec<(i64, NewRow)>,
+    ) -> Result<(), StoreError> {
+        self.write(|reply| Job::Tell { told_up_to, rows, reply }).await
+    }
+
+    /// Writes an adapter's memos.
+    pub(crate) async fn remember(
+        &self,
+        network: NetworkId,
+        memos: Vec<Memo>,
+    ) -> Result<(), StoreError> {
+        self.write(|reply| Job::Remember { network, memos, reply }).await
+    }
+
+    /// Forgets events that were settled before `before`, a bounded number of them.
+    pub(crate) async fn forget(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.write(|reply| Job::Forget { before, reply }).await
+    }
+
+    /// The next rows of a lane, in order.
+    pub(crate) async fn window(
+        &self,
+        network: &NetworkId,
+        lane: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let (network, lane) = (network.clone(), lane.to_owned());
+        self.reader.ask(move |reading| reading.window(&network, &lane, limit)).await
+    }
+
+    /// Lanes of a network that have rows, in order, after `after`.
+    pub(crate) async fn lanes(
+        &self,
+        network: &NetworkId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let (network, after) = (network.clone(), after.to_owned());
+        self.reader.ask(move |reading| reading.lanes(&network, &after, limit)).await
+    }
+
+    /// The oldest rows of all networks behind `after`, accepted before `before`.
+    pub(crate) async fn oldest(
+        &self,
+        after: i64,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.reader.ask(move |reading| reading.oldest(after, before, limit)).await
+    }
+
+    /// Up to which row senders were told that their messages wait.
+    pub(crate) async fn told_up_to(&self) -> Result<i64, StoreError> {
+        self.reader.ask(|reading| reading.told_up_to()).await
+    }
+
+    /// How many rows wait for a network.
+    pub(crate) async fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {
+        let network = network.clone();
+        self.reader.ask(move |reading| reading.depth(&network)).await
+    }
+
+    /// What an adapter wrote down under `key`.
+    pub(crate) async fn recall(
+        &self,
+        network: &NetworkId,
+        key: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let (network, key) = (network.clone(), key.to_owned());
+        self.reader.ask(move |reading| reading.recall(&network, &key)).await
+    }
+
+    /// What an adapter wrote down under keys with this prefix.
+    pub(crate) async fn recall_all(
+        &self,
+        network: &NetworkId,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let network = network.clone();
+        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        self.reader.ask(move |reading| reading.recall_all(&network, &prefix, &after, limit)).await
+    }
+
+    async fn write<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(job(reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Folds SQLite's log into the database and empties it, so that no erased body stays in it.
+    pub(crate) async fn fold(&self) -> Result<(), StoreError> {
+        self.write(|reply| Job::Fold { reply, end: false }).await
+    }
+
+    /// Ends the writing, after all that was asked is written. Whatever is asked later is refused.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.write(|reply| Job::Fold { reply, end: true }).await
+    }
+}

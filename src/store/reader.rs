@@ -1,0 +1,171 @@
+//! The reading thread: it sees what is committed, and never waits for the writer.
+
+use std::path::Path;
+
+use drawbridge_adapter::{NetworkId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Row, StoreError, schema};
+
+/// The most that one answer holds in payloads, give or take one row: what waits may be large, and
+/// there may be many who ask.
+const BYTES: usize = 1024 * 1024;
+
+type Question = Box<dyn FnOnce(&Reading) + Send>;
+
+/// A handle on the reading thread.
+pub(super) struct Reader {
+    questions: mpsc::Sender<Question>,
+}
+
+/// What the questions are asked of.
+pub(super) struct Reading {
+    connection: Connection,
+}
+
+impl Reader {
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+        let reading = Reading { connection: schema::open_reader(path)? };
+        let (questions, mut asked) = mpsc::channel::<Question>(1024);
+        std::thread::Builder::new().name("store-reader".to_owned()).spawn(move || {
+            while let Some(question) = asked.blocking_recv() {
+                question(&reading);
+            }
+        })?;
+        Ok(Self { questions })
+    }
+
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Reading) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |reading| {
+            // Nobody waits for the answer any more: fine.
+            let _ = reply.send(question(reading));
+        });
+        self.questions.send(question).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Reading {
+    pub(super) fn window(
+        &self,
+        network: &NetworkId,
+        lane: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
+             WHERE network = ? AND lane = ? ORDER BY seq LIMIT ?",
+        )?;
+        rows(&mut statement, params![network.as_str(), lane, limit])
+    }
+
+    pub(super) fn oldest(
+        &self,
+        after: i64,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        // The rows behind `after` are nearly in the order of time, so that the first that is
+        // young enough ends the search: without the inner limit it would scan the whole queue.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT * FROM (
+                 SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
+                 WHERE seq > ?1 ORDER BY seq LIMIT ?3)
+             WHERE accepted_at < ?2",
+        )?;
+        rows(&mut statement, params![after, before.0, limit])
+    }
+
+    pub(super) fn lanes(
+        &self,
+        network: &NetworkId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        // One index step a lane, however many rows it has.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT lane FROM outbox WHERE network = ? AND lane > ? ORDER BY lane LIMIT 1",
+        )?;
+        let mut lanes: Vec<String> = Vec::new();
+        while lanes.len() < limit {
+            let last = lanes.last().map_or(after, String::as_str);
+            let query = statement.query_row(params![network.as_str(), last], |row| row.get(0));
+            let Some(lane) = query.optional()? else { break };
+            lanes.push(lane);
+        }
+        Ok(lanes)
+    }
+
+    pub(super) fn told_up_to(&self) -> Result<i64, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT value FROM meta WHERE key = 'told_up_to'")?;
+        Ok(statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    pub(super) fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT count(*) FROM outbox WHERE network = ?")?;
+        Ok(statement.query_row([network.as_str()], |row| row.get(0))?)
+    }
+
+    pub(super) fn recall(
+        &self,
+        network: &NetworkId,
+        key: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value FROM memo WHERE network = ? AND key = ?")?;
+        Ok(statement.query_row(params![network.as_str(), key], |row| row.get(0)).optional()?)
+    }
+
+    pub(super) fn recall_all(
+        &self,
+        network: &NetworkId,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT key, value FROM memo
+             WHERE network = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2
+             ORDER BY key LIMIT ?4",
+        )?;
+        let found = statement
+            .query_map(params![network.as_str(), prefix, after, limit], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+}
+
+fn rows(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<Row>, StoreError> {
+    let mut found = statement.query(parameters)?;
+    let mut rows = Vec::new();
+    let mut bytes = 0;
+    while bytes < BYTES
+        && let Some(row) = found.next()?
+    {
+        let payload = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+        bytes += payload.len();
+        rows.push(Row {
+            seq: row.get(0)?,
+            inbox: row.get(1)?,
+            // Serde's own way in, so that a row that was tampered with is an error, not a panic.
+            network: serde_json::from_value(serde_json::Value::String(row.get(2)?))?,
+            lane: row.get(3)?,
+            key: row.get(4)?,
+            at: Timestamp(row.get(5)?),
+            payload: serde_json::from_str(payload)?,
+        });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,110 @@
+//! The tables, and how an older database becomes a newer one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::StoreError;
+
+/// Each step makes the next version out of the one before; never change one that was released.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+    -- Every event that was ever answered, without its body. `answer` is what its network was
+    -- told (NULL: accepted), `state` what became of it since.
+    CREATE TABLE inbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        network TEXT NOT NULL,
+        event TEXT NOT NULL,
+        accepted_at INTEGER NOT NULL,
+        answer TEXT,
+        state TEXT NOT NULL,
+        settled_at INTEGER,
+        UNIQUE (network, event)
+    );
+    CREATE INDEX inbox_settled ON inbox (settled_at) WHERE settled_at IS NOT NULL;
+
+    -- What waits for a network, each lane (conversation) in the order of seq.
+    CREATE TABLE outbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        inbox INTEGER NOT NULL,
+        network TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        key TEXT NOT NULL,
+        accepted_at INTEGER NOT NULL,
+        payload TEXT NOT NULL
+    );
+    CREATE INDEX outbox_lane ON outbox (network, lane, seq);
+
+    -- Under which id a network knows a message that was delivered to it.
+    CREATE TABLE ids (
+        network TEXT NOT NULL,
+        event TEXT NOT NULL,
+        inbox INTEGER NOT NULL,
+        PRIMARY KEY (network, event)
+    ) WITHOUT ROWID;
+    CREATE INDEX ids_inbox ON ids (inbox);
+
+    CREATE TABLE memo (
+        network TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (network, key)
+    ) WITHOUT ROWID;
+"];
+
+/// Opens the writing connection, and brings the database to this version.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that can only read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::TooNew { found, known });
+    }
+    for (version, step) in (1..).zip(MIGRATIONS) {
+        if version > found {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
+
+/// The salt of this database; `new` becomes it if there is none.
+pub(super) fn salt(connection: &Connection, new: &[u8]) -> Result<Vec<u8>, StoreError> {
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", [new])?;
+    let read = connection.query_row("SELECT value FROM meta WHERE key = 'salt'", [], |r| r.get(0));
+    Ok(read?)
+}
+
+/// The last outbox row so far.
+pub(super) fn last_seq(connection: &Connection) -> Result<i64, StoreError> {
+    let last = connection
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = ?", params!["outbox"], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(last.unwrap_or(0))
+}

@@ -1,0 +1,331 @@
+//! The writing thread: all that waits at a moment becomes one commit.
+
+use drawbridge_adapter::{Answer, Code, Memo, NetworkId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, warn};
+
+use super::{Admission, Admitted, Changes, Fate, NewRow, OnCommit, Settlement, StoreError};
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Something to write.
+pub(super) enum Job {
+    Admit { admissions: Vec<Admission>, reply: Reply<Vec<Admitted>> },
+    Settle { settlements: Vec<Settlement>, reply: Reply<usize> },
+    Tell { told_up_to: i64, rows: Vec<(i64, NewRow)>, reply: Reply<()> },
+    Remember { network: NetworkId, memos: Vec<Memo>, reply: Reply<()> },
+    Forget { before: Timestamp, reply: Reply<usize> },
+    Fold { reply: Reply<()>, end: bool },
+}
+
+/// The most jobs in one commit: enough to share the cost of the disk, few enough that the first
+/// does not wait long for the last.
+const JOBS: usize = 1024;
+
+/// How many events one call of `forget` takes away, so that no commit grows long.
+const FORGET: usize = 1000;
+
+/// A handle on the writing thread.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, on_commit: OnCommit) -> Result<Self, StoreError> {
+        let (jobs, waiting) = mpsc::channel(JOBS);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        thread.spawn(move || {
+            Writing { connection, on_commit, changes: Changes::default() }.run(waiting)
+        })?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) async fn send(&self, job: Job) -> Result<(), StoreError> {
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)
+    }
+}
+
+struct Writing {
+    connection: Connection,
+    on_commit: OnCommit,
+    /// What the commit under way changes.
+    changes: Changes,
+}
+
+/// Sends an answer after the commit, or the commit's failure instead of it.
+type AfterCommit = Box<dyn FnOnce(bool)>;
+
+impl Writing {
+    fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut jobs = vec![first];
+            while jobs.len() < JOBS
+                && let Ok(job) = waiting.try_recv()
+            {
+                jobs.push(job);
+            }
+            if self.commit(jobs) {
+                return;
+            }
+        }
+    }
+
+    /// One transaction for all `jobs`. True when it is time to end.
+    fn commit(&mut self, jobs: Vec<Job>) -> bool {
+        let mut answers: Vec<AfterCommit> = Vec::with_capacity(jobs.len());
+        let mut folding = Vec::new();
+        let started = self.connection.execute_batch("BEGIN IMMEDIATE");
+        let mut whole = started.is_ok();
+        let size = jobs.len();
+        for job in jobs {
+            if let Job::Fold { reply, end } = job {
+                folding.push((reply, end));
+                continue;
+            }
+            answers.push(self.perform(job, whole));
+        }
+        let outcome = started.and_then(|()| self.connection.execute_batch("COMMIT"));
+        if let Err(error) = outcome {
+            whole = false;
+            error!(%error, "a commit failed, nothing of it was kept");
+            // Fails if there is no transaction left to undo, which is what is wanted.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        debug!(jobs = size, kept = whole, "commit");
+        // Lanes wake before the answers go out: what was accepted is on its way even if nobody
+        // waits for the answer any more.
+        let changes = std::mem::take(&mut self.changes);
+        if whole {
+            (self.on_commit)(&changes);
+        }
+        for answer in answers {
+            answer(whole);
+        }
+        self.fold(folding)
+    }
+
+    /// Folds the log, if anybody asked. True when it is time to end.
+    fn fold(&self, asked: Vec<(Reply<()>, bool)>) -> bool {
+        if asked.is_empty() {
+            return false;
+        }
+        let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = &folded {
+            warn!(%error, "the log could not be folded into the database");
+        }
+        let ending = asked.iter().any(|(_, end)| *end);
+        for (reply, _) in asked {
+            let _ = reply.send(Ok(()));
+        }
+        ending
+    }
+
+    fn perform(&mut self, job: Job, started: bool) -> AfterCommit {
+        match job {
+            Job::Admit { admissions, reply } => {
+                let work = self.guarded(started, |writing| {
+                    admissions.iter().map(|admission| writing.admit(admission)).collect()
+                });
+                after(reply, work)
+            }
+            Job::Settle { settlements, reply } => {
+                let work = self.guarded(started, |writing| writing.settle_all(&settlements));
+                after(reply, work)
+            }
+            Job::Tell { told_up_to, rows, reply } => {
+                let work = self.guarded(started, |writing| writing.tell(told_up_to, &rows));
+                after(reply, work)
+            }
+            Job::Remember { network, memos, reply } => {
+                let work = self.guarded(started, |writing| writing.remember(&network, &memos));
+                after(reply, work)
+            }
+            Job::Forget { before, reply } => {
+                let work = self.guarded(started, |writing| writing.forget(before));
+                after(reply, work)
+            }
+            Job::Fold { reply, .. } => after(reply, Ok(())),
+        }
+    }
+
+    /// Runs one job in a savepoint of its own, so that one that fails harms no neighbour.
+    fn guarded<T>(
+        &mut self,
+        started: bool,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if !started {
+            return Err(StoreError::Closed);
+        }
+        self.connection.execute_batch("SAVEPOINT job")?;
+        let before = (self.changes.lanes.len(), self.changes.growth.clone());
+        let outcome = work(self);
+        if outcome.is_err() {
+            self.changes.lanes.truncate(before.0);
+            self.changes.growth = before.1;
+            self.connection.execute_batch("ROLLBACK TO job")?;
+        }
+        self.connection.execute_batch("RELEASE job")?;
+        outcome
+    }
+
+    fn admit(&mut self, admission: &Admission) -> Result<Admitted, StoreError> {
+        if let Some(answer) = self.known(admission)? {
+            return Ok(Admitted { answer, repeat: true });
+        }
+        let (answer, state, settled) = match admission.answer {
+            Answer::Accepted => (None, "waiting", None),
+            Answer::Refused(refusal) => {
+                (Some(refusal.code.to_string()), "refused", Some(admission.at.0))
+            }
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO inbox (network, event, accepted_at, answer, state, settled_at)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                admission.network.as_str(),
+                admission.event.as_str(),
+                admission.at.0,
+                answer,
+                state,
+                settled
+            ])?;
+        let inbox = self.connection.last_insert_rowid();
+        self.enqueue(inbox, &admission.row)?;
+        Ok(Admitted { answer: admission.answer, repeat: false })
+    }
+
+    /// The answer that this event got before, if it is a repeat.
+    fn known(&self, admission: &Admission) -> Result<Option<Answer>, StoreError> {
+        let (network, event) = (admission.network.as_str(), admission.event.as_str());
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, accepted_at, answer FROM inbox WHERE network = ? AND event = ?",
+            )?
+            .query_row(params![network, event], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
+            })
+            .optional()?;
+        let Some((seq, at, answer)) = found else { return Ok(None) };
+        let age = admission.at.since(Timestamp(at));
+        if admission.repeats_within.is_some_and(|window| age > window) {
+            // The id has come free again; the old event keeps its row under another name.
+            let freed = format!("{event}\n{seq}");
+            let mut statement =
+                self.connection.prepare_cached("UPDATE inbox SET event = ? WHERE seq = ?")?;
+            statement.execute(params![freed, seq])?;
+            return Ok(None);
+        }
+        let answer = answer.map(|code| code.parse().unwrap_or(Code::Malformed));
+        Ok(Some(answer.map_or(Answer::Accepted, |code| Answer::Refused(code.into()))))
+    }
+
+    fn enqueue(&mut self, inbox: i64, row: &NewRow) -> Result<(), StoreError> {
+        let payload = serde_json::to_string(&row.payload)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO outbox (inbox, network, lane, key, accepted_at, payload)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![inbox, row.network.as_str(), row.lane, row.key, row.at.0, payload])?;
+        self.changes.grow(&row.network, 1);
+        let last = self.changes.lanes.last();
+        if last.is_none_or(|(network, lane)| *network != row.network || *lane != row.lane) {
+            self.changes.lanes.push((row.network.clone(), row.lane.clone()));
+        }
+        Ok(())
+    }
+
+    fn settle_all(&mut self, settlements: &[Settlement]) -> Result<usize, StoreError> {
+        let mut settled = 0;
+        for settlement in settlements {
+            settled += usize::from(self.settle(settlement)?);
+        }
+        Ok(settled)
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreError> {
+        let mut delete = self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ?")?;
+        if delete.execute([settlement.seq])? == 0 {
+            return Ok(false);
+        }
+        drop(delete);
+        self.changes.grow(&settlement.network, -1);
+        let state = match &settlement.fate {
+            Fate::Told => None,
+            Fate::Delivered { id } => {
+                if let Some(id) = id {
+                    self.connection
+                        .prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)")?
+                        .execute(params![settlement.network.as_str(), id.as_str(), settlement.inbox])?;
+                }
+                Some("accepted".to_owned())
+            }
+            Fate::Failed(refusal) => Some(format!("failed {}", refusal.code)),
+        };
+        if let Some(state) = state {
+            self.connection
+                .prepare_cached("UPDATE inbox SET state = ?, settled_at = ? WHERE seq = ?")?
+                .execute(params![state, settlement.at.0, settlement.inbox])?;
+        }
+        if let Some(row) = &settlement.tell {
+            self.enqueue(settlement.inbox, row)?;
+        }
+        Ok(true)
+    }
+
+    fn tell(&mut self, told_up_to: i64, rows: &[(i64, NewRow)]) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('told_up_to', ?)")?
+            .execute([told_up_to])?;
+        for (inbox, row) in rows {
+            self.enqueue(*inbox, row)?;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, network: &NetworkId, memos: &[Memo]) -> Result<(), StoreError> {
+        for memo in memos {
+            match &memo.value {
+                Some(value) => self
+                    .connection
+                    .prepare_cached("INSERT OR REPLACE INTO memo VALUES (?, ?, ?)")?
+                    .execute(params![network.as_str(), memo.key, value])?,
+                None => self
+                    .connection
+                    .prepare_cached("DELETE FROM memo WHERE network = ? AND key = ?")?
+                    .execute(params![network.as_str(), memo.key])?,
+            };
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, before: Timestamp) -> Result<usize, StoreError> {
+        self.connection
+            .prepare_cached(
+                "DELETE FROM ids WHERE inbox IN
+                     (SELECT seq FROM inbox WHERE settled_at < ? ORDER BY settled_at LIMIT ?)",
+            )?
+            .execute(params![before.0, FORGET])?;
+        let forgotten = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM inbox WHERE seq IN
+                     (SELECT seq FROM inbox WHERE settled_at < ? ORDER BY settled_at LIMIT ?)",
+            )?
+            .execute(params![before.0, FORGET])?;
+        Ok(forgotten)
+    }
+}
+
+fn after<T: 'static>(reply: Reply<T>, work: Result<T, StoreError>) -> AfterCommit {
+    Box::new(move |committed| {
+        let answer = if committed { work } else { work.and(Err(StoreError::Closed)) };
+        // Whoever asked may be gone; what was committed stays committed.
+        let _ = reply.send(answer);
+    })
+}
