@@ -1,1 +1,524 @@
+//! The crossing between two networks whose adapters do as the test says.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Mutex;
+
+use drawbridge_adapter::{
+    AddressError, Answer, Code, Command, Content, Delivered, Delivery, DeliveryError, Destination,
+    Event, EventId, Fatal, Kind, Level, Marks, Party, ReplyPath, Signal, State, StatusNeeds,
+    TextLimits, Timestamp, Unavailable, async_trait,
+};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use super::*;
+
+/// What the fake network does with the next message of a call.
+#[derive(Clone)]
+enum Next {
+    Fails(DeliveryError),
+    Panics,
+    /// Takes it and crashes: the answer never comes.
+    Hangs,
+}
+
+/// A network that takes everything, unless told otherwise.
+struct Fake {
+    network: NetworkId,
+    needs: StatusNeeds,
+    script: Mutex<VecDeque<Next>>,
+    heard: Mutex<Vec<Delivery>>,
+    signals: Mutex<usize>,
+    changed: Notify,
+}
+
+impl Fake {
+    fn new(network: &str, needs: StatusNeeds) -> Arc<Self> {
+        Arc::new(Self {
+            network: NetworkId::new(network).unwrap(),
+            needs,
+            script: Mutex::default(),
+            heard: Mutex::default(),
+            signals: Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    fn next(&self, next: Next) {
+        self.script.lock().unwrap().push_back(next);
+    }
+
+    fn fails(&self, error: DeliveryError) {
+        self.next(Next::Fails(error));
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let text = |delivery: &Delivery| match &delivery.command {
+            Command::Message(message) => match &message.content {
+                Content::Text { body } => Some(body.clone()),
+                _ => None,
+            },
+            Command::Status(_) => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(text).collect()
+    }
+
+    fn states(&self) -> Vec<State> {
+        let state = |delivery: &Delivery| match &delivery.command {
+            Command::Status(status) => Some(status.state),
+            Command::Message(_) => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(state).collect()
+    }
+
+    async fn until(&self, done: impl Fn(&Self) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                if done(self) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        assert!(waited.is_ok(), "heard {:?} and {:?}", self.texts(), self.states());
+    }
+
+    async fn hears(&self, texts: &[&str]) {
+        self.until(|fake| fake.texts().len() >= texts.len()).await;
+        assert_eq!(self.texts(), texts);
+    }
+
+    async fn learns(&self, states: &[State]) {
+        self.until(|fake| fake.states().len() >= states.len()).await;
+        assert_eq!(self.states(), states);
+    }
+}
+
+#[async_trait]
+impl Adapter for Fake {
+    fn describe(&self) -> Descriptor {
+        Descriptor { adapter: "fake", version: "1", window: 4, concurrency: 4, status: self.needs }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(TextLimits { max_bytes: 1000, controls: true })
+            .with(Kind::Text, Level::Full)
+    }
+
+    async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
+        bridge.stopping().await;
+        Ok(())
+    }
+
+    async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
+        let mut results = Vec::new();
+        for delivery in batch {
+            let next = self.script.lock().unwrap().pop_front();
+            let result = match next {
+                None => {
+                    self.heard.lock().unwrap().push(delivery.clone());
+                    Ok(Delivered::default())
+                }
+                Some(Next::Fails(error)) => Err(error),
+                Some(Next::Panics) => panic!("as the test says"),
+                Some(Next::Hangs) => {
+                    self.heard.lock().unwrap().push(delivery.clone());
+                    self.changed.notify_waiters();
+                    std::future::pending().await
+                }
+            };
+            let ends =
+                matches!(&result, Err(error) if !matches!(error, DeliveryError::Refused { .. }));
+            results.push(result);
+            if ends {
+                break;
+            }
+        }
+        self.changed.notify_waiters();
+        results
+    }
+
+    fn signal(&self, _: Signal) {
+        *self.signals.lock().unwrap() += 1;
+        self.changed.notify_waiters();
+    }
+}
+
+impl Addressing for Fake {
+    fn canonical(&self, id: &str) -> Result<UserId, AddressError> {
+        if id.chars().any(char::is_uppercase) {
+            return Err(AddressError::Invalid("lower case only"));
+        }
+        UserId::new(self.network.clone(), id).map_err(|_| AddressError::Invalid("an id"))
+    }
+
+    fn domain<'a>(&self, _: &'a UserId) -> Option<&'a str> {
+        None
+    }
+
+    fn address_of(&self, foreign: &UserId) -> Result<String, AddressError> {
+        Ok(foreign.to_string())
+    }
+
+    fn user_at(&self, address: &str) -> Result<UserId, AddressError> {
+        address.parse().map_err(|_| AddressError::NotOurs)
+    }
+}
+
+/// Two networks and what lies between them.
+struct Town {
+    crossing: Arc<Crossing>,
+    left: Arc<Fake>,
+    right: Arc<Fake>,
+    said: u64,
+}
+
+fn limits() -> Limits {
+    Limits {
+        queue: 1000,
+        expire_after: Duration::from_secs(3600),
+        pending_after: Duration::from_secs(3600),
+    }
+}
+
+fn setup(fake: &Arc<Fake>) -> NetworkSetup {
+    NetworkSetup {
+        id: fake.network.clone(),
+        role: Role::Home,
+        local_domains: Vec::new(),
+        policy: Policy::default(),
+        adapter: Arc::clone(fake) as _,
+        addressing: Arc::clone(fake) as _,
+    }
+}
+
+impl Town {
+    async fn open(dir: &TempDir, limits: Limits, needs: StatusNeeds) -> Self {
+        let (left, right) = (Fake::new("left", needs), Fake::new("right", needs));
+        let setups = vec![setup(&left), setup(&right)];
+        let crossing = Crossing::open(dir.path(), setups, limits).await.unwrap();
+        crossing.start();
+        let town = Self { crossing, left, right, said: 0 };
+        town.connects("left");
+        town.connects("right");
+        town
+    }
+
+    fn bridge(&self, network: &str) -> Bridge {
+        let mut adapters = self.crossing.adapters().into_iter();
+        adapters.find(|(id, _, _)| id.as_str() == network).unwrap().2
+    }
+
+    fn connects(&self, network: &str) {
+        self.bridge(network).report(Connection::Up);
+    }
+
+    fn loses(&self, network: &str) {
+        self.bridge(network).report(Connection::Down { why: "the test cut it" });
+    }
+
+    fn event(&mut self, from: &str, to: &str, body: &str) -> Event {
+        self.said += 1;
+        Event {
+            id: EventId::new(format!("${}", self.said)).unwrap(),
+            repeats_within: None,
+            sender: Party { user: from.parse().unwrap(), name: Some("A\u{202e}nn".to_owned()) },
+            to: Destination::Direct(to.parse().unwrap()),
+            sent_at: Timestamp(self.said.try_into().unwrap()),
+            content: Content::text(body),
+            marks: Marks::default(),
+            reply_path: ReplyPath::default(),
+        }
+    }
+
+    async fn says(&mut self, from: &str, to: &str, body: &str) -> Answer {
+        let event = self.event(from, to, body);
+        let network = event.sender.user.network().as_str().to_owned();
+        self.bridge(&network).accept(vec![event]).await.unwrap()[0].answer
+    }
+
+    /// Until nothing is under way, with the memory that this leaves.
+    async fn rests(&self) {
+        let resting = |id: &str| {
+            let network = &self.crossing.networks[&NetworkId::new(id).unwrap()];
+            network.lanes.len() == 0 && network.depth.load(Ordering::Relaxed) == 0
+        };
+        until(|| resting("left") && resting("right")).await;
+    }
+
+    async fn ends(self) {
+        self.crossing.stop_delivering(Duration::from_secs(5)).await;
+        self.crossing.stop_intake();
+        self.crossing.close().await.unwrap();
+    }
+}
+
+async fn until(done: impl Fn() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+fn refused(code: Code) -> State {
+    State::FailedPermanent(code.into())
+}
+
+#[tokio::test]
+async fn texts_cross_in_order_and_leave_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let said: Vec<String> = (0..50).map(|n| format!("text {n}")).collect();
+    for text in &said {
+        assert_eq!(town.says("left:ann", "right:bob", text).await, Answer::Accepted);
+    }
+    town.right.hears(&said.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    town.rests().await;
+    let heard = town.right.heard.lock().unwrap()[0].clone();
+    let Command::Message(message) = heard.command else { panic!("a message") };
+    assert_eq!(message.from.name.as_deref(), Some("Ann"));
+    town.left.until(|left| *left.signals.lock().unwrap() == 50).await;
+    assert_eq!(town.left.states(), []);
+}
+
+#[tokio::test]
+async fn two_equal_texts_are_two_and_a_repeat_is_none() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let event = town.event("left:ann", "right:bob", "ok");
+    let bridge = town.bridge("left");
+    let first = bridge.accept(vec![event.clone()]).await.unwrap();
+    let repeat = bridge.accept(vec![event]).await.unwrap();
+    assert_eq!((first[0].repeat, repeat[0].repeat), (false, true));
+    town.says("left:ann", "right:bob", "ok").await;
+    town.says("left:ann", "right:bob", "end").await;
+    town.right.hears(&["ok", "ok", "end"]).await;
+}
+
+#[tokio::test]
+async fn a_refusal_at_the_door_reaches_the_sender_once() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let unknown = Answer::Refused(Code::NotReachable.into());
+    for nobody in ["right:Bob", "nowhere:bob", "left:bob"] {
+        assert_eq!(town.says("left:ann", nobody, "hi").await, unknown);
+    }
+    let mut event = town.event("left:ann", "right:bob", "hi");
+    event.content = Content::Unsupported { kind: Kind::Poll };
+    let bridge = town.bridge("left");
+    bridge.accept(vec![event.clone()]).await.unwrap();
+    bridge.accept(vec![event]).await.unwrap();
+    town.left.until(|left| left.states().len() == 4).await;
+    let states = town.left.states();
+    assert_eq!(states.iter().filter(|state| **state == refused(Code::NotReachable)).count(), 3);
+    assert!(states.contains(&refused(Code::UnsupportedKind(Kind::Poll))));
+    town.rests().await;
+    assert_eq!(town.right.texts().len(), 0);
+}
+
+#[tokio::test]
+async fn a_bad_event_harms_no_neighbour() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let good = [town.event("left:ann", "right:bob", "1"), town.event("left:ann", "right:bob", "2")];
+    let mut long = town.event("left:ann", "right:bob", "bad");
+    long.reply_path = ReplyPath("x".repeat(ReplyPath::MAX + 1));
+    let foreign = town.event("right:bob", "right:bob", "bad");
+    let [first, last] = good;
+    let answers = town.bridge("left").accept(vec![first, long, foreign, last]).await.unwrap();
+    let malformed = Answer::Refused(Code::Malformed.into());
+    let expected = [Answer::Accepted, malformed, malformed, Answer::Accepted];
+    assert_eq!(answers.iter().map(|a| a.answer).collect::<Vec<_>>(), expected);
+    town.right.hears(&["1", "2"]).await;
+}
+
+#[tokio::test]
+async fn a_retry_never_overtakes_and_keeps_its_key() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let after = Some(Duration::from_millis(1500));
+    town.right.fails(DeliveryError::Retry { after, why: "busy" });
+    town.right.fails(DeliveryError::Unknown { why: "who knows" });
+    let started = tokio::time::Instant::now();
+    for text in ["1", "2", "3"] {
+        town.says("left:ann", "right:bob", text).await;
+    }
+    town.says("left:eve", "right:bob", "meanwhile").await;
+    town.right.until(|right| right.texts().len() == 4).await;
+    let mut texts = town.right.texts();
+    texts.retain(|text| text != "meanwhile");
+    assert_eq!(texts, ["1", "2", "3"]);
+    assert!(started.elapsed() >= Duration::from_millis(1500));
+    let heard = town.right.heard.lock().unwrap().clone();
+    assert!(heard.iter().any(|delivery| delivery.attempt == 3));
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_target_stops_nobody_and_is_told() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.right.fails(DeliveryError::Refused { refusal: Code::Forbidden.into(), why: "no" });
+    town.says("left:ann", "right:bob", "1").await;
+    town.says("left:ann", "right:bob", "2").await;
+    town.right.hears(&["2"]).await;
+    town.left.learns(&[refused(Code::Forbidden)]).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_the_conversations_own() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.right.next(Next::Panics);
+    town.says("left:ann", "right:bob", "1").await;
+    town.says("left:ann", "right:bob", "2").await;
+    town.right.hears(&["1", "2"]).await;
+    town.rests().await;
+}
+
+#[tokio::test]
+async fn who_wants_durable_outcomes_gets_them() {
+    let dir = TempDir::new().unwrap();
+    let needs = StatusNeeds { accepted: true, pending: false };
+    let mut town = Town::open(&dir, limits(), needs).await;
+    town.says("left:ann", "right:bob", "hi").await;
+    town.left.learns(&[State::Accepted]).await;
+    town.rests().await;
+    assert_eq!(*town.left.signals.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_network_that_is_down_fills_the_disk_up_to_its_limit() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, Limits { queue: 3, ..limits() }, StatusNeeds::default()).await;
+    town.loses("right");
+    for text in ["1", "2", "3"] {
+        assert_eq!(town.says("left:ann", "right:bob", text).await, Answer::Accepted);
+    }
+    let full = Answer::Refused(Code::NetworkUnreachable.into());
+    assert_eq!(town.says("left:ann", "right:bob", "4").await, full);
+    town.left.learns(&[State::FailedRetriable(Code::NetworkUnreachable.into())]).await;
+    assert_eq!(town.right.texts().len(), 0);
+    town.connects("right");
+    town.right.hears(&["1", "2", "3"]).await;
+    town.rests().await;
+    assert_eq!(town.says("left:ann", "right:bob", "5").await, Answer::Accepted);
+}
+
+#[tokio::test]
+async fn a_source_that_takes_no_statuses_is_held_back() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, Limits { queue: 2, ..limits() }, StatusNeeds::default()).await;
+    town.loses("left");
+    town.says("left:ann", "nowhere:bob", "1").await;
+    town.says("left:ann", "nowhere:bob", "2").await;
+    let event = town.event("left:ann", "right:bob", "3");
+    let answer = town.bridge("left").accept(vec![event]).await;
+    assert_eq!(answer.unwrap_err(), Unavailable::Full);
+}
+
+#[tokio::test]
+async fn a_sender_learns_that_a_message_waits_and_that_it_expired() {
+    let dir = TempDir::new().unwrap();
+    let needs = StatusNeeds { accepted: false, pending: true };
+    let short = Limits {
+        expire_after: Duration::from_secs(2),
+        pending_after: Duration::from_millis(100),
+        ..limits()
+    };
+    let mut town = Town::open(&dir, short, needs).await;
+    town.loses("right");
+    town.says("left:ann", "right:bob", "1").await;
+    town.left.learns(&[State::Pending]).await;
+    town.left.learns(&[State::Pending, refused(Code::Expired)]).await;
+    town.connects("right");
+    town.rests().await;
+    assert_eq!(town.right.texts().len(), 0);
+}
+
+#[tokio::test]
+async fn an_accept_that_was_dropped_happened_wholly_or_not_at_all() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let bridge = town.bridge("left");
+    let mut dropped = Vec::new();
+    for n in 0..50 {
+        let event = town.event("left:ann", "right:bob", &format!("{n}"));
+        let mut accept = Box::pin(bridge.accept(vec![event.clone()]));
+        // Polled once, then dropped: the job may be with the store by now.
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(accept.as_mut().poll(context).is_ready())
+        });
+        polled.await;
+        drop(accept);
+        dropped.push(event);
+    }
+    bridge.accept(dropped).await.unwrap();
+    let expected: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    town.right.hears(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    town.rests().await;
+}
+
+#[tokio::test]
+async fn what_was_under_way_at_a_crash_comes_again_under_the_same_key() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.right.next(Next::Hangs);
+    town.says("left:ann", "right:bob", "1").await;
+    town.says("left:ann", "right:bob", "2").await;
+    town.right.until(|right| right.texts() == ["1"]).await;
+    let before = town.right.heard.lock().unwrap()[0].clone();
+    // Patience of zero: the delivery is left, as a kill would leave it.
+    town.crossing.stop_delivering(Duration::ZERO).await;
+    town.crossing.close().await.unwrap();
+    let (crossing, left) = (Arc::downgrade(&town.crossing), Arc::clone(&town.left));
+    drop((town, left));
+    assert!(crossing.upgrade().is_some(), "the hanging delivery holds the crossing");
+    let copy = TempDir::new().unwrap();
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let town = Town::open(&copy, limits(), StatusNeeds::default()).await;
+    town.right.hears(&["1", "2"]).await;
+    let after = town.right.heard.lock().unwrap()[0].clone();
+    assert_eq!(before.key, after.key);
+    assert_eq!((before.attempt, after.attempt), (1, 2));
+}
+
+#[tokio::test]
+async fn conversations_at_rest_on_disk_are_taken_up_at_the_start() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.loses("right");
+    for n in 0..700 {
+        town.says("left:ann", &format!("right:bob{n}"), "hi").await;
+    }
+    town.ends().await;
+    let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.right.until(|right| right.texts().len() == 700).await;
+    town.rests().await;
+}
+
+#[tokio::test]
+async fn memos_outlive_the_daemon_and_are_bounded() {
+    use drawbridge_adapter::Memo;
+    let dir = TempDir::new().unwrap();
+    let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let bridge = town.bridge("left");
+    bridge.remember(vec![Memo::set("room/1", "here")]).await.unwrap();
+    let large = Memo::set("room/2", "x".repeat(70_000));
+    assert_eq!(bridge.remember(vec![large]).await, Err(Unavailable::Failed));
+    drop(bridge);
+    town.ends().await;
+    let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let recalled = town.bridge("left").recall("room/1").await.unwrap();
+    assert_eq!(recalled.as_deref(), Some("here"));
+    assert_eq!(town.bridge("right").recall("room/1").await.unwrap(), None);
+}

@@ -1,1 +1,269 @@
+//! What must be true of the store whatever happens to the process around it.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drawbridge_adapter::{Code, Content, Kind, Message, Party, ReplyPath, State, UserId};
+use tempfile::TempDir;
+
+use super::*;
+
+fn open(dir: &TempDir) -> Store {
+    Store::open(dir.path(), b"salt", Box::new(|_| ())).unwrap()
+}
+
+fn network(id: &str) -> NetworkId {
+    NetworkId::new(id).unwrap()
+}
+
+fn user(id: &str) -> UserId {
+    id.parse().unwrap()
+}
+
+fn text_row(body: &str, at: i64) -> NewRow {
+    let status = Status {
+        event: EventId::new("$1").unwrap(),
+        sender: user("matrix:alice"),
+        recipient: Some(user("xmpp:bob")),
+        kind: Kind::Text,
+        reply_path: ReplyPath::default(),
+        state: State::Pending,
+    };
+    let message = Message {
+        from: Party { user: user("matrix:alice"), name: None },
+        to: user("xmpp:bob"),
+        content: Content::text(body),
+        sent_at: Timestamp(at),
+    };
+    NewRow {
+        network: network("xmpp"),
+        lane: "alice bob".to_owned(),
+        key: "00".to_owned(),
+        at: Timestamp(at),
+        payload: Payload {
+            command: Command::Message(message),
+            back: Some(Back { network: network("matrix"), status }),
+        },
+    }
+}
+
+fn text(event: &str, body: &str, at: i64) -> Admission {
+    Admission {
+        network: network("matrix"),
+        event: EventId::new(event).unwrap(),
+        repeats_within: None,
+        at: Timestamp(at),
+        answer: Answer::Accepted,
+        row: text_row(body, at),
+    }
+}
+
+async fn waiting(store: &Store) -> Vec<Row> {
+    store.window(&network("xmpp"), "alice bob", 64).await.unwrap()
+}
+
+fn bodies(rows: &[Row]) -> Vec<String> {
+    let body = |row: &Row| match &row.payload.command {
+        Command::Message(Message { content: Content::Text { body }, .. }) => body.clone(),
+        _ => String::new(),
+    };
+    rows.iter().map(body).collect()
+}
+
+fn delivered(row: &Row) -> Settlement {
+    Settlement {
+        seq: row.seq,
+        inbox: row.inbox,
+        network: row.network.clone(),
+        at: row.at,
+        fate: Fate::Delivered { id: Some(EventId::new("there").unwrap()) },
+        tell: None,
+    }
+}
+
+#[tokio::test]
+async fn what_was_admitted_is_there_after_a_crash_in_order() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let admitted = store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
+    assert!(admitted.iter().all(|admitted| !admitted.repeat));
+    // No close: what a killed process leaves behind.
+    drop(store);
+    let store = open(&dir);
+    let rows = waiting(&store).await;
+    assert_eq!(bodies(&rows), ["one", "two"]);
+    assert!(store.is_inherited(&rows[0]));
+    store.admit(vec![text("$3", "three", 3)]).await.unwrap();
+    assert!(!store.is_inherited(&waiting(&store).await[2]));
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_and_writes_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let refused =
+        Admission { answer: Answer::Refused(Code::Forbidden.into()), ..text("$2", "", 1) };
+    store.admit(vec![text("$1", "one", 1), text("$1", "one", 1), refused]).await.unwrap();
+    let again = store.admit(vec![text("$2", "now it would cross", 9)]).await.unwrap();
+    let first = Admitted { answer: Answer::Refused(Code::Forbidden.into()), repeat: true };
+    assert_eq!(again, [first]);
+    assert_eq!(waiting(&store).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_id_comes_free_after_its_window() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let windowed = |at| Admission {
+        repeats_within: Some(Duration::from_millis(100)),
+        ..text("chosen", "ok", at)
+    };
+    for (at, repeat) in [(0, false), (100, true), (101, false), (150, true), (202, false)] {
+        assert_eq!(store.admit(vec![windowed(at)]).await.unwrap()[0].repeat, repeat, "at {at}");
+    }
+    assert_eq!(waiting(&store).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_row_is_settled_once() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(vec![text("$1", "one", 1)]).await.unwrap();
+    let row = waiting(&store).await.remove(0);
+    assert_eq!(store.settle(vec![delivered(&row), delivered(&row)]).await.unwrap(), 1);
+    assert_eq!(store.settle(vec![delivered(&row)]).await.unwrap(), 0);
+    assert!(waiting(&store).await.is_empty());
+    assert_eq!(store.depth(&network("xmpp")).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn bodies_are_erased_at_their_final_status() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let body = "an unmistakable body ".repeat(1000);
+    store.admit(vec![text("$1", &body, 1)]).await.unwrap();
+    let row = waiting(&store).await.remove(0);
+    let on_disk = || {
+        let files = std::fs::read_dir(dir.path()).unwrap();
+        let holds = |path: &Path| {
+            let bytes = std::fs::read(path).unwrap();
+            bytes.windows(20).any(|window| window == b"an unmistakable body")
+        };
+        files.filter(|file| holds(&file.as_ref().unwrap().path())).count()
+    };
+    assert!(on_disk() > 0);
+    store.settle(vec![delivered(&row)]).await.unwrap();
+    store.fold().await.unwrap();
+    assert_eq!(on_disk(), 0);
+}
+
+#[tokio::test]
+async fn one_daemon_a_directory() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let second = Store::open(dir.path(), b"salt", Box::new(|_| ()));
+    assert!(matches!(second, Err(StoreError::Locked(_))));
+    drop(store);
+    open(&dir);
+}
+
+#[tokio::test]
+async fn the_salt_is_made_once() {
+    let dir = TempDir::new().unwrap();
+    assert_eq!(open(&dir).salt(), b"salt");
+    let store = Store::open(dir.path(), b"other", Box::new(|_| ())).unwrap();
+    assert_eq!(store.salt(), b"salt");
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    drop(open(&dir));
+    let connection = rusqlite::Connection::open(dir.path().join("drawbridge.sqlite3")).unwrap();
+    connection.pragma_update(None, "user_version", 999).unwrap();
+    let later = Store::open(dir.path(), b"salt", Box::new(|_| ()));
+    assert!(matches!(later, Err(StoreError::TooNew { found: 999, .. })));
+}
+
+#[tokio::test]
+async fn memos_are_kept_listed_and_forgotten() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let (matrix, xmpp) = (network("matrix"), network("xmpp"));
+    let memos = ["room/1", "room/2", "room/3", "rooms", "user%"].map(|key| Memo::set(key, "v"));
+    store.remember(matrix.clone(), memos.to_vec()).await.unwrap();
+    store.remember(matrix.clone(), vec![Memo::forget("room/2")]).await.unwrap();
+    let rooms = store.recall_all(&matrix, "room/", "", 10).await.unwrap();
+    assert_eq!(rooms.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["room/1", "room/3"]);
+    let behind = store.recall_all(&matrix, "room/", "room/1", 10).await.unwrap();
+    assert_eq!(behind.len(), 1);
+    assert_eq!(store.recall(&xmpp, "room/1").await.unwrap(), None);
+    assert_eq!(store.recall(&matrix, "user%").await.unwrap().as_deref(), Some("v"));
+}
+
+#[tokio::test]
+async fn old_ids_are_forgotten_and_waiting_ones_kept() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
+    let row = waiting(&store).await.remove(0);
+    store.settle(vec![delivered(&row)]).await.unwrap();
+    assert_eq!(store.forget(Timestamp(10)).await.unwrap(), 1);
+    let again = store.admit(vec![text("$1", "one", 20), text("$2", "two", 20)]).await.unwrap();
+    assert_eq!(again.iter().map(|a| a.repeat).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn lanes_and_the_oldest_are_found() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    for n in 0..5 {
+        let mut admission = text(&format!("${n}"), "hi", n);
+        admission.row.lane = format!("lane {}", n / 2);
+        store.admit(vec![admission]).await.unwrap();
+    }
+    let xmpp = network("xmpp");
+    assert_eq!(store.lanes(&xmpp, "", 2).await.unwrap(), ["lane 0", "lane 1"]);
+    assert_eq!(store.lanes(&xmpp, "lane 1", 2).await.unwrap(), ["lane 2"]);
+    let old = store.oldest(0, Timestamp(3), 64).await.unwrap();
+    assert_eq!(old.len(), 3);
+    assert_eq!(store.oldest(old[1].seq, Timestamp(3), 64).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn one_answer_is_bounded_in_bytes() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let large = "x".repeat(300_000);
+    let admissions = (0..20).map(|n| text(&format!("${n}"), &large, n)).collect();
+    store.admit(admissions).await.unwrap();
+    assert_eq!(waiting(&store).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_commit_tells_what_it_changed() {
+    let dir = TempDir::new().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&seen);
+    let on_commit: OnCommit = Box::new(move |changes| {
+        tell.lock().unwrap().push((changes.lanes.len(), changes.growth.clone()));
+    });
+    let store = Store::open(dir.path(), b"salt", on_commit).unwrap();
+    store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
+    let row = waiting(&store).await.remove(0);
+    store.settle(vec![delivered(&row)]).await.unwrap();
+    let xmpp = network("xmpp");
+    let expected = vec![(1, vec![(xmpp.clone(), 2)]), (0, vec![(xmpp, -1)])];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.close().await.unwrap();
+    let refused = store.admit(vec![text("$1", "one", 1)]).await;
+    assert!(matches!(refused, Err(StoreError::Closed)));
+}
