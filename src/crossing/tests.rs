@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::*;
 
-/// What the fake network does with the next message of a call.
+/// What the fake network does with the next text "1".
 #[derive(Clone)]
 enum Next {
     Fails(DeliveryError),
@@ -118,7 +118,12 @@ impl Adapter for Fake {
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
         let mut results = Vec::new();
         for delivery in batch {
-            let next = self.script.lock().unwrap().pop_front();
+            let next = match &delivery.command {
+                Command::Message(message) if message.content == Content::text("1") => {
+                    self.script.lock().unwrap().pop_front()
+                }
+                _ => None,
+            };
             let result = match next {
                 None => {
                     self.heard.lock().unwrap().push(delivery.clone());
