@@ -6,7 +6,7 @@
 //!
 //! # How an adapter is put to the test
 //! In `tests/conformance.rs` of the adapter's crate:
-//! ```ignore
+//! ```text
 //! struct MyStage;
 //!
 //! #[async_trait]
@@ -31,6 +31,16 @@
 //! [`Peer::network_goes_away`], [`Peer::does`], [`Scene::nobody`]). They are skipped only if
 //! [`Stage::skips`] names them with a reason; a declared skip of a check that could be played is a
 //! failure, too. So the list of skips is always the true list of what was not shown.
+//!
+//! # Good to know
+//! - The same suite runs against a fake server in milliseconds and against the real one: two stages.
+//! - [`checks::silence`] needs the process's global `tracing` subscriber: do not set one in the same
+//!   test binary.
+//! - A check that waits for something to be lost ends after [`Stage::patience`], 20 seconds unless
+//!   told otherwise; all else ends as soon as it is there.
+//! - The adapter's own tests may use the [`ReferenceBridge`] without a stage: it records what it is
+//!   told in a [`Journal`], waits for conditions ([`ReferenceBridge::wait_for`]), refuses, fails,
+//!   slows down, and has a clock that can be set.
 //!
 //! # What is not here
 //! Anything of one network's wire format, and load: those tests live with the adapter, and with

@@ -87,8 +87,8 @@ pub async fn recovery(stage: &dyn Stage) -> Result<Done> {
     if timeout(play.patience, play.peer.network_goes_away()).await?? == Tried::Impossible {
         return Ok(Done::Skipped("the peer cannot cut its network off"));
     }
-    let meanwhile = play.message("meanwhile")?;
-    let answers = play.delivers_once(std::slice::from_ref(&meanwhile)).await?;
+    let meanwhile = [play.message("meanwhile")?, play.message("and then")?];
+    let answers = play.delivers_once(&meanwhile).await?;
     ensure!(answers.iter().all(Result::is_err), "a delivery without a network is called done");
     let what = "the adapter reports that its connection is not up";
     let down = |journal: &Journal| {
@@ -99,10 +99,10 @@ pub async fn recovery(stage: &dyn Stage) -> Result<Done> {
     let back = timeout(play.patience, play.peer.network_comes_back()).await;
     back.context("the network did not come back in time")??;
     play.up(reports).await?;
-    let end = play.message("end")?;
-    play.delivers(&[meanwhile, end]).await?;
+    play.delivers(&meanwhile).await?;
     play.hears("meanwhile").await?;
-    play.hears("end").await?;
+    play.hears("and then").await?;
+    play.crosses_out("end").await?;
     play.crosses_in("after").await?;
     play.closes().await
 }

@@ -24,18 +24,17 @@ pub async fn text_in(stage: &dyn Stage) -> Result<Done> {
 /// Rule: text arrives unaltered: any Unicode, right-to-left, combining, four bytes, markup.
 pub async fn unicode_in(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
-    for text in torture(&play) {
+    for (before, text) in torture(&play).into_iter().enumerate() {
         play.says(text).await?;
-        let count = play.bridge.journal().texts().len();
-        arrives_next(&play, count, text).await?;
+        arrives_next(&play, before, text).await?;
     }
     play.closes().await
 }
 
-/// The event after the first `count` that crossed must say this.
-async fn arrives_next(play: &Play, count: usize, text: &str) -> Result<()> {
+/// The event after the first `before` ones that crossed must say this.
+async fn arrives_next(play: &Play, before: usize, text: &str) -> Result<()> {
     let what = format!("the bridge hears {}", brief(text));
-    let next = |journal: &Journal| journal.texts().get(count).map(|text| (*text).to_owned());
+    let next = |journal: &Journal| journal.texts().get(before).map(|text| (*text).to_owned());
     let heard = play.bridge.wait_for(play.patience, &what, next).await?;
     ensure!(heard == text, "{} arrived as {}", brief(text), brief(&heard));
     Ok(())
@@ -61,6 +60,7 @@ pub async fn order_in(stage: &dyn Stage) -> Result<Done> {
     let all = |journal: &Journal| (journal.texts().len() >= texts.len()).then_some(());
     play.bridge.wait_for(play.patience, "the bridge hears all hundred", all).await?;
     play.crosses_in("end").await?;
+    play.keeps_the_contract()?;
     let journal = play.bridge.journal();
     let heard = journal.texts();
     let (last, before) = heard.split_last().unwrap_or((&"", &[]));

@@ -22,8 +22,8 @@ pub async fn silence(stage: &dyn Stage) -> Result<Done> {
     play.crosses_out(outward).await?;
     play.bridge.refuse(refused, Code::NotReachable);
     let event = play.crosses_in(refused).await?;
-    let state = State::FailedPermanent(Refusal::from(Code::NotReachable));
-    play.delivers(&[play.status(&event, state)?]).await?;
+    let failed = State::FailedPermanent(Refusal::from(Code::NotReachable));
+    play.delivers(&[play.status(&event, failed)?]).await?;
     play.learns().await?;
     let mut forbidden = vec![
         inward.to_owned(),

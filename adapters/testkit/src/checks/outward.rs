@@ -94,7 +94,7 @@ pub async fn nobody_out(stage: &dyn Stage) -> Result<Done> {
     let Some(nobody) = play.nobody.clone() else {
         return Ok(Done::Skipped("a delivery to an unknown account does not fail at once"));
     };
-    let lost = play.message_to(nobody, "is anybody there?")?;
+    let lost = play.message_to(&nobody, "is anybody there?")?;
     let answers = play.delivers_once(&[lost]).await?;
     match answers.first() {
         Some(Err(DeliveryError::Refused { refusal, .. })) => {

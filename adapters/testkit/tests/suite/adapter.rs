@@ -1,0 +1,296 @@
+//! An adapter for the line network: right, or with one flaw of choice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use drawbridge_adapter::{
+    Adapter, AddressError, Addressing, Bridge, Capabilities, Code, Command, Connection, Content,
+    Delivered, Delivery, DeliveryError, Descriptor, Destination, Event, EventId, Fatal, Kind,
+    Level, Marks, NetworkId, Party, Refusal, ReplyPath, StatusNeeds, TextLimits, UserId,
+};
+
+use crate::flaws::Flaw;
+use crate::server::{DORA, Frame, Server};
+
+pub(crate) const TOKEN: &str = "s3cret-of-the-line";
+const MAX_ADDRESS: usize = 600;
+
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) network: NetworkId,
+    pub(crate) server: Arc<Server>,
+    pub(crate) flaw: Option<Flaw>,
+}
+
+impl Line {
+    pub(crate) fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    fn event(&self, bridge: &Bridge, frame: &Frame) -> Event {
+        let id = match self.flaw {
+            Some(Flaw::NewIds) => format!("new-{}", bridge.random()),
+            Some(Flaw::IdsOfTexts) => frame.text.clone(),
+            _ => frame.id.clone(),
+        };
+        let text = match self.flaw {
+            Some(Flaw::TrimsIn) => frame.text.trim(),
+            Some(Flaw::CutsIn) => frame.text.get(..4000).unwrap_or(&frame.text),
+            _ => &frame.text,
+        };
+        let sender = if self.has(Flaw::WrongSender) { "mallory" } else { DORA };
+        let mut marks = Marks {
+            sticker: frame.kind == Kind::Sticker,
+            disappearing: frame.kind == Kind::Disappearing,
+        };
+        if self.has(Flaw::BlindToStickers) {
+            marks.sticker = false;
+        }
+        if self.has(Flaw::BlindToTimers) {
+            marks.disappearing = false;
+        }
+        Event {
+            id: EventId::new(id).unwrap(),
+            repeats_within: None,
+            sender: Party {
+                user: UserId::new(self.network.clone(), sender).unwrap(),
+                name: Some("Dora".to_owned()),
+            },
+            to: Destination::Direct(self.user_at(&frame.to).unwrap()),
+            sent_at: bridge.now(),
+            content: Content::text(text),
+            marks,
+            reply_path: ReplyPath(frame.id.clone()),
+        }
+    }
+
+    /// Hands some frames over, and acknowledges them when they are safe.
+    async fn take(&self, bridge: &Bridge, mut frames: Vec<Frame>) {
+        self.log(&frames);
+        let acknowledged = frames.clone();
+        if self.has(Flaw::AcknowledgesFirst) || self.has(Flaw::AcknowledgesTwice) {
+            self.server.acknowledge(&acknowledged);
+        }
+        if self.has(Flaw::ReversesIn) {
+            frames.reverse();
+        }
+        if self.has(Flaw::DropsStickers) {
+            frames.retain(|frame| frame.kind != Kind::Sticker);
+        }
+        let events: Vec<_> = frames.iter().map(|frame| self.event(bridge, frame)).collect();
+        if self.has(Flaw::TwoAtOnce) {
+            let (one, other) = events.split_at(events.len() / 2);
+            let _ = tokio::join!(bridge.accept(one.to_vec()), bridge.accept(other.to_vec()));
+            self.server.acknowledge(&acknowledged);
+            return;
+        }
+        while bridge.accept(events.clone()).await.is_err() {
+            match self.flaw {
+                Some(Flaw::AcknowledgesFirst) => return,
+                Some(Flaw::AcknowledgesTwice) => {}
+                // The frames stay where they are, and are read again.
+                _ => return tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if !self.has(Flaw::AcknowledgesFirst) && !self.has(Flaw::AcknowledgesTwice) {
+            self.server.acknowledge(&acknowledged);
+        }
+    }
+
+    fn log(&self, frames: &[Frame]) {
+        let frame = &frames[0];
+        tracing::debug!(target: "line_right", count = frames.len(), "frames read");
+        match self.flaw {
+            Some(Flaw::LogsBodies) => {
+                tracing::trace!(target: "line_bodies", text = frame.text, "a frame was read");
+            }
+            Some(Flaw::LogsAddressesInSpans) => {
+                let _span = tracing::trace_span!(target: "line_spans", "read", to = frame.to);
+            }
+            Some(Flaw::LogsTokens) => {
+                tracing::trace!(target: "line_tokens", token = ?TOKEN, "a frame was read");
+            }
+            _ => {}
+        }
+    }
+
+    async fn next(&self) -> Vec<Frame> {
+        self.server
+            .wait(|state| {
+                let some = state.waiting.iter().take(10).cloned().collect::<Vec<_>>();
+                (state.online && !some.is_empty()).then_some(some)
+            })
+            .await
+    }
+
+    async fn watch(&self, bridge: &Bridge) {
+        loop {
+            self.server.wait(|state| state.online.then_some(())).await;
+            if !self.has(Flaw::NeverUp) {
+                bridge.report(Connection::Up);
+            }
+            self.server.wait(|state| (!state.online).then_some(())).await;
+            bridge.report(Connection::Down { why: "the line is cut" });
+            if self.has(Flaw::GivesUp) {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn carry_out(&self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
+        if !self.has(Flaw::ClaimsOffline) && !self.server.with(|state| state.online) {
+            return Err(DeliveryError::Disconnected);
+        }
+        let key = match self.flaw {
+            Some(Flaw::ForgetsKeys) => format!("{} {}", delivery.key, delivery.attempt),
+            _ => delivery.key.clone(),
+        };
+        match &delivery.command {
+            Command::Message(message) => {
+                if message.to.id() != DORA && !self.has(Flaw::TakesForNobody) {
+                    let refusal = Refusal::from(Code::NotReachable);
+                    return Err(DeliveryError::Refused { refusal, why: "no such account" });
+                }
+                let Content::Text { body } = &message.content else { panic!("undeclared") };
+                let from = match self.flaw {
+                    Some(Flaw::WrongGhost) => "elsewhere~carlo".to_owned(),
+                    _ => self.address_of(&message.from.user).unwrap(),
+                };
+                let text = match self.flaw {
+                    Some(Flaw::TrimsOut) => body.trim(),
+                    Some(Flaw::CutsOut) => body.get(..4000).unwrap_or(body),
+                    _ => body,
+                };
+                let key = if self.has(Flaw::KeysOfTexts) { body } else { &key };
+                self.server.show(key, from, text.to_owned());
+            }
+            Command::Status(status) => {
+                let Some(refusal) = status.state.refusal() else {
+                    if self.has(Flaw::ShowsStates) {
+                        let from = self.address_of(status.recipient.as_ref().unwrap()).unwrap();
+                        self.server.show(&key, from, status.state.as_str().to_owned());
+                    }
+                    return Ok(Delivered::default());
+                };
+                let code = match self.flaw {
+                    Some(Flaw::OneCode) => Code::NotReachable,
+                    _ => refusal.code,
+                };
+                if !self.has(Flaw::SilentRefusals) {
+                    let outcome = (status.reply_path.0.clone(), code);
+                    self.server.with(|state| state.outcomes.push_back(outcome));
+                }
+            }
+        }
+        Ok(Delivered { id: EventId::new(key).ok() })
+    }
+}
+
+#[async_trait]
+impl Adapter for Line {
+    fn describe(&self) -> Descriptor {
+        let window = if self.has(Flaw::NoWindow) { 65 } else { 64 };
+        let status = StatusNeeds::default();
+        Descriptor { adapter: "line", version: "1", window, concurrency: 4, status }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let limits = TextLimits { max_bytes: 65_536, controls: true };
+        Capabilities::new(limits).with(Kind::Text, Level::Full)
+    }
+
+    async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
+        let watch = self.watch(&bridge);
+        tokio::pin!(watch);
+        let mut buffered = Vec::new();
+        loop {
+            let frames = tokio::select! {
+                biased;
+                () = bridge.stopping(), if !self.has(Flaw::NeverStops) => break,
+                () = &mut watch => break,
+                frames = self.next() => frames,
+            };
+            if self.has(Flaw::Buffers) {
+                self.server.acknowledge(&frames);
+                buffered.extend(frames);
+                let first = buffered.remove(0);
+                let _ = bridge.accept(vec![self.event(&bridge, &first)]).await;
+                continue;
+            }
+            self.take(&bridge, frames).await;
+        }
+        if self.has(Flaw::EndsBadly) {
+            return Err(Fatal::new("the line was not closed in order"));
+        }
+        assert!(!self.has(Flaw::Panics), "at the end");
+        Ok(())
+    }
+
+    async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
+        if self.has(Flaw::RefusesEarly) {
+            let refusal = Refusal::from(Code::NetworkUnreachable);
+            return vec![Err(DeliveryError::Refused { refusal, why: "not connected" })];
+        }
+        if self.has(Flaw::AnswersOnce) {
+            return vec![self.carry_out(&batch[0])];
+        }
+        if self.has(Flaw::ReversesOut) {
+            let answers = batch.iter().rev().map(|delivery| self.carry_out(delivery));
+            return answers.collect();
+        }
+        let mut answers = Vec::new();
+        for delivery in batch {
+            let answer = self.carry_out(delivery);
+            let ends = matches!(&answer, Err(e) if !matches!(e, DeliveryError::Refused { .. }));
+            answers.push(answer);
+            if ends && !self.has(Flaw::GoesOn) {
+                break;
+            }
+        }
+        answers
+    }
+}
+
+impl Addressing for Line {
+    fn canonical(&self, id: &str) -> Result<UserId, AddressError> {
+        let invalid = AddressError::Invalid("1 to 32 printable characters without upper case");
+        let bad = |c: char| c.is_control() || c.is_whitespace() || c.is_ascii_uppercase();
+        let lenient = self.has(Flaw::TakesControls);
+        if id.len() > 32 || (id.chars().any(bad) && !lenient) {
+            return Err(invalid);
+        }
+        let id = if self.has(Flaw::NeverCanonical) { format!("{id}.") } else { id.to_owned() };
+        let id = id.replace("..", ".");
+        UserId::new(self.network.clone(), id).map_err(|_| invalid)
+    }
+
+    fn domain<'a>(&self, _user: &'a UserId) -> Option<&'a str> {
+        None
+    }
+
+    fn address_of(&self, foreign: &UserId) -> Result<String, AddressError> {
+        let id = match self.flaw {
+            Some(Flaw::LosesCase) => foreign.id().to_lowercase(),
+            _ => foreign.id().to_owned(),
+        };
+        let address = format!("{}~{id}", foreign.network());
+        if address.len() > MAX_ADDRESS {
+            return Err(AddressError::TooLong(MAX_ADDRESS));
+        }
+        Ok(address)
+    }
+
+    fn user_at(&self, address: &str) -> Result<UserId, AddressError> {
+        let (network, id) = address.split_once('~').ok_or(AddressError::NotOurs)?;
+        if self.has(Flaw::PanicsAtAddresses) {
+            assert!(!id.is_empty(), "an id");
+        }
+        if address.len() > MAX_ADDRESS {
+            return Err(AddressError::TooLong(MAX_ADDRESS));
+        }
+        let network = NetworkId::new(network).map_err(|_| AddressError::NotOurs)?;
+        UserId::new(network, id).map_err(|_| AddressError::NotOurs)
+    }
+}

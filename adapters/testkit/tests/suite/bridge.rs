@@ -1,0 +1,117 @@
+//! The reference bridge keeps the contract that the daemon keeps.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Acceptance, Answer, Code, Content, Destination, Event, EventId, Marks, Memo, NetworkId, Party,
+    ReplyPath, Timestamp, Unavailable, UserId,
+};
+use drawbridge_testkit::ReferenceBridge;
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn bridge() -> ReferenceBridge {
+    ReferenceBridge::new(NetworkId::new("line").unwrap())
+}
+
+fn event(id: &str, text: &str) -> Event {
+    Event {
+        id: EventId::new(id).unwrap(),
+        repeats_within: None,
+        sender: Party { user: "line:dora".parse().unwrap(), name: None },
+        to: Destination::Direct("elsewhere:carol".parse().unwrap()),
+        sent_at: Timestamp(0),
+        content: Content::text(text),
+        marks: Marks::default(),
+        reply_path: ReplyPath::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_answer_of_the_first_time() {
+    let bridge = bridge();
+    bridge.refuse("no", Code::Forbidden);
+    let handle = bridge.handle();
+    let first = handle.accept(vec![event("1", "yes"), event("2", "no")]).await.unwrap();
+    let refused = Answer::Refused(Code::Forbidden.into());
+    assert_eq!(first[0], Acceptance { answer: Answer::Accepted, repeat: false });
+    assert_eq!(first[1], Acceptance { answer: refused, repeat: false });
+    let again = handle.accept(vec![event("2", "no"), event("1", "yes")]).await.unwrap();
+    assert_eq!(again[0], Acceptance { answer: refused, repeat: true });
+    assert_eq!(again[1], Acceptance { answer: Answer::Accepted, repeat: true });
+    assert_eq!(bridge.journal().texts(), ["yes"]);
+    assert!(bridge.journal().breaches.is_empty());
+}
+
+#[tokio::test]
+async fn an_id_may_come_again_after_its_time() {
+    let bridge = bridge();
+    bridge.set_clock(Timestamp(1_000_000));
+    let mut short = event("1", "ok");
+    short.repeats_within = Some(Duration::from_mins(10));
+    let handle = bridge.handle();
+    let repeats = async || handle.accept(vec![short.clone()]).await.unwrap()[0].repeat;
+    assert!(!repeats().await);
+    bridge.set_clock(Timestamp(1_000_000 + 600_000));
+    assert!(repeats().await);
+    bridge.set_clock(Timestamp(1_000_000 + 600_001));
+    assert!(!repeats().await);
+}
+
+#[tokio::test]
+async fn a_failing_bridge_writes_nothing() {
+    let bridge = bridge();
+    bridge.fail_next(1, Unavailable::Full);
+    let handle = bridge.handle();
+    assert_eq!(handle.accept(vec![event("1", "a")]).await, Err(Unavailable::Full));
+    assert!(bridge.journal().handed.is_empty());
+    assert!(!handle.accept(vec![event("1", "a")]).await.unwrap()[0].repeat);
+    assert_eq!(bridge.hears(SOON, "a").await.unwrap().id.as_str(), "1");
+}
+
+#[tokio::test]
+async fn breaches_are_seen() {
+    let bridge = bridge();
+    let handle = bridge.handle();
+    let mut forged = event("1", "a");
+    forged.sender.user = "elsewhere:carol".parse().unwrap();
+    let mut home = event("2", "b");
+    home.to = Destination::Direct("line:dora".parse().unwrap());
+    let mut long = event("3", "c");
+    long.reply_path = ReplyPath("x".repeat(ReplyPath::MAX + 1));
+    let other = event("3", "not c");
+    handle.accept(vec![forged, home, long, event("4", ""), other]).await.unwrap();
+    let breaches = bridge.journal().breaches;
+    assert_eq!(breaches.len(), 5, "{breaches:?}");
+}
+
+#[tokio::test]
+async fn waiting_is_in_vain_when_nothing_comes() {
+    let error = bridge().hears(Duration::from_millis(10), "never").await.unwrap_err();
+    assert!(error.to_string().contains("in vain: the bridge hears \"never\""), "{error}");
+}
+
+#[tokio::test]
+async fn memos_are_kept_by_key_and_found_by_prefix() {
+    let bridge = bridge();
+    let handle = bridge.handle();
+    let memos = ["room/a", "room/b", "room/c", "user/a"].map(|key| Memo::set(key, "1"));
+    handle.remember(memos.to_vec()).await.unwrap();
+    handle.remember(vec![Memo::forget("room/b"), Memo::set("room/a", "2")]).await.unwrap();
+    assert_eq!(handle.recall("room/a").await.unwrap().as_deref(), Some("2"));
+    assert_eq!(handle.recall("room/b").await.unwrap(), None);
+    let page = |after: &'static str, limit| handle.recall_all("room/", after, limit);
+    let keys = |page: Vec<(String, String)>| page.into_iter().map(|(key, _)| key);
+    assert!(keys(page("", 9).await.unwrap()).eq(["room/a", "room/c"]));
+    assert!(keys(page("", 1).await.unwrap()).eq(["room/a"]));
+    assert!(keys(page("room/a", 9).await.unwrap()).eq(["room/c"]));
+}
+
+#[tokio::test]
+async fn it_knows_the_users_of_its_networks_by_their_canonical_ids() {
+    let bridge = bridge();
+    bridge.add_network(&NetworkId::new("third").unwrap());
+    let knows = |user: &str| bridge.handle().knows(&user.parse::<UserId>().unwrap());
+    assert!(knows("elsewhere:carol") && knows("third:x"));
+    assert!(!knows("nowhere:carol") && !knows("elsewhere:Carol") && !knows("elsewhere:a\nb"));
+}

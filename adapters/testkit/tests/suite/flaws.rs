@@ -1,0 +1,83 @@
+//! Every check can fail: for each there is an adapter with the one flaw that it is there for.
+
+use drawbridge_testkit::{CHECKS, play};
+
+use crate::peer::LineStage;
+
+/// Declares each flaw with the check that finds it, and the words by which it is found: a check
+/// that fails for another reason has found nothing.
+macro_rules! flaws {
+    ($($flaw:ident: $check:ident, $words:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Flaw { $($flaw,)* }
+
+        const FLAWS: &[(Flaw, &str, &str)] =
+            &[$((Flaw::$flaw, stringify!($check), $words),)*];
+
+        $(
+            #[allow(non_snake_case, reason = "named like the flaw")]
+            #[test]
+            fn $flaw() {
+                is_found(Flaw::$flaw, stringify!($check), $words);
+            }
+        )*
+    };
+}
+
+flaws! {
+    NoWindow: describes, "window is 65";
+    LosesCase: addressing, "an address leads back";
+    NeverCanonical: addressing, "own id is not canonical";
+    TakesControls: addressing, "holds a control character";
+    PanicsAtAddresses: addressing, "any address is safe";
+    NeverUp: connects, "connection is up";
+    WrongSender: text_in, "the sender is not the peer";
+    WrongGhost: text_out, "not carol's address";
+    TrimsIn: unicode_in, "arrived as";
+    TrimsOut: unicode_out, "was shown";
+    CutsIn: long_in, "waited";
+    CutsOut: long_out, "was shown";
+    ReversesIn: order_in, "they arrived as";
+    TwoAtOnce: order_in, "two calls of accept";
+    ReversesOut: order_out, "instead of";
+    AnswersOnce: order_out, "1 answers to 64";
+    IdsOfTexts: equal_in, "crossed as 1";
+    KeysOfTexts: equal_out, "instead of \"ok\"";
+    NewIds: duplicate_in, "crossed 2 times";
+    ForgetsKeys: duplicate_out, "shown \"once\" instead of \"end\"";
+    RefusesEarly: early_out, "no reason to refuse";
+    TakesForNobody: nobody_out, "answered with";
+    DropsStickers: sticker_in, "never reached the bridge";
+    BlindToStickers: sticker_in, "arrived as mere";
+    BlindToTimers: disappearing_in, "arrived as mere";
+    OneCode: refusal, "learnt not_reachable, not text_too_long";
+    SilentRefusals: refusal, "not told the outcome";
+    ShowsStates: status, "instead of \"end\"";
+    AcknowledgesFirst: retry_in, "waited";
+    AcknowledgesTwice: not_taken, "it was acknowledged";
+    GivesUp: recovery, "connection is up";
+    ClaimsOffline: recovery, "is called done";
+    GoesOn: recovery, "must be the last";
+    NeverStops: stops, "did not return within";
+    EndsBadly: stops, "run ended with";
+    Panics: stops, "run panicked";
+    Buffers: drain, "taken from the network, and lost";
+    LogsBodies: silence, "stands in the log";
+    LogsAddressesInSpans: silence, "stands in the log";
+    LogsTokens: silence, "\"s3cret-of-the-line\" stands in the log";
+}
+
+fn is_found(flaw: Flaw, name: &str, words: &str) {
+    let check = CHECKS.iter().find(|check| check.name == name).expect("a check");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(play(check, &LineStage::with(flaw)));
+    let error = format!("{:#}", outcome.expect_err("the flaw was not found"));
+    assert!(error.contains(words), "the flaw was not found, but: {error}");
+}
+
+#[test]
+fn every_check_has_found_a_flaw() {
+    for check in CHECKS {
+        assert!(FLAWS.iter().any(|(_, name, _)| *name == check.name), "{} finds none", check.name);
+    }
+}

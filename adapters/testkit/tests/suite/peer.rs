@@ -1,0 +1,148 @@
+//! Dora, and the stage she plays on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use drawbridge_adapter::{Code, Kind, NetworkId, UserId};
+use drawbridge_testkit::{Heard, Peer, Scene, Stage, Tried};
+
+use crate::adapter::{Line, TOKEN};
+use crate::flaws::Flaw;
+use crate::server::{DORA, Frame, Server};
+
+/// A stage for the right adapter, or a broken one; with a peer who can do everything, or little.
+pub(crate) struct LineStage {
+    pub(crate) flaw: Option<Flaw>,
+    pub(crate) clumsy: bool,
+    pub(crate) skips: Vec<(&'static str, &'static str)>,
+}
+
+impl LineStage {
+    pub(crate) fn right() -> Self {
+        Self { flaw: None, clumsy: false, skips: Vec::new() }
+    }
+
+    pub(crate) fn with(flaw: Flaw) -> Self {
+        Self { flaw: Some(flaw), ..Self::right() }
+    }
+}
+
+#[async_trait]
+impl Stage for LineStage {
+    async fn set(&self) -> Result<Scene> {
+        let network = NetworkId::new("line")?;
+        let server = Arc::new(Server::new());
+        let line = Line { network: network.clone(), server: Arc::clone(&server), flaw: self.flaw };
+        let user = UserId::new(network.clone(), DORA)?;
+        let nobody = UserId::new(network.clone(), "nobody")?;
+        Ok(Scene {
+            network,
+            adapter: Arc::new(line.clone()),
+            addressing: Arc::new(line),
+            peer: Box::new(Dora { user, server, last: None, clumsy: self.clumsy }),
+            nobody: (!self.clumsy).then_some(nobody),
+            log_target: match self.flaw {
+                None => "line_right",
+                Some(Flaw::LogsBodies) => "line_bodies",
+                Some(Flaw::LogsAddressesInSpans) => "line_spans",
+                Some(Flaw::LogsTokens) => "line_tokens",
+                Some(_) => "line_flawed",
+            },
+            secrets: vec![TOKEN.to_owned()],
+            props: Box::new(()),
+        })
+    }
+
+    fn skips(&self) -> Vec<(&'static str, &'static str)> {
+        self.skips.clone()
+    }
+
+    /// Only flaws that show as something which never comes are worth a shorter wait.
+    fn patience(&self) -> Duration {
+        let seconds = match self.flaw {
+            Some(
+                Flaw::NeverUp
+                | Flaw::CutsIn
+                | Flaw::SilentRefusals
+                | Flaw::AcknowledgesFirst
+                | Flaw::GivesUp,
+            ) => 5,
+            _ => 20,
+        };
+        Duration::from_secs(seconds)
+    }
+}
+
+struct Dora {
+    user: UserId,
+    server: Arc<Server>,
+    last: Option<Frame>,
+    clumsy: bool,
+}
+
+impl Dora {
+    fn tries(&self) -> Tried {
+        if self.clumsy { Tried::Impossible } else { Tried::Done }
+    }
+}
+
+#[async_trait]
+impl Peer for Dora {
+    fn user(&self) -> UserId {
+        self.user.clone()
+    }
+
+    async fn says(&mut self, to: &str, text: &str) -> Result<()> {
+        let id = self.server.send(to, text, Kind::Text);
+        let (to, text) = (to.to_owned(), text.to_owned());
+        self.last = Some(Frame { id, to, text, kind: Kind::Text });
+        Ok(())
+    }
+
+    async fn hears(&mut self) -> Result<Heard> {
+        Ok(self.server.wait(|state| state.shown.pop_front()).await)
+    }
+
+    async fn learns(&mut self) -> Result<Code> {
+        let last = self.last.as_ref().map(|frame| frame.id.clone()).unwrap_or_default();
+        let outcome = self.server.wait(|state| {
+            let at = state.outcomes.iter().position(|(id, _)| *id == last)?;
+            state.outcomes.remove(at)
+        });
+        Ok(outcome.await.1)
+    }
+
+    async fn says_again(&mut self) -> Result<Tried> {
+        if !self.clumsy {
+            let last = self.last.clone().unwrap();
+            self.server.with(|state| state.waiting.push_back(last));
+        }
+        Ok(self.tries())
+    }
+
+    async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
+        if !self.clumsy {
+            self.server.send(to, "a text beside it", kind);
+        }
+        Ok(self.tries())
+    }
+
+    async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        let taken = self.server.with(|state| state.taken.clone());
+        Ok((!self.clumsy).then(|| taken.into_iter().map(|frame| frame.text).collect()))
+    }
+
+    async fn network_goes_away(&mut self) -> Result<Tried> {
+        if !self.clumsy {
+            self.server.with(|state| state.online = false);
+        }
+        Ok(self.tries())
+    }
+
+    async fn network_comes_back(&mut self) -> Result<()> {
+        self.server.with(|state| state.online = true);
+        Ok(())
+    }
+}

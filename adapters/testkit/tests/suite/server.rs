@@ -1,0 +1,87 @@
+//! The line network: a server in memory that hands messages over until they are acknowledged.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Mutex;
+
+use drawbridge_adapter::{Code, Kind};
+use drawbridge_testkit::Heard;
+use tokio::sync::watch;
+
+/// The only account of the network.
+pub(crate) const DORA: &str = "dora";
+
+#[derive(Clone)]
+pub(crate) struct Frame {
+    pub(crate) id: String,
+    pub(crate) to: String,
+    pub(crate) text: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) online: bool,
+    /// Not yet acknowledged by the bridge, oldest first.
+    pub(crate) waiting: VecDeque<Frame>,
+    pub(crate) taken: Vec<Frame>,
+    pub(crate) shown: VecDeque<Heard>,
+    pub(crate) outcomes: VecDeque<(String, Code)>,
+    seen: HashSet<String>,
+    count: u64,
+}
+
+pub(crate) struct Server {
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        let state = State { online: true, ..State::default() };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let done = change(&mut self.state.lock().unwrap());
+        self.changed.send_modify(|count| *count += 1);
+        done
+    }
+
+    /// Waits until `found` finds something. Changes nothing else: `found` may take it.
+    pub(crate) async fn wait<T>(&self, mut found: impl FnMut(&mut State) -> Option<T>) -> T {
+        let mut changed = self.changed.subscribe();
+        loop {
+            if let Some(found) = found(&mut self.state.lock().unwrap()) {
+                return found;
+            }
+            changed.changed().await.unwrap();
+        }
+    }
+
+    /// Dora sends something.
+    pub(crate) fn send(&self, to: &str, text: &str, kind: Kind) -> String {
+        self.with(|state| {
+            state.count += 1;
+            let id = format!("line-{}", state.count);
+            let (to, text) = (to.to_owned(), text.to_owned());
+            state.waiting.push_back(Frame { id: id.clone(), to, text, kind });
+            id
+        })
+    }
+
+    pub(crate) fn acknowledge(&self, frames: &[Frame]) {
+        self.with(|state| {
+            state.waiting.retain(|frame| !frames.iter().any(|done| done.id == frame.id));
+            state.taken.extend(frames.iter().cloned());
+        });
+    }
+
+    /// Shows a message to Dora, once for each id.
+    pub(crate) fn show(&self, id: &str, from: String, text: String) {
+        self.with(|state| {
+            if state.seen.insert(id.to_owned()) {
+                state.shown.push_back(Heard { from, text });
+            }
+        });
+    }
+}

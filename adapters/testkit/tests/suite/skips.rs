@@ -1,0 +1,51 @@
+//! What is skipped is said, and nothing else is skipped.
+
+use drawbridge_testkit::run_all;
+
+use crate::peer::LineStage;
+
+const CLUMSY: &[(&str, &str)] = &[
+    ("duplicate_in", "once only"),
+    ("nobody_out", "nobody is unknown"),
+    ("sticker_in", "no stickers"),
+    ("disappearing_in", "no timers"),
+    ("not_taken", "no acknowledgements"),
+    ("recovery", "it never goes away"),
+    ("drain", "no acknowledgements"),
+];
+
+fn clumsy(skips: &[(&'static str, &'static str)]) -> LineStage {
+    LineStage { clumsy: true, skips: skips.to_vec(), ..LineStage::right() }
+}
+
+fn failed(report: &drawbridge_testkit::Report) -> Vec<&'static str> {
+    report.failed.iter().map(|(name, _)| *name).collect()
+}
+
+#[tokio::test]
+async fn declared_skips_are_skipped_and_the_rest_passes() {
+    let report = run_all(&clumsy(CLUMSY)).await;
+    assert!(report.failed.is_empty(), "{report}");
+    assert_eq!(report.skipped.len(), CLUMSY.len(), "{report}");
+    assert!(report.to_string().ends_with(" passed, 7 skipped, 0 failed"), "{report}");
+}
+
+#[tokio::test]
+async fn an_undeclared_skip_fails() {
+    let report = run_all(&clumsy(&CLUMSY[1..])).await;
+    assert_eq!(failed(&report), ["duplicate_in"], "{report}");
+}
+
+#[tokio::test]
+async fn a_skip_of_what_could_be_played_fails() {
+    let stage = LineStage { skips: vec![("text_in", "no time")], ..LineStage::right() };
+    let report = run_all(&stage).await;
+    assert_eq!(failed(&report), ["text_in"], "{report}");
+}
+
+#[tokio::test]
+async fn a_skip_of_no_check_fails() {
+    let stage = LineStage { skips: vec![("tex_in", "a slip")], ..LineStage::right() };
+    let report = run_all(&stage).await;
+    assert_eq!(failed(&report), ["tex_in"], "{report}");
+}
