@@ -3,15 +3,19 @@
 //! It wires the rooms together and watches over them; what happens to a message is none of its
 //! business.
 
-use std::path::Path;
 use std::time::Duration;
 
-use drawbridge_adapter::{Fatal, NetworkId};
+use drawbridge_adapter::{Fatal, NetworkId, Place};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info, warn};
 
+use crate::config::{Finding, Loaded, Network};
 use crate::crossing::{Crossing, Limits, NetworkSetup};
 use crate::store::StoreError;
+
+/// After how long a sender learns that a message waits; a promise to people, not a setting.
+const PENDING: Duration = Duration::from_secs(10);
 
 /// How long deliveries under way may take at the end.
 const DELIVERIES: Duration = Duration::from_secs(5);
@@ -22,6 +26,9 @@ const ADAPTERS: Duration = Duration::from_secs(10);
 /// Why the daemon could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
+    /// Adapters could not be made of their configuration.
+    #[error("the configuration does not work")]
+    Configuration(Vec<Finding>),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -39,14 +46,18 @@ pub enum DaemonError {
     Signals(#[source] std::io::Error),
 }
 
-/// Runs until `stop` resolves, or until an adapter can't go on.
-pub(crate) async fn run(
-    data_dir: &Path,
-    setups: Vec<NetworkSetup>,
-    limits: Limits,
-    stop: impl Future<Output = ()>,
-) -> Result<(), DaemonError> {
-    let crossing = Crossing::open(data_dir, setups, limits).await?;
+/// Runs until the operating system says to stop (SIGTERM, SIGINT), or until an adapter can't go
+/// on.
+pub async fn run(loaded: Loaded) -> Result<(), DaemonError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let limits = Limits {
+        queue: loaded.max_messages.into(),
+        expire_after: loaded.expire_after,
+        pending_after: PENDING,
+    };
+    let setups = setups(loaded.networks, &loaded.place)?;
+    let crossing = Crossing::open(&loaded.data_dir, setups, limits).await?;
     let mut adapters = JoinSet::new();
     for (id, adapter, bridge) in crossing.adapters() {
         adapters.spawn(async move {
@@ -57,7 +68,8 @@ pub(crate) async fn run(
     crossing.start();
     info!(networks = adapters.len(), "started");
     let outcome = tokio::select! {
-        () = stop => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
         Some(ended) = adapters.join_next() => Err(why(ended)),
     };
     info!("stopping");
@@ -70,6 +82,26 @@ pub(crate) async fn run(
     crossing.close().await?;
     info!("stopped");
     outcome
+}
+
+/// Builds every adapter; all that is wrong with any of them at once.
+fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, DaemonError> {
+    let (mut setups, mut findings) = (Vec::new(), Vec::new());
+    for network in networks {
+        let Network { id, role, local_domains, policy, addressing, adapter } = network;
+        match adapter.build(place) {
+            Ok(adapter) => setups.push(NetworkSetup {
+                id,
+                role,
+                local_domains,
+                policy,
+                adapter,
+                addressing,
+            }),
+            Err(found) => findings.extend(found),
+        }
+    }
+    if findings.is_empty() { Ok(setups) } else { Err(DaemonError::Configuration(findings)) }
 }
 
 async fn drain(adapters: &mut JoinSet<(NetworkId, Result<(), Fatal>)>) {
