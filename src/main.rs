@@ -1,1 +1,7 @@
-fn main() {}
+//! The `drawbridge` command.
+
+use drawbridge::cli::{self, Exit};
+
+fn main() -> Exit {
+    cli::main()
+}

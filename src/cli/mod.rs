@@ -1,0 +1,120 @@
+//! The command line: arguments in, one command carried out, an exit code out.
+//!
+//! One file a command. A command prints its product on standard output, and what went wrong on
+//! standard error. What is not here: what the commands are about.
+
+mod address;
+mod check;
+mod exit;
+mod registration;
+mod run;
+mod version;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use drawbridge_adapter::NetworkId;
+
+pub use exit::Exit;
+
+use crate::config::{self, Finding, Loaded, Severity};
+use exit::EXIT_CODES;
+
+/// Where the configuration is, unless the command line or `DRAWBRIDGE_CONFIG` says otherwise.
+const DEFAULT_CONFIG: &str = "/etc/drawbridge/drawbridge.toml";
+
+const CONFIG_VARIABLE: &str = "DRAWBRIDGE_CONFIG";
+
+/// A self-hosted bridge between chat networks that decides who and what may cross.
+#[derive(Parser)]
+#[command(name = "drawbridge", version, after_help = EXIT_CODES)]
+struct Arguments {
+    /// The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the bridge until SIGTERM or SIGINT
+    Run,
+    /// Find everything that is wrong with the configuration
+    Check,
+    /// Write the file that a network's own server needs to let the bridge in
+    Registration {
+        /// The network's id, as in `[networks.<id>]`
+        #[arg(value_parser = NetworkId::new)]
+        network: NetworkId,
+        /// Replace the file if there is one: the server then needs the new one too
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print under which address a user is reached on another network, or who is behind one
+    Address {
+        /// A user, as in `xmpp:bob@example.net`, or an address of the network given by --on
+        user: String,
+        /// The network on which the user is reached
+        #[arg(long, value_name = "NETWORK", value_parser = NetworkId::new)]
+        on: NetworkId,
+    },
+    /// Print the version, and which adapters are built in
+    Version,
+}
+
+/// Carries out what the process's arguments say.
+pub fn main() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Help and version come this way too. If nobody reads it, nobody is to be told.
+            let _ = message.print();
+            return if message.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let path = config_path(arguments.config);
+    match arguments.command {
+        Command::Version => version::print(),
+        Command::Check => check::check(&path),
+        Command::Run => with_config(&path, run::run),
+        Command::Registration { network, force } => {
+            with_config(&path, |loaded| registration::write(&loaded, &network, force))
+        }
+        Command::Address { user, on } => {
+            with_config(&path, |loaded| address::print(&loaded, &user, &on))
+        }
+    }
+}
+
+fn config_path(argument: Option<PathBuf>) -> PathBuf {
+    let variable = || std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from);
+    argument.or_else(variable).unwrap_or_else(|| DEFAULT_CONFIG.into())
+}
+
+fn load(path: &std::path::Path) -> Result<Loaded, Vec<Finding>> {
+    config::load(path, std::env::vars_os().collect())
+}
+
+fn with_config(path: &std::path::Path, then: impl FnOnce(Loaded) -> Exit) -> Exit {
+    match load(path) {
+        Ok(loaded) => then(loaded),
+        Err(findings) => {
+            for finding in &findings {
+                eprintln!("{finding}");
+            }
+            eprintln!("{}: {}", path.display(), summary(&findings));
+            Exit::Configuration
+        }
+    }
+}
+
+/// `2 errors, 1 warning`.
+fn summary(findings: &[Finding]) -> String {
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let several =
+        |count: usize, word| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let errors = several(count(Severity::Error), "error");
+    let warnings = several(count(Severity::Warning), "warning");
+    format!("{errors}, {warnings}")
+}

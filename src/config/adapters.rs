@@ -1,0 +1,79 @@
+//! The registry: every adapter that this daemon is built with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use drawbridge_adapter::{
+    Adapter, Addressing, Configuration, NetworkId, Place, Problem, Registration,
+};
+use serde_json::Value;
+
+/// The adapters: one line each.
+pub static ADAPTERS: &[AdapterType] = &[];
+
+pub(super) type ReadError = serde_path_to_error::Error<serde_json::Error>;
+
+/// One adapter's configuration type, erased.
+#[derive(Clone, Copy)]
+pub struct AdapterType {
+    /// The value of `type`.
+    pub name: &'static str,
+    /// Whether its users live under domains.
+    pub(super) domains: bool,
+    pub(super) schema: fn() -> Value,
+    pub(super) read: fn(&Value) -> Result<Box<dyn AnyConfiguration>, ReadError>,
+}
+
+impl AdapterType {
+    /// The registry's entry for an adapter.
+    pub const fn of<C: Configuration>() -> Self {
+        Self {
+            name: C::TYPE,
+            domains: C::DOMAINS,
+            schema: || schemars::schema_for!(C).to_value(),
+            read: |value| {
+                let read: C = serde_path_to_error::deserialize(value)?;
+                Ok(Box::new(read))
+            },
+        }
+    }
+}
+
+/// [`Configuration`], as far as it does without knowing the type.
+pub(super) trait AnyConfiguration: Send + Sync {
+    fn problems(&self) -> Vec<Problem>;
+    fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing>;
+    fn files(&self) -> Vec<(&'static str, PathBuf)>;
+    fn registration(&self, network: &NetworkId) -> Option<Registration>;
+    fn build(
+        self: Box<Self>,
+        network: NetworkId,
+        place: &Place,
+    ) -> Result<Arc<dyn Adapter>, Vec<Problem>>;
+}
+
+impl<C: Configuration> AnyConfiguration for C {
+    fn problems(&self) -> Vec<Problem> {
+        Configuration::problems(self)
+    }
+
+    fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing> {
+        Configuration::addressing(self, network)
+    }
+
+    fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        Configuration::files(self)
+    }
+
+    fn registration(&self, network: &NetworkId) -> Option<Registration> {
+        Configuration::registration(self, network)
+    }
+
+    fn build(
+        self: Box<Self>,
+        network: NetworkId,
+        place: &Place,
+    ) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
+        Configuration::build(*self, network, place)
+    }
+}

@@ -1,0 +1,182 @@
+//! The configuration: one TOML file and the environment, checked whole before anything starts.
+//!
+//! [`load`] reads the file, lays `DRAWBRIDGE_…` variables over it, holds the result against the
+//! schemas of the daemon's and the adapters' own types, and gives either a [`Loaded`] or every
+//! [`Finding`] at once, each with its key and its place. It looks at no other file and at no
+//! network: secrets are read when adapters are built.
+//!
+//! What is not here: an adapter's keys (each adapter owns its type), and any decision about
+//! messages (the gate's).
+//!
+//! Invariant: no value of the configuration is ever printed.
+
+mod adapters;
+mod check;
+mod document;
+mod environment;
+mod finding;
+mod network;
+mod origin;
+#[cfg(test)]
+mod reference;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_adapter::{NetworkId, Place};
+use serde_json::Value;
+
+pub use adapters::{ADAPTERS, AdapterType};
+pub use finding::{Finding, Severity};
+pub use network::{Network, NetworkAdapter};
+pub use origin::Origin;
+pub use settings::{LogFormat, LogLevels};
+
+use check::Checker;
+use environment::Variables;
+use origin::{KeyPath, Origins};
+use settings::Settings;
+
+/// The largest configuration file that is read, in bytes.
+pub const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The environment, as [`std::env::vars_os`] gives it.
+pub type Environment = Vec<(OsString, OsString)>;
+
+/// A configuration without an error.
+pub struct Loaded {
+    /// Where the daemon keeps what must last.
+    pub data_dir: PathBuf,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// What is logged of Drawbridge itself.
+    pub log_levels: LogLevels,
+    /// The most commands that may wait for one network.
+    pub max_messages: u32,
+    /// After which time an undelivered message fails.
+    pub expire_after: Duration,
+    /// The networks, by id.
+    pub networks: Vec<Network>,
+    /// Where adapters find their files.
+    pub place: Place,
+}
+
+impl Loaded {
+    /// A warning for each file that an adapter will read and that is not there yet.
+    pub fn missing_files(&self) -> Vec<Finding> {
+        self.networks
+            .iter()
+            .flat_map(|network| network.adapter.missing_files(&self.place))
+            .collect()
+    }
+
+    /// The network of this id.
+    pub fn network(&self, id: &NetworkId) -> Option<&Network> {
+        self.networks.iter().find(|network| network.id == *id)
+    }
+}
+
+/// Reads the configuration at `path` and lays `environment` over it.
+///
+/// Errors are all that is wrong, in the order of the file.
+pub fn load(path: &Path, environment: Environment) -> Result<Loaded, Vec<Finding>> {
+    let unreadable = |what: String| vec![Finding::error(None, String::new(), what)];
+    let file = File::open(path).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    let mut text = Vec::new();
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut text);
+    read.map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(unreadable(format!("is larger than {MAX_BYTES} bytes")));
+    }
+    let text = String::from_utf8(text).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let what = "is not UTF-8".to_owned();
+        vec![Finding::error(Some(Origin::Line(line)), String::new(), what)]
+    })?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    read_text(&text, folder, environment, ADAPTERS)
+}
+
+/// Everything of [`load`] but the file. Pure.
+fn read_text(
+    text: &str,
+    folder: &Path,
+    environment: Environment,
+    adapters: &[AdapterType],
+) -> Result<Loaded, Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut origins = Origins::default();
+    let file = document::read(text, &mut origins).map_err(|finding| vec![finding])?;
+    let variables = Variables::take(environment, &mut origins, &mut findings);
+    let credentials_dir = variables.credentials_dir.clone();
+    let merged = merge(file, variables).map_err(|what| {
+        vec![Finding::error(None, String::new(), format!("cannot be merged: {what}"))]
+    })?;
+
+    let origins = Arc::new(origins);
+    let mut checker = Checker::new(&origins, &mut findings);
+    let (settings, networks) = read_merged(merged, &mut checker, adapters);
+    if !findings.is_empty() {
+        findings.sort_by(Finding::order);
+        findings.dedup();
+        return Err(findings);
+    }
+    // Without a finding there are settings; a missing one would be the finding.
+    let Some(settings) = settings else { return Err(findings) };
+    Ok(Loaded {
+        data_dir: folder.join(settings.data_dir),
+        log_format: settings.log.format,
+        log_levels: settings.log.level,
+        max_messages: settings.queue.max_messages,
+        expire_after: Duration::from_secs(u64::from(settings.queue.expire_after_hours) * 3600),
+        networks,
+        place: Place { config_dir: folder.to_owned(), credentials_dir },
+    })
+}
+
+/// Lays the variables over the file, with the crate `config`.
+fn merge(file: document::Document, variables: Variables) -> Result<Value, ::config::ConfigError> {
+    let merged =
+        ::config::Config::builder().add_source(file).add_source(variables.into_source()).build()?;
+    merged.try_deserialize()
+}
+
+fn read_merged(
+    mut merged: Value,
+    checker: &mut Checker<'_>,
+    adapters: &[AdapterType],
+) -> (Option<Settings>, Vec<Network>) {
+    let root = KeyPath::default();
+    let networks = merged.as_object_mut().and_then(|table| table.remove("networks"));
+    let schema = schemars::schema_for!(Settings).to_value();
+    let settings = checker.read(&schema, merged, &root, &["networks"], |value| {
+        serde_path_to_error::deserialize(value)
+    });
+    let networks = match networks {
+        None => {
+            let what = "missing; expected a table [networks.<id>] for each network";
+            checker.error(&root.then("networks"), what);
+            Vec::new()
+        }
+        Some(Value::Object(tables)) => tables
+            .into_iter()
+            .filter_map(|(id, table)| network::read(&id, table, checker, adapters))
+            .collect(),
+        Some(_) => {
+            checker.error(&root.then("networks"), "expected tables [networks.<id>]");
+            Vec::new()
+        }
+    };
+    (settings, networks)
+}

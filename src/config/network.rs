@@ -1,0 +1,257 @@
+//! One `[networks.<id>]` table: the keys that all networks have, and those of its adapter.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use drawbridge_adapter::{Adapter, Addressing, Kind, NetworkId, Place, Registration};
+use serde_json::{Map, Value};
+
+use super::adapters::{AdapterType, AnyConfiguration};
+use super::check::{Checker, suggestion};
+use super::origin::{KeyPath, Origins};
+use super::settings::{NetworkSettings, Remote};
+use super::{Finding, Origin};
+use crate::gate::{Policy, Role};
+
+/// One configured network.
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Whose it is.
+    pub role: Role,
+    /// The domains whose users are local; empty where users have no domain.
+    pub local_domains: Vec<String>,
+    /// What the operator allows on it.
+    pub policy: Policy,
+    /// How its users are named.
+    pub addressing: Arc<dyn Addressing>,
+    /// Its adapter, not built yet.
+    pub adapter: NetworkAdapter,
+}
+
+/// A network's adapter, not built yet.
+pub struct NetworkAdapter {
+    id: NetworkId,
+    configuration: Box<dyn AnyConfiguration>,
+    origins: Arc<Origins>,
+}
+
+impl NetworkAdapter {
+    /// Makes the adapter: reads its files, connects nothing.
+    pub fn build(self, place: &Place) -> Result<Arc<dyn Adapter>, Vec<Finding>> {
+        let Self { id, configuration, origins } = self;
+        let finding = |problem: drawbridge_adapter::Problem| {
+            let (key, origin) = place_of(&origins, &id, &problem.key);
+            Finding::error(origin, key, problem.what)
+        };
+        let built = configuration.build(id.clone(), place);
+        built.map_err(|problems| problems.into_iter().map(finding).collect())
+    }
+
+    /// The file that the network's own server needs, if it needs one; with fresh secrets.
+    pub fn registration(&self) -> Option<Registration> {
+        self.configuration.registration(&self.id)
+    }
+
+    pub(super) fn missing_files(&self, place: &Place) -> Vec<Finding> {
+        let missing = |(key, path): (&'static str, std::path::PathBuf)| {
+            let path = place.find(&path);
+            if path.exists() {
+                return None;
+            }
+            let (key, origin) = place_of(&self.origins, &self.id, key);
+            Some(Finding::warning(origin, key, format!("not there yet: {}", path.display())))
+        };
+        self.configuration.files().into_iter().filter_map(missing).collect()
+    }
+}
+
+fn place_of(origins: &Origins, id: &NetworkId, key: &str) -> (String, Option<Origin>) {
+    let path = KeyPath::default().then("networks").then(id.as_str()).below(key);
+    (path.to_string(), origins.at(&path).cloned())
+}
+
+/// Reads one table; `None` if a finding says why not.
+pub(super) fn read(
+    id: &str,
+    table: Value,
+    checker: &mut Checker<'_>,
+    adapters: &[AdapterType],
+) -> Option<Network> {
+    let at = KeyPath::default().then("networks").then(id);
+    let id = NetworkId::new(id).map_err(|error| checker.error(&at, error.to_string())).ok();
+    let Value::Object(table) = table else {
+        checker.error(&at, "expected a table of keys");
+        return None;
+    };
+    let adapter = adapter_type(&table, &at, checker, adapters);
+
+    let schema = schemars::schema_for!(NetworkSettings).to_value();
+    let (common, own) = split(table, &schema);
+    let before = checker.count();
+    let read = |value: &Value| serde_path_to_error::deserialize(value);
+    let settings: Option<NetworkSettings> = checker.read(&schema, common, &at, &[], read);
+    // What follows from a value that is not the operator's would only confuse.
+    let settings = settings.filter(|_| checker.count() == before);
+    let policy = settings.as_ref().map(|settings| policy(settings, &at, checker));
+
+    let adapter = adapter?;
+    if let Some(settings) = &settings {
+        local_users(settings, adapter, &at, checker);
+    }
+    let own_schema = (adapter.schema)();
+    let configuration = checker.read(&own_schema, own, &at, COMMON, adapter.read)?;
+    for problem in configuration.problems() {
+        checker.error_unless_repaired(&at.below(&problem.key), problem.what);
+    }
+
+    let (id, settings, policy) = (id?, settings?, policy?);
+    if checker.count() != before {
+        return None;
+    }
+    Some(Network {
+        role: settings.role,
+        local_domains: settings.users.local,
+        policy,
+        addressing: configuration.addressing(&id),
+        adapter: NetworkAdapter { id: id.clone(), configuration, origins: checker.origins() },
+        id,
+    })
+}
+
+/// The common keys, as suggestions for an unknown one.
+const COMMON: &[&str] = &[
+    "type",
+    "role",
+    "open_without_consent",
+    "users",
+    "users.local",
+    "users.remote",
+    "kinds",
+    "kinds.deny",
+    "kinds.allow",
+];
+
+fn adapter_type<'a>(
+    table: &Map<String, Value>,
+    at: &KeyPath,
+    checker: &mut Checker<'_>,
+    adapters: &'a [AdapterType],
+) -> Option<&'a AdapterType> {
+    let names: Vec<_> = adapters.iter().map(|adapter| adapter.name).collect();
+    let expected = format!("expected one of {}", names.join(", "));
+    let Some(value) = table.get("type") else {
+        checker.error(&at.then("type"), format!("missing; {expected}"));
+        return None;
+    };
+    let name = value.as_str().unwrap_or_default();
+    let found = adapters.iter().find(|adapter| adapter.name == name);
+    if found.is_none() {
+        let hint = suggestion(name, names);
+        checker.error(&at.then("type"), format!("unknown type; {expected}{hint}"));
+    }
+    found
+}
+
+/// The table's keys that all networks have, and the rest. `type` belongs to neither.
+fn split(table: Map<String, Value>, common: &Value) -> (Value, Value) {
+    let is_common = |key: &String| common["properties"].get(key).is_some();
+    let keys = table.into_iter().filter(|(key, _)| key != "type");
+    let (common, own): (Map<_, _>, Map<_, _>) = keys.partition(|(key, _)| is_common(key));
+    (Value::Object(common), Value::Object(own))
+}
+
+fn policy(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -> Policy {
+    let third_party = settings.role == Role::ThirdParty;
+    let open = settings.open_without_consent;
+    let open_key = at.then("open_without_consent");
+    if third_party && !open {
+        checker.error(
+            &open_key,
+            "a third-party network cannot start without it yet: opt-in by its users comes with a \
+             later version. `open_without_consent = true` opens it to every user",
+        );
+    }
+    if !third_party && open {
+        checker.error(&open_key, "only for a network of role third_party");
+    }
+    let allow_key = at.below("kinds.allow");
+    for (i, kind) in settings.kinds.allow.iter().enumerate() {
+        if let Err(what) = may_allow(*kind, settings.role) {
+            checker.error_at(&allow_key, &allow_key.item(i), what);
+        }
+    }
+    let denied: BTreeSet<_> = settings.kinds.deny.iter().copied().collect();
+    if settings.kinds.allow.iter().any(|kind| denied.contains(kind)) {
+        checker.error(&allow_key, "a kind is both allowed and denied");
+    }
+    Policy {
+        remote_users: settings.users.remote == Remote::Allow,
+        open_without_consent: open,
+        denied,
+        allowed: settings.kinds.allow.iter().copied().collect(),
+    }
+}
+
+fn may_allow(kind: Kind, role: Role) -> Result<(), String> {
+    match (kind, role) {
+        (Kind::Sticker, Role::Home) => Ok(()),
+        (Kind::Sticker | Kind::Disappearing, Role::ThirdParty) => Err(format!(
+            "{kind} cannot be allowed: towards and from a third-party network it never crosses"
+        )),
+        (Kind::Disappearing, Role::Home) => {
+            Err("disappearing cannot be allowed: it never crosses".to_owned())
+        }
+        _ => Err(format!(
+            "{kind} cannot be allowed: expected only sticker; other kinds cross where both \
+             networks carry them"
+        )),
+    }
+}
+
+fn local_users(
+    settings: &NetworkSettings,
+    adapter: &AdapterType,
+    at: &KeyPath,
+    checker: &mut Checker<'_>,
+) {
+    let (local_key, remote_key) = (at.below("users.local"), at.below("users.remote"));
+    let local = &settings.users.local;
+    if settings.users.remote == Remote::Request {
+        let what = "request is not carried yet; expected deny or allow";
+        checker.error(&remote_key, what);
+    }
+    if settings.role == Role::ThirdParty || !adapter.domains {
+        let what = "only for a home network whose users live under domains";
+        if !local.is_empty() {
+            checker.error(&local_key, what);
+        }
+        if settings.users.remote == Remote::Allow {
+            checker.error(&remote_key, what);
+        }
+        return;
+    }
+    if local.is_empty() {
+        let what = "missing; expected the domains whose users are local, as in [\"example.org\"]: \
+                    without them nobody could use the bridge";
+        checker.error(&local_key, what);
+    }
+    for (i, domain) in local.iter().enumerate() {
+        if !is_domain(domain) {
+            let what = "expected a domain in lower case, without a user and without wildcards";
+            checker.error_at(&local_key, &local_key.item(i), what);
+        }
+    }
+}
+
+/// Whether a text can be the domain of a user: a name or an address, with a port where the
+/// network wants one. Which of them exist is not ours to know.
+fn is_domain(text: &str) -> bool {
+    let odd = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || c.is_uppercase()
+            || matches!(c, '@' | '/' | '*' | '?' | '"' | '\'' | '\\')
+    };
+    !text.is_empty() && text.len() <= 255 && !text.contains(odd)
+}

@@ -1,0 +1,186 @@
+//! The daemon's own keys. Their doc comments are written for operators: they become
+//! `config/drawbridge.toml` and the words of findings.
+
+use std::path::PathBuf;
+
+use drawbridge_adapter::Kind;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
+
+use crate::gate::Role;
+
+/// The keys outside of `[networks]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Settings {
+    /// The folder in which the daemon keeps what must last: the queue and the ids of messages.
+    /// Made if it is not there. One daemon a folder.
+    #[schemars(example = "/var/lib/drawbridge")]
+    pub(super) data_dir: PathBuf,
+    /// The log, on standard error.
+    #[serde(default)]
+    pub(super) log: LogSettings,
+    /// What waits for a network that is down.
+    #[serde(default)]
+    pub(super) queue: QueueSettings,
+}
+
+/// The log, on standard error.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct LogSettings {
+    /// `human` for reading, `json` with one object a line for machines. Times are UTC.
+    pub(super) format: LogFormat,
+    /// How much Drawbridge says of itself: `off`, `error`, `warn`, `info`, `debug` or `trace`;
+    /// also for single parts, as in `info,drawbridge_xmpp=debug`. At no level does it hold
+    /// messages, addresses or secrets.
+    #[schemars(with = "String")]
+    pub(super) level: LogLevels,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For reading.
+    #[default]
+    Human,
+    /// One object a line.
+    Json,
+}
+
+/// What waits for a network that is down.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct QueueSettings {
+    /// The most messages that wait on disk for one network. What comes beyond is refused, and its
+    /// sender told: `network_unreachable`.
+    #[schemars(range(min = 1))]
+    pub(super) max_messages: u32,
+    /// After how many hours a message that could not be delivered fails, and its sender is told:
+    /// `expired`.
+    #[schemars(range(min = 1, max = 8760))]
+    pub(super) expire_after_hours: u16,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { max_messages: 100_000, expire_after_hours: 72 }
+    }
+}
+
+/// The keys that every network has.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct NetworkSettings {
+    /// Whose network it is: `home`, the operator's own community, or `third_party`, somebody
+    /// else's app.
+    pub(super) role: Role,
+    /// Lets a third-party network reach every user, without asking them. A third-party network
+    /// starts only so, as long as users cannot opt in; the daemon warns of it at each start.
+    #[serde(default)]
+    pub(super) open_without_consent: bool,
+    /// Who takes part.
+    #[serde(default)]
+    pub(super) users: UserSettings,
+    /// What crosses, within what the networks can carry.
+    #[serde(default)]
+    pub(super) kinds: KindSettings,
+}
+
+/// Who takes part.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct UserSettings {
+    /// A home network's own domains, in lower case: their users are local, all others remote.
+    #[schemars(example = ["example.org"])]
+    pub(super) local: Vec<String>,
+    /// Whether remote users may write and be written to across the bridge.
+    pub(super) remote: Remote,
+}
+
+/// Whether remote users take part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Remote {
+    /// They may not.
+    #[default]
+    Deny,
+    /// They may.
+    Allow,
+    /// Their first message waits until the recipient accepts them. Not carried yet.
+    Request,
+}
+
+/// What crosses.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct KindSettings {
+    /// Kinds of messages that do not cross to or from this network.
+    #[schemars(example = ["text"])]
+    pub(super) deny: Vec<Kind>,
+    /// Kinds that are refused by default and may cross between home networks: `sticker`, if both
+    /// allow it. Towards and from a third-party network nothing can allow it.
+    #[schemars(example = ["sticker"])]
+    pub(super) allow: Vec<Kind>,
+}
+
+/// What is logged of Drawbridge's own parts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LogLevels {
+    /// What is logged of everything that is Drawbridge's own.
+    pub all: LevelFilter,
+    /// What is logged of single parts: the targets start with `drawbridge`.
+    pub parts: Vec<(String, LevelFilter)>,
+}
+
+impl Default for LogLevels {
+    fn default() -> Self {
+        Self { all: LevelFilter::INFO, parts: Vec::new() }
+    }
+}
+
+impl serde::Serialize for LogLevels {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.all)
+    }
+}
+
+impl TryFrom<String> for LogLevels {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut levels = Self::default();
+        for part in text.split(',') {
+            let (target, level) = match part.split_once('=') {
+                Some((target, level)) => (Some(target.trim()), level),
+                None => (None, part),
+            };
+            let level = level_of(level.trim())?;
+            match target {
+                None => levels.all = level,
+                Some(target) if target.starts_with("drawbridge") => {
+                    levels.parts.push((target.to_owned(), level));
+                }
+                Some(_) => {
+                    return Err("expected only parts of Drawbridge, whose names start with \
+                                drawbridge: the log of others would show messages");
+                }
+            }
+        }
+        Ok(levels)
+    }
+}
+
+fn level_of(word: &str) -> Result<LevelFilter, &'static str> {
+    match word {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err("expected off, error, warn, info, debug or trace, or parts with levels as in \
+                  info,drawbridge_xmpp=debug"),
+    }
+}

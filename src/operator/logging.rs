@@ -1,0 +1,95 @@
+//! The log: lines for people or JSON for machines, on standard error, in UTC.
+//!
+//! Invariant: what foreign crates say below WARN is never written, whatever the operator asks
+//! for: at their lower levels they print frames, stanzas and headers.
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogFormat, LogLevels};
+
+/// Foreign crates that quote what they carry even in their warnings.
+const QUOTING: &[&str] = &["tokio_xmpp", "xmpp_parsers", "xso", "minidom", "tungstenite"];
+
+/// Starts the log of this process. Once a process.
+pub fn start(format: LogFormat, levels: &LogLevels) {
+    let writer = std::io::stderr;
+    let layer = match format {
+        LogFormat::Human => tracing_subscriber::fmt::layer()
+            .with_writer(writer)
+            .with_ansi(std::io::stderr().is_terminal())
+            .boxed(),
+        LogFormat::Json => {
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer).boxed()
+        }
+    };
+    let started = tracing_subscriber::registry().with(layer.with_filter(filter(levels))).try_init();
+    if started.is_err() {
+        tracing::warn!("the log was started before");
+    }
+}
+
+fn filter(levels: &LogLevels) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_targets(QUOTING.iter().map(|target| (*target, LevelFilter::OFF)))
+        .with_target("drawbridge", levels.all)
+        .with_targets(levels.parts.iter().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use tracing::Level;
+
+    use super::*;
+
+    fn levels(text: &str) -> LogLevels {
+        LogLevels::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn the_operators_level_is_for_our_own_parts() {
+        let filter = filter(&levels("trace"));
+        assert!(filter.would_enable("drawbridge", &Level::TRACE));
+        assert!(filter.would_enable("drawbridge::crossing::lane", &Level::TRACE));
+        assert!(filter.would_enable("drawbridge_matrix::inbound", &Level::TRACE));
+    }
+
+    #[test]
+    fn foreign_crates_never_say_more_than_warnings() {
+        let filter = filter(&levels("trace"));
+        for target in ["hyper::proto", "reqwest::connect", "rustls", "h2", "rusqlite", "axum"] {
+            assert!(!filter.would_enable(target, &Level::INFO), "{target}");
+            assert!(filter.would_enable(target, &Level::WARN), "{target}");
+        }
+    }
+
+    #[test]
+    fn crates_that_quote_stanzas_and_frames_say_nothing() {
+        let filter = filter(&levels("trace"));
+        for target in ["tokio_xmpp::xmlstream", "xmpp_parsers::message", "tungstenite::protocol"] {
+            assert!(!filter.would_enable(target, &Level::ERROR), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_part_has_a_level_of_its_own() {
+        let filter = filter(&levels("warn,drawbridge_xmpp=debug"));
+        assert!(filter.would_enable("drawbridge_xmpp::stream", &Level::DEBUG));
+        assert!(!filter.would_enable("drawbridge::crossing", &Level::INFO));
+    }
+
+    #[test]
+    fn a_foreign_part_cannot_be_named() {
+        assert!(LogLevels::try_from("info,hyper=trace".to_owned()).is_err());
+        assert!(LogLevels::try_from("verbose".to_owned()).is_err());
+        assert!(LogLevels::try_from(String::new()).is_err());
+    }
+}
