@@ -3,7 +3,13 @@
 //! Adapters translate, the gate decides, the crossing carries, the store remembers, the operator
 //! sees. Each of these is a room of its own; `ARCHITECTURE.md` shows the house.
 
+pub mod cli;
 mod clock;
+pub mod config;
 mod crossing;
+mod daemon;
 pub mod gate;
+#[cfg(test)]
+mod generated;
+pub mod operator;
 mod store;

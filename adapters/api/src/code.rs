@@ -72,6 +72,11 @@ const PLAIN: &[(Code, &str)] = &[
 const UNSUPPORTED_KIND: &str = "unsupported_kind:";
 
 impl Code {
+    /// Every code but [`Code::UnsupportedKind`], in the order of the documentation.
+    pub fn plain() -> impl Iterator<Item = Self> {
+        PLAIN.iter().map(|(code, _)| *code)
+    }
+
     /// One sentence for the person whose message did not cross.
     pub fn explain(self) -> String {
         let words = match self {

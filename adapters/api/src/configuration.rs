@@ -18,6 +18,9 @@ pub trait Configuration: DeserializeOwned + JsonSchema + Send + Sync + Sized + '
     /// The value of the key `type`.
     const TYPE: &'static str;
 
+    /// Whether users live under domains, so that an operator must say which are local.
+    const DOMAINS: bool = true;
+
     /// Everything that is wrong by itself. Pure: looks at no file and no network.
     fn problems(&self) -> Vec<Problem>;
 
