@@ -71,8 +71,11 @@ impl Server {
 
     pub(crate) fn acknowledge(&self, frames: &[Frame]) {
         self.with(|state| {
-            state.waiting.retain(|frame| !frames.iter().any(|done| done.id == frame.id));
-            state.taken.extend(frames.iter().cloned());
+            for done in frames {
+                // One at a time: what is handed over again stands behind the first, by its id.
+                let at = state.waiting.iter().position(|frame| frame.id == done.id);
+                state.taken.extend(at.and_then(|at| state.waiting.remove(at)));
+            }
         });
     }
 
