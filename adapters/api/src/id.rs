@@ -16,6 +16,9 @@ pub enum IdError {
     /// A user id lacks its network or its own part.
     #[error("a user is written network:id, for instance xmpp:bob@example.net")]
     User,
+    /// The id of an event has no characters.
+    #[error("the id of an event is empty")]
+    Event,
     /// An identifier is longer than [`UserId::MAX`] or [`EventId::MAX`].
     #[error("the id is longer than {0} bytes")]
     TooLong(usize),
@@ -167,10 +170,10 @@ impl EventId {
     /// Takes an event id as its network spells it.
     pub fn new(id: impl Into<String>) -> Result<Self, IdError> {
         let id = id.into();
-        if id.is_empty() || id.len() > Self::MAX {
-            Err(IdError::TooLong(Self::MAX))
-        } else {
-            Ok(Self(id))
+        match id.len() {
+            0 => Err(IdError::Event),
+            1..=Self::MAX => Ok(Self(id)),
+            _ => Err(IdError::TooLong(Self::MAX)),
         }
     }
 
@@ -194,9 +197,11 @@ impl From<EventId> for String {
     }
 }
 
+/// Never the id itself, which its network chose: it may name a server or a person. Logs follow an
+/// event by its [`Tag`].
 impl fmt::Debug for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str("event:…")
     }
 }
 

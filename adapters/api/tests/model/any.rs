@@ -1,0 +1,151 @@
+//! Any value of each type of the model.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Capabilities, Code, Command, Content, Destination, Event, EventId, Kind, Level, Marks, Message,
+    NetworkId, Party, Refusal, ReplyPath, State, Status, TextLimits, Timestamp, UserId,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Any text at all, of any characters.
+pub(crate) fn text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..40).prop_map(String::from_iter)
+}
+
+/// Text such as ids are made of: any characters, but none that controls.
+pub(crate) fn printable() -> impl Strategy<Value = String> {
+    let chars = any::<char>().prop_filter("no control character", |c| !c.is_control());
+    vec(chars, 1..40).prop_map(String::from_iter)
+}
+
+pub(crate) fn network() -> impl Strategy<Value = NetworkId> {
+    "[a-z][a-z0-9-]{0,15}".prop_map(|id| NetworkId::new(&id).unwrap())
+}
+
+pub(crate) fn user() -> impl Strategy<Value = UserId> {
+    (network(), printable()).prop_map(|(network, id)| UserId::new(network, id).unwrap())
+}
+
+pub(crate) fn event_id() -> impl Strategy<Value = EventId> {
+    printable().prop_map(|id| EventId::new(id).unwrap())
+}
+
+pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp)
+}
+
+pub(crate) fn duration() -> impl Strategy<Value = Duration> {
+    (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos))
+}
+
+pub(crate) fn kind() -> impl Strategy<Value = Kind> {
+    select(Kind::ALL)
+}
+
+pub(crate) fn level() -> impl Strategy<Value = Level> {
+    select(vec![Level::Rejected, Level::Fallback, Level::Partial, Level::Full])
+}
+
+/// Every code without a parameter.
+pub(crate) const CODES: &[Code] = &[
+    Code::TextTooLong,
+    Code::MediaTooLarge,
+    Code::MediaTypeMismatch,
+    Code::Malformed,
+    Code::NotReachable,
+    Code::RequestPending,
+    Code::RequestLimit,
+    Code::E2eeRequired,
+    Code::KindMismatch,
+    Code::RateLimited,
+    Code::TargetNotFound,
+    Code::Forbidden,
+    Code::GroupUnsupported,
+    Code::HostDenied,
+    Code::Expired,
+    Code::NetworkUnreachable,
+];
+
+pub(crate) fn code() -> impl Strategy<Value = Code> {
+    prop_oneof![select(CODES), kind().prop_map(Code::UnsupportedKind)]
+}
+
+pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
+    (code(), option::of(duration())).prop_map(|(code, retry_after)| Refusal { code, retry_after })
+}
+
+pub(crate) fn content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        text().prop_map(Content::text),
+        kind().prop_map(|kind| Content::Unsupported { kind }),
+    ]
+}
+
+pub(crate) fn marks() -> impl Strategy<Value = Marks> {
+    any::<(bool, bool)>().prop_map(|(sticker, disappearing)| Marks { sticker, disappearing })
+}
+
+pub(crate) fn party() -> impl Strategy<Value = Party> {
+    (user(), option::of(text())).prop_map(|(user, name)| Party { user, name })
+}
+
+pub(crate) fn destination() -> impl Strategy<Value = Destination> {
+    prop_oneof![user().prop_map(Destination::Direct), Just(Destination::Group)]
+}
+
+pub(crate) fn reply_path() -> impl Strategy<Value = ReplyPath> {
+    text().prop_map(ReplyPath)
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let about = (event_id(), option::of(duration()), timestamp());
+    let who = (party(), destination(), reply_path());
+    (about, who, content(), marks()).prop_map(|(about, who, content, marks)| {
+        let (id, repeats_within, sent_at) = about;
+        let (sender, to, reply_path) = who;
+        Event { id, repeats_within, sender, to, sent_at, content, marks, reply_path }
+    })
+}
+
+pub(crate) fn state() -> impl Strategy<Value = State> {
+    prop_oneof![
+        Just(State::Accepted),
+        Just(State::Pending),
+        refusal().prop_map(State::FailedRetriable),
+        refusal().prop_map(State::FailedPermanent),
+    ]
+}
+
+pub(crate) fn status() -> impl Strategy<Value = Status> {
+    let parts = (event_id(), user(), option::of(user()), kind(), reply_path(), state());
+    parts.prop_map(|(event, sender, recipient, kind, reply_path, state)| Status {
+        event,
+        sender,
+        recipient,
+        kind,
+        reply_path,
+        state,
+    })
+}
+
+pub(crate) fn message() -> impl Strategy<Value = Message> {
+    let parts = (party(), user(), content(), timestamp());
+    parts.prop_map(|(from, to, content, sent_at)| Message { from, to, content, sent_at })
+}
+
+pub(crate) fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![message().prop_map(Command::Message), status().prop_map(Command::Status)]
+}
+
+pub(crate) fn capabilities() -> impl Strategy<Value = Capabilities> {
+    let limits = (any::<usize>(), any::<bool>());
+    let limits = limits.prop_map(|(max_bytes, controls)| TextLimits { max_bytes, controls });
+    (limits, vec((kind(), level()), 0..30)).prop_map(|(limits, levels)| {
+        let none = Capabilities::new(limits);
+        levels.into_iter().fold(none, |some, (kind, level)| some.with(kind, level))
+    })
+}
