@@ -1,1 +1,25 @@
 //! The Matrix adapter: an application service with ghosts.
+//!
+//! Users of other networks appear on the homeserver as ghosts, in direct rooms ("portals") with
+//! one Matrix user each. Inward, the homeserver pushes transactions (`inbound`), whose events are
+//! translated by `wire` and handed to the daemon before the transaction is answered. Outward
+//! (`outbound`), messages are sent as ghosts, and outcomes are shown to Matrix users.
+//!
+//! What is not here: rules on who may reach whom, queues, retries over time (the daemon's), and
+//! encryption: in an encrypted room the ghost says that it cannot read.
+
+mod adapter;
+mod address;
+mod cache;
+mod config;
+mod connection;
+mod core;
+mod ghosts;
+mod homeserver;
+mod inbound;
+mod outbound;
+mod portals;
+mod registration;
+mod wire;
+
+pub use config::MatrixConfig;

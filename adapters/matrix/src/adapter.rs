@@ -1,0 +1,98 @@
+//! The adapter itself: what the daemon calls.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use drawbridge_adapter::{
+    Adapter, Bridge, Capabilities, Delivered, Delivery, DeliveryError, Descriptor, Fatal, Kind,
+    Level, NetworkId, Problem, Secret, Signal, StatusNeeds, TextLimits, async_trait,
+};
+
+use crate::address::MatrixAddressing;
+use crate::config::MatrixConfig;
+use crate::core::Core;
+use crate::homeserver::Homeserver;
+use crate::registration::Tokens;
+use crate::{connection, inbound, outbound};
+
+/// The longest text, in bytes. An event of at most 65,535 bytes (Matrix, "Size limits") also
+/// holds the ids of room, sender and earlier events, hashes and signatures: up to 3,000 bytes. A
+/// text that JSON escaping makes longer than that is refused when the homeserver says so.
+const MAX_TEXT: usize = 62_000;
+
+/// One homeserver.
+pub(crate) struct MatrixAdapter {
+    names: MatrixAddressing,
+    homeserver: Arc<Homeserver>,
+    appservice: String,
+    listen: SocketAddr,
+    from_homeserver: Secret,
+    /// There since `run` was called.
+    core: OnceLock<Arc<Core>>,
+}
+
+impl MatrixAdapter {
+    pub(crate) fn new(
+        config: &MatrixConfig,
+        network: &NetworkId,
+        tokens: Tokens,
+    ) -> Result<Self, Vec<Problem>> {
+        let homeserver = Homeserver::new(&config.homeserver_url, tokens.to_homeserver)
+            .map_err(|fatal| vec![Problem::new("homeserver_url", fatal.to_string())])?;
+        Ok(Self {
+            names: config.names(network),
+            homeserver: Arc::new(homeserver),
+            appservice: config.appservice_id.clone(),
+            listen: config.listen,
+            from_homeserver: tokens.from_homeserver,
+            core: OnceLock::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl Adapter for MatrixAdapter {
+    fn describe(&self) -> Descriptor {
+        Descriptor {
+            adapter: "matrix",
+            version: env!("CARGO_PKG_VERSION"),
+            window: 64,
+            concurrency: 64,
+            status: StatusNeeds { accepted: false, pending: true },
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        // Synapse takes every character, U+0000 too.
+        let text = TextLimits { max_bytes: MAX_TEXT, controls: true };
+        Capabilities::new(text).with(Kind::Text, Level::Full)
+    }
+
+    async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
+        let core = Core::new(bridge, self.names.clone(), Arc::clone(&self.homeserver));
+        let core = Arc::clone(self.core.get_or_init(|| Arc::new(core)));
+        let listener = inbound::bind(self.listen).await?;
+        let serve = inbound::serve(listener, Arc::clone(&core), self.from_homeserver.clone());
+        // The homeserver is called only once it can call back.
+        let watch = connection::watch(&core, &self.appservice);
+        let receipts = outbound::send_receipts(&core);
+        let background = async { tokio::join!(watch, receipts) };
+        tokio::select! {
+            served = serve => served,
+            ((), ()) = background => Ok(()),
+        }
+    }
+
+    async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
+        match self.core.get() {
+            Some(core) => outbound::deliver(core, batch).await,
+            None => vec![Err(DeliveryError::Disconnected)],
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let (Some(core), Signal::Accepted(status)) = (self.core.get(), signal) {
+            outbound::note_accepted(core, &status);
+        }
+    }
+}

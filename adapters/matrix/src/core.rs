@@ -1,0 +1,94 @@
+//! What both directions share while the adapter runs.
+
+use std::sync::Arc;
+
+use drawbridge_adapter::{Bridge, ReplyPath, Unavailable};
+use ruma::{OwnedRoomId, OwnedUserId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::address::MatrixAddressing;
+use crate::cache::Cache;
+use crate::ghosts::Ghosts;
+use crate::homeserver::{CallError, Homeserver};
+use crate::outbound::{Notices, Receipts};
+use crate::portals::Portals;
+
+/// Matrix users whose names, or existence, are at hand.
+const USERS_AT_HAND: usize = 10_000;
+/// Invites by users of other servers that are followed at a time.
+const REMOTE_INVITES: usize = 16;
+
+/// The adapter's parts.
+pub(crate) struct Core {
+    pub(crate) bridge: Bridge,
+    pub(crate) names: MatrixAddressing,
+    pub(crate) homeserver: Arc<Homeserver>,
+    pub(crate) portals: Portals,
+    pub(crate) ghosts: Ghosts,
+    /// Display names of Matrix users.
+    pub(crate) displayed: Cache<OwnedUserId, Option<String>>,
+    /// Users of the homeserver who were seen to exist.
+    pub(crate) existing: Cache<OwnedUserId, ()>,
+    pub(crate) receipts: Receipts,
+    pub(crate) notices: Notices,
+    pub(crate) remote_invites: Arc<Semaphore>,
+    /// A call found the homeserver gone.
+    pub(crate) lost: Notify,
+}
+
+impl Core {
+    pub(crate) fn new(bridge: Bridge, names: MatrixAddressing, hs: Arc<Homeserver>) -> Self {
+        Self {
+            portals: Portals::new(bridge.clone()),
+            bridge,
+            names,
+            homeserver: hs,
+            ghosts: Ghosts::new(),
+            displayed: Cache::new(USERS_AT_HAND),
+            existing: Cache::new(USERS_AT_HAND),
+            receipts: Receipts::default(),
+            notices: Notices::new(),
+            remote_invites: Arc::new(Semaphore::new(REMOTE_INVITES)),
+            lost: Notify::new(),
+        }
+    }
+}
+
+/// What the homeserver sent can't be dealt with now: it is not acknowledged, and comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Later;
+
+impl From<Unavailable> for Later {
+    fn from(_: Unavailable) -> Self {
+        Self
+    }
+}
+
+impl Later {
+    /// An unreachable homeserver sends its transaction again when it is back; other failures
+    /// must not hold up everybody's events.
+    pub(crate) fn if_gone(error: &CallError) -> Result<(), Self> {
+        if *error == CallError::Unreachable { Err(Self) } else { Ok(()) }
+    }
+}
+
+/// The way back to the sender of an event: kept by the daemon as a [`ReplyPath`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WayBack {
+    /// Where it was said.
+    pub(crate) room: OwnedRoomId,
+    /// Which of the bridge's ghosts heard it.
+    pub(crate) ghost: OwnedUserId,
+}
+
+impl WayBack {
+    pub(crate) fn to_reply_path(&self) -> ReplyPath {
+        // Two ids of at most 255 bytes each.
+        ReplyPath(serde_json::json!({ "room": self.room, "ghost": self.ghost }).to_string())
+    }
+
+    pub(crate) fn from_reply_path(path: &ReplyPath) -> Option<Self> {
+        serde_json::from_str(&path.0).ok()
+    }
+}

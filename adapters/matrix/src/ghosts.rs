@@ -1,0 +1,136 @@
+//! Ghosts: registered when they are first needed, each with one device and a display name.
+
+use drawbridge_adapter::UserId as Account;
+use ruma::api::client::account::register;
+use ruma::api::client::device::update_device;
+use ruma::api::client::profile::{get_profile_field, set_profile_field};
+use ruma::profile::{ProfileFieldName, ProfileFieldValue};
+use ruma::{OwnedUserId, UserId};
+
+use crate::cache::Cache;
+use crate::homeserver::{As, CallError, DEVICE, Homeserver};
+
+/// Ghosts at hand; registering another again costs three calls and changes nothing.
+const AT_HAND: usize = 10_000;
+/// The longest display name, in bytes: Synapse takes 256 characters.
+const MAX_NAME: usize = 200;
+
+/// The ghosts that were seen to be registered, with the names they bear.
+pub(crate) struct Ghosts {
+    named: Cache<OwnedUserId, String>,
+}
+
+impl Ghosts {
+    pub(crate) fn new() -> Self {
+        Self { named: Cache::new(AT_HAND) }
+    }
+
+    /// Makes sure that the ghost of `user` is there and bears `name`, if one is known.
+    pub(crate) async fn ensure(
+        &self,
+        homeserver: &Homeserver,
+        ghost: &UserId,
+        user: &Account,
+        name: Option<&str>,
+    ) -> Result<(), CallError> {
+        let known = self.named.get(&ghost.to_owned());
+        let wanted = name.map(|name| display_name(name, user));
+        if known.is_some() && (wanted.is_none() || wanted == known) {
+            return Ok(());
+        }
+        if known.is_none() {
+            register(homeserver, ghost).await?;
+        }
+        let borne = match &known {
+            Some(_) => known,
+            None => borne(homeserver, ghost).await?,
+        };
+        let bridged = borne.filter(|name| name.ends_with(&label(user)));
+        let name = match (wanted, bridged.as_ref()) {
+            (Some(wanted), Some(borne)) if wanted == *borne => wanted,
+            (None, Some(borne)) => borne.clone(),
+            (wanted, _) => {
+                let name = wanted.unwrap_or_else(|| display_name(user.id(), user));
+                let value = ProfileFieldValue::DisplayName(name.clone());
+                let request = set_profile_field::v3::Request::new(ghost.to_owned(), value);
+                homeserver.call(As::Ghost(ghost), request).await?;
+                name
+            }
+        };
+        self.named.put(ghost.to_owned(), name);
+        Ok(())
+    }
+
+    /// The homeserver does not know this ghost after all.
+    pub(crate) fn forget(&self, ghost: &UserId) {
+        self.named.forget(&ghost.to_owned());
+    }
+}
+
+/// Registers a ghost and its device; again is no harm.
+pub(crate) async fn register(homeserver: &Homeserver, ghost: &UserId) -> Result<(), CallError> {
+    let mut request = register::v3::Request::new();
+    request.username = Some(ghost.localpart().to_owned());
+    request.inhibit_login = true;
+    request.login_type = Some(register::LoginType::ApplicationService);
+    match homeserver.call(As::Bot, request).await {
+        Ok(_) => {}
+        Err(error) if error.says("M_USER_IN_USE") => {}
+        Err(error) => return Err(error),
+    }
+    let device = update_device::v3::Request::new(DEVICE.into());
+    homeserver.call(As::Ghost(ghost), device).await.map(drop)
+}
+
+/// The name that the ghost bears already.
+async fn borne(homeserver: &Homeserver, ghost: &UserId) -> Result<Option<String>, CallError> {
+    let field = ProfileFieldName::DisplayName;
+    let request = get_profile_field::v3::Request::new(ghost.to_owned(), field);
+    match homeserver.call(As::Ghost(ghost), request).await {
+        Ok(answer) => Ok(answer.value.and_then(|value| value.value().as_str().map(str::to_owned))),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn label(user: &Account) -> String {
+    format!(" ({})", user.network())
+}
+
+/// The name shown: with its network, without what could reorder or hide the label.
+fn display_name(name: &str, user: &Account) -> String {
+    let shown = |text: &str| {
+        let harmless = text.chars().filter(|c| !c.is_control() && !is_invisible(*c));
+        let mut shown: String = harmless.collect();
+        shown.truncate(shown.floor_char_boundary(MAX_NAME));
+        shown.trim().to_owned()
+    };
+    let mut name = shown(name);
+    if name.is_empty() {
+        name = shown(user.id());
+    }
+    format!("{name}{}", label(user))
+}
+
+/// Bidirectional overrides, isolates and marks, and characters without a width.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{061C}' | '\u{FEFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+
+    #[test]
+    fn a_name_bears_its_network_whatever_is_in_it() {
+        let bob: Account = "xmpp:bob@p.test".parse().unwrap();
+        assert_eq!(display_name("Bob", &bob), "Bob (xmpp)");
+        assert_eq!(display_name(" \u{202E}\n", &bob), "bob@p.test (xmpp)");
+        assert_eq!(display_name("\u{202E}boB\u{202C}", &bob), "boB (xmpp)");
+        let long = display_name(&"é".repeat(500), &bob);
+        assert_eq!(long, format!("{} (xmpp)", "é".repeat(100)));
+    }
+}

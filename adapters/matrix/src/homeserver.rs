@@ -1,0 +1,216 @@
+//! The homeserver's client-server API, spoken as one of the bridge's own users.
+//!
+//! One call is one try: when to try again is the caller's business. Nothing here reaches a log
+//! with an address in it: URLs hold room ids and users.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use drawbridge_adapter::{Code, DeliveryError, Fatal, Secret};
+use reqwest::{Client, StatusCode, redirect};
+use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
+use ruma::api::path_builder::PathBuilder;
+use ruma::api::{
+    AppserviceUserIdentity, IncomingResponse, MatrixVersion, OutgoingRequest,
+    OutgoingRequestAppserviceExt, SupportedVersions,
+};
+use ruma::{DeviceId, UserId};
+use serde::Deserialize;
+
+/// The largest answer that is read, in bytes: the members of a very large room.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+const DIAL: Duration = Duration::from_secs(5);
+const CALL: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The id of the one device that each ghost has. Synapse remembers the transactions of a device
+/// for a day, over its own restarts too; without a device, for half an hour in memory.
+pub(crate) const DEVICE: &str = "DRAWBRIDGE";
+
+/// A homeserver.
+#[derive(Debug)]
+pub(crate) struct Homeserver {
+    http: Client,
+    url: String,
+    token: Secret,
+    versions: SupportedVersions,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum As<'a> {
+    /// The bridge's own bot.
+    Bot,
+    /// A ghost which may have no device yet, or a call that needs none.
+    Ghost(&'a UserId),
+    /// A ghost on its device: for what must happen once.
+    Device(&'a UserId),
+}
+
+/// A call did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// No connection: nothing was sent.
+    Unreachable,
+    /// No answer, or none that can be read: it may have happened.
+    Unanswered,
+    /// The homeserver failed: it may have happened.
+    Failed {
+        /// Matrix's word on why.
+        errcode: String,
+    },
+    /// Too much at once.
+    Limited(Option<Duration>),
+    /// The homeserver will not do it.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Matrix's word on why.
+        errcode: String,
+    },
+}
+
+impl CallError {
+    /// Whether the speaker may not do this here: it is not in the room, most often.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, .. })
+    }
+
+    /// Whether there is no such thing.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether the homeserver named this reason.
+    pub(crate) fn says(&self, code: &str) -> bool {
+        match self {
+            Self::Refused { errcode, .. } | Self::Failed { errcode } => errcode == code,
+            Self::Unreachable | Self::Unanswered | Self::Limited(_) => false,
+        }
+    }
+
+    /// The homeserver does not know the bridge's token.
+    pub(crate) fn is_unknown_token(&self) -> bool {
+        matches!(self, Self::Refused { status: 401, .. })
+    }
+}
+
+impl From<CallError> for DeliveryError {
+    fn from(error: CallError) -> Self {
+        if error.is_unknown_token() {
+            return Self::Disconnected;
+        }
+        let refused = |code: Code, why| Self::Refused { refusal: code.into(), why };
+        match error {
+            CallError::Unreachable => Self::Disconnected,
+            CallError::Unanswered => Self::Unknown { why: "the homeserver did not answer" },
+            CallError::Failed { .. } => Self::Unknown { why: "the homeserver failed" },
+            CallError::Limited(after) => {
+                Self::Retry { after, why: "the homeserver limits the bridge's rate" }
+            }
+            CallError::Refused { status, errcode } => match (status, errcode.as_str()) {
+                (413, _) | (_, "M_TOO_LARGE") => {
+                    refused(Code::TextTooLong, "the event is too large for the homeserver")
+                }
+                (403 | 404, _) => {
+                    refused(Code::NotReachable, "the homeserver lets nobody be reached there")
+                }
+                (400, "M_BAD_JSON" | "M_NOT_JSON" | "M_INVALID_PARAM") => {
+                    refused(Code::Malformed, "the homeserver does not take this content")
+                }
+                _ => refused(Code::Forbidden, "the homeserver refused"),
+            },
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct ErrorBody {
+    #[serde(default)]
+    errcode: String,
+    #[serde(default)]
+    retry_after_ms: Option<u64>,
+}
+
+impl Homeserver {
+    /// A homeserver at `url`, to which `token` proves the bridge.
+    pub(crate) fn new(url: &str, token: Secret) -> Result<Self, Fatal> {
+        // A provider that is there already is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(DIAL)
+            .timeout(CALL)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| Fatal::because("cannot set up TLS", error))?;
+        let versions = SupportedVersions {
+            versions: BTreeSet::from([MatrixVersion::V1_11]),
+            features: BTreeSet::new(),
+        };
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, versions })
+    }
+
+    /// Makes one call.
+    pub(crate) async fn call<R>(
+        &self,
+        speaker: As<'_>,
+        request: R,
+    ) -> Result<R::IncomingResponse, CallError>
+    where
+        R: OutgoingRequest,
+        for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
+        for<'a> R::PathBuilder: PathBuilder<Input<'a> = Cow<'a, SupportedVersions>>,
+    {
+        let device: &DeviceId = DEVICE.into();
+        let mut identity = AppserviceUserIdentity::default();
+        if let As::Ghost(ghost) | As::Device(ghost) = speaker {
+            identity.user_id = Some(ghost);
+        }
+        if let As::Device(_) = speaker {
+            identity.device_id = Some(device);
+        }
+        // A request that cannot be written down is a mistake of this adapter's, not an outage.
+        let unsayable = || CallError::Refused { status: 400, errcode: "M_BAD_JSON".to_owned() };
+        let token = SendAccessToken::Appservice(self.token.expose());
+        let versions = Cow::Borrowed(&self.versions);
+        let request = request
+            .try_into_http_request_with_identity::<Vec<u8>>(&self.url, token, identity, versions)
+            .map_err(|_| unsayable())?;
+        let request = reqwest::Request::try_from(request).map_err(|_| unsayable())?;
+        let answer = self.http.execute(request).await.map_err(|error| {
+            if error.is_connect() { CallError::Unreachable } else { CallError::Unanswered }
+        })?;
+        let status = answer.status();
+        let body = read(answer).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &body));
+        }
+        let mut response = http::Response::new(body);
+        *response.status_mut() = status;
+        R::IncomingResponse::try_from_http_response(response).map_err(|_| CallError::Unanswered)
+    }
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, CallError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| CallError::Unanswered)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(CallError::Unanswered);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> CallError {
+    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    match status.as_u16() {
+        429 => CallError::Limited(body.retry_after_ms.map(Duration::from_millis)),
+        status @ 400..500 => CallError::Refused { status, errcode: body.errcode },
+        _ => CallError::Failed { errcode: body.errcode },
+    }
+}

@@ -1,0 +1,121 @@
+//! A Matrix user invites a ghost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_adapter::UserId as Account;
+use ruma::api::client::membership::join_room_by_id;
+use ruma::api::client::state::get_state_event_for_key;
+use ruma::events::StateEventType;
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+
+use crate::core::{Core, Later};
+use crate::homeserver::{As, CallError};
+use crate::outbound;
+use crate::portals::{Company, Room};
+use crate::wire::WireEvent;
+
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// The longest that a join is waited for.
+const JOIN: Duration = Duration::from_secs(20);
+
+impl Core {
+    /// The account behind a ghost, if the ghost is well-formed and its network configured.
+    pub(super) fn known_ghost(&self, mxid: &str) -> Option<(OwnedUserId, Account)> {
+        let account = self.names.behind(mxid)?;
+        let known = self.bridge.knows(&account);
+        known.then_some((OwnedUserId::try_from(mxid).ok()?, account))
+    }
+
+    /// Follows an invite, or declines it.
+    pub(super) async fn invited(
+        self: &Arc<Self>,
+        event: &WireEvent,
+        ghost: OwnedUserId,
+    ) -> Result<(), Later> {
+        let (id, user) = (event.room.clone(), event.sender.clone());
+        if user.server_name() == self.names.server() {
+            return self.follow(id, ghost, user).await;
+        }
+        // A join over federation may take long, and others' events wait behind this one.
+        let Ok(permit) = Arc::clone(&self.remote_invites).try_acquire_owned() else {
+            tracing::warn!("too many invites from other servers at once, one was left unanswered");
+            return Ok(());
+        };
+        let core = Arc::clone(self);
+        tokio::spawn(async move {
+            let _permit = permit;
+            if core.follow(id, ghost, user).await.is_err() {
+                tracing::warn!("an invite from another server could not be followed");
+            }
+        });
+        Ok(())
+    }
+
+    async fn follow(
+        &self,
+        id: OwnedRoomId,
+        ghost: OwnedUserId,
+        user: OwnedUserId,
+    ) -> Result<(), Later> {
+        let taken = self.portals.room(&id).await?.is_some_and(|room| room.ghost != ghost);
+        let known = self.known_ghost(ghost.as_str());
+        let inviter = self.names.user(user.as_str());
+        let (Some((_, account)), Some(_), false) = (known, inviter, taken) else {
+            return self.decline(&id, &ghost).await;
+        };
+        if let Err(error) = self.ghosts.ensure(&self.homeserver, &ghost, &account, None).await {
+            Later::if_gone(&error)?;
+        }
+        // Remembered before the join, so that nothing said right after it is missed.
+        let room = Room { ghost, user, company: Company::Unknown };
+        self.portals.learn(&id, &room).await?;
+        if let Err(error) = self.join(&id, &room.ghost).await {
+            Later::if_gone(&error)?;
+            tracing::warn!("a ghost could not join the room it was invited to, and declines");
+            return self.leave(&id, &room).await;
+        }
+        if self.look_around(&id, &room).await?.is_some() && self.is_encrypted(&id, &room).await {
+            outbound::tell_encrypted(self, &id, &room.ghost).await?;
+        }
+        Ok(())
+    }
+
+    async fn join(&self, id: &RoomId, ghost: &UserId) -> Result<(), CallError> {
+        let deadline = tokio::time::Instant::now() + JOIN;
+        let mut tried = 1;
+        loop {
+            let request = join_room_by_id::v3::Request::new(id.to_owned());
+            let call = self.homeserver.call(As::Ghost(ghost), request);
+            let answer = tokio::time::timeout_at(deadline, call).await;
+            let error = match answer.unwrap_or(Err(CallError::Unanswered)) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            let hopeless = matches!(error, CallError::Refused { .. } | CallError::Unreachable);
+            if hopeless || tried == TRIES || tokio::time::Instant::now() >= deadline {
+                return Err(error);
+            }
+            tried += 1;
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+    }
+
+    /// A ghost has to exist to say no, even one of a network that is not configured.
+    async fn decline(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {
+        if let Err(error) = crate::ghosts::register(&self.homeserver, ghost).await {
+            Later::if_gone(&error)?;
+        }
+        self.step_out(id, ghost).await
+    }
+
+    async fn is_encrypted(&self, id: &RoomId, room: &Room) -> bool {
+        let request = get_state_event_for_key::v3::Request::new(
+            id.to_owned(),
+            StateEventType::RoomEncryption,
+            String::new(),
+        );
+        self.homeserver.call(As::Ghost(&room.ghost), request).await.is_ok()
+    }
+}

@@ -1,0 +1,112 @@
+//! Who comes and goes in the rooms with ghosts in them, and which of these are portals.
+
+use std::sync::Arc;
+
+use ruma::api::client::membership::{joined_members, leave_room};
+use ruma::{OwnedUserId, RoomId, UserId};
+
+use crate::core::{Core, Later};
+use crate::homeserver::{As, CallError};
+use crate::outbound;
+use crate::portals::{Company, Room};
+use crate::wire::WireEvent;
+
+impl Core {
+    /// Deals with one membership event.
+    pub(super) async fn member(self: &Arc<Self>, event: &WireEvent) -> Result<(), Later> {
+        let target = event.state_key.as_deref().and_then(|key| OwnedUserId::try_from(key).ok());
+        let Some(target) = target else { return Ok(()) };
+        let membership = event.text("membership").unwrap_or_default();
+        if target == self.names.bot() {
+            return if membership == "invite" { self.bot_declines(event).await } else { Ok(()) };
+        }
+        if self.names.is_ours(target.as_str()) {
+            return match membership {
+                "invite" if self.names.is_ours(event.sender.as_str()) => Ok(()),
+                "invite" => self.invited(event, target).await,
+                "leave" | "ban" => self.ghost_gone(&event.room, &target).await,
+                _ => Ok(()),
+            };
+        }
+        if membership == "join" {
+            self.keep_name(target.clone(), event.text("displayname"));
+        }
+        let Some(room) = self.portals.room(&event.room).await? else { return Ok(()) };
+        match membership {
+            "leave" | "ban" if target == room.user => self.leave(&event.room, &room).await,
+            "leave" | "ban" if room.company == Company::Others => {
+                self.look_around(&event.room, &room).await.map(drop)
+            }
+            "join" if target != room.user && room.company == Company::None => {
+                Ok(self.portals.crowd(&event.room, &room).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn ghost_gone(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {
+        match self.portals.room(id).await? {
+            Some(room) if room.ghost == ghost => Ok(self.portals.close(id, &room).await?),
+            _ => Ok(()),
+        }
+    }
+
+    async fn bot_declines(&self, event: &WireEvent) -> Result<(), Later> {
+        let request = leave_room::v3::Request::new(event.room.clone());
+        match self.homeserver.call(As::Bot, request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Later::if_gone(&error),
+        }
+    }
+
+    /// The ghost leaves, and the room is no portal any more.
+    pub(crate) async fn leave(&self, id: &RoomId, room: &Room) -> Result<(), Later> {
+        self.portals.close(id, room).await?;
+        self.step_out(id, &room.ghost).await
+    }
+
+    pub(super) async fn step_out(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {
+        let request = leave_room::v3::Request::new(id.to_owned());
+        match self.homeserver.call(As::Ghost(ghost), request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Later::if_gone(&error),
+        }
+    }
+
+    /// Finds out who is in a room with a ghost: a direct chat becomes its two's portal; from a
+    /// group where the ghost is new it leaves; a portal that others have joined is none for now.
+    pub(super) async fn look_around(
+        &self,
+        id: &RoomId,
+        room: &Room,
+    ) -> Result<Option<Room>, Later> {
+        let request = joined_members::v3::Request::new(id.to_owned());
+        let present = match self.homeserver.call(As::Ghost(&room.ghost), request).await {
+            Ok(answer) => answer.joined,
+            Err(CallError::Unreachable) => return Err(Later),
+            Err(error) if error.is_forbidden() => {
+                self.portals.close(id, room).await?;
+                return Ok(None);
+            }
+            // Not known for now: so nothing crosses as if the two were alone.
+            Err(_) => return Ok(Some(Room { company: Company::Others, ..room.clone() })),
+        };
+        let mut others = present.keys().filter(|user| **user != room.ghost && **user != room.user);
+        let others = others.any(|user| user != self.names.bot());
+        if !present.contains_key(&room.user) {
+            self.leave(id, room).await?;
+            return Ok(None);
+        }
+        if !others {
+            let direct = Room { company: Company::None, ..room.clone() };
+            self.portals.open(id, &direct).await?;
+            return Ok(Some(direct));
+        }
+        if room.company == Company::Unknown {
+            outbound::tell_group(self, id, &room.ghost).await;
+            self.leave(id, room).await?;
+            return Ok(None);
+        }
+        Ok(Some(Room { company: Company::Others, ..room.clone() }))
+    }
+}

@@ -1,0 +1,8 @@
+//! From the homeserver to the daemon: transactions, queries, and the rooms behind them.
+
+mod invite;
+mod members;
+mod server;
+mod transaction;
+
+pub(crate) use server::{bind, serve};

@@ -1,0 +1,141 @@
+//! The HTTP side of an application service (Matrix application service API).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use drawbridge_adapter::{Fatal, Secret};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+use crate::core::Core;
+use crate::wire::Transaction;
+
+/// The largest transaction, in bytes: well above 100 events of 64 KiB.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+/// The longest a body may take to come in.
+const BODY: Duration = Duration::from_secs(30);
+/// The longest that open requests are waited for at the end.
+const DRAIN: Duration = Duration::from_secs(8);
+
+struct Shared {
+    core: Arc<Core>,
+    token: Secret,
+    /// Synapse sends one transaction at a time; events of one room must not be handed over by
+    /// two at once, whoever sends.
+    order: Mutex<()>,
+}
+
+/// Takes the address to listen on.
+pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, Fatal> {
+    let listener = TcpListener::bind(listen).await;
+    listener.map_err(|error| Fatal::because(format!("cannot listen on {listen}"), error))
+}
+
+/// Answers the homeserver until the daemon stops; open requests are answered first.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    core: Arc<Core>,
+    token: Secret,
+) -> Result<(), Fatal> {
+    let bridge = core.bridge.clone();
+    let shared = Arc::new(Shared { core, token, order: Mutex::new(()) });
+    let router = Router::new()
+        .route("/_matrix/app/v1/transactions/{txn}", put(transaction))
+        .route("/_matrix/app/v1/users/{user}", get(user))
+        .route("/_matrix/app/v1/rooms/{alias}", get(not_found))
+        .route("/_matrix/app/v1/ping", post(ping))
+        .fallback(unrecognized)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), only_the_homeserver))
+        .with_state(shared);
+    let stopping = bridge.clone();
+    let server = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stopping.stopping().await })
+        .into_future();
+    let drained = async {
+        bridge.stopping().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(|error| Fatal::because("the listener ended", error)),
+        () = drained => Ok(()),
+    }
+}
+
+fn error(status: StatusCode, errcode: &str) -> Response {
+    (status, Json(json!({ "errcode": errcode, "error": status.canonical_reason() })))
+        .into_response()
+}
+
+async fn only_the_homeserver(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match bearer(request.headers()) {
+        None => error(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED"),
+        Some(token) if bool::from(token.ct_eq(shared.token.expose().as_bytes())) => {
+            next.run(request).await
+        }
+        Some(_) => {
+            tracing::warn!("a request with a wrong hs_token was refused");
+            error(StatusCode::FORBIDDEN, "M_FORBIDDEN")
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")
+}
+
+async fn transaction(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let body = match tokio::time::timeout(BODY, Bytes::from_request(request, &())).await {
+        Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN"),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return error(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE");
+        }
+        Ok(Err(_)) => return error(StatusCode::BAD_REQUEST, "M_NOT_JSON"),
+        Ok(Ok(body)) => body,
+    };
+    let Ok(transaction) = serde_json::from_slice::<Transaction>(&body) else {
+        return error(StatusCode::BAD_REQUEST, "M_BAD_JSON");
+    };
+    let _one_at_a_time = shared.order.lock().await;
+    match shared.core.take(&transaction.events).await {
+        Ok(()) => Json(json!({})).into_response(),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
+    }
+}
+
+/// The homeserver asks whether a ghost exists: alike whether the far account does.
+async fn user(State(shared): State<Arc<Shared>>, Path(mxid): Path<String>) -> Response {
+    let core = &shared.core;
+    let found = core.known_ghost(&mxid);
+    let Some((ghost, account)) = found else { return not_found().await };
+    match core.ghosts.ensure(&core.homeserver, &ghost, &account, None).await {
+        Ok(()) => Json(json!({})).into_response(),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
+    }
+}
+
+async fn ping() -> Response {
+    Json(json!({})).into_response()
+}
+
+async fn not_found() -> Response {
+    error(StatusCode::NOT_FOUND, "M_NOT_FOUND")
+}
+
+async fn unrecognized() -> Response {
+    error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED")
+}

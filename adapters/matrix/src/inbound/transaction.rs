@@ -1,0 +1,137 @@
+//! One transaction's events, in their order: what was said goes to the daemon in one call.
+
+use std::sync::Arc;
+
+use drawbridge_adapter::{Content, Destination, Event, EventId, Kind, Marks, Party, Timestamp};
+use ruma::api::client::state::get_state_event_for_key;
+use ruma::events::StateEventType;
+use ruma::{OwnedUserId, UserId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::core::{Core, Later, WayBack};
+use crate::homeserver::As;
+use crate::outbound;
+use crate::portals::{Company, Room};
+use crate::wire::{Meaning, WireEvent, meaning};
+
+/// The longest display name that is kept, in bytes.
+const MAX_NAME: usize = 256;
+
+impl Core {
+    /// Takes a transaction's events. `Ok` means that each is durable, refused, or means nothing.
+    pub(crate) async fn take(self: &Arc<Self>, events: &[Box<RawValue>]) -> Result<(), Later> {
+        let mut said = Vec::new();
+        for raw in events {
+            let Some(event) = WireEvent::read(raw) else {
+                tracing::warn!("an event that is not one was skipped");
+                continue;
+            };
+            match meaning(&event) {
+                Meaning::Membership => self.member(&event).await?,
+                // The ghosts' own events come back.
+                _ if self.names.is_ours(event.sender.as_str()) => {}
+                Meaning::EncryptionOn => self.encryption_on(&event).await?,
+                Meaning::Tombstone => self.tombstone(&event).await?,
+                Meaning::Said(content, marks) => {
+                    said.extend(self.said(&event, content, marks).await?);
+                }
+                Meaning::Nothing => {}
+            }
+        }
+        if said.is_empty() {
+            return Ok(());
+        }
+        let count = said.len();
+        self.bridge.accept(said).await?;
+        tracing::debug!(events = count, "transaction taken");
+        Ok(())
+    }
+
+    async fn said(
+        self: &Arc<Self>,
+        event: &WireEvent,
+        content: Content,
+        marks: Marks,
+    ) -> Result<Option<Event>, Later> {
+        let (Some(sender), Ok(id)) =
+            (self.names.user(event.sender.as_str()), EventId::new(event.id.as_str()))
+        else {
+            tracing::warn!("an event with an id or sender that is not one was skipped");
+            return Ok(None);
+        };
+        let mut room = self.portals.room(&event.room).await?;
+        if let Some(known) = &room
+            && known.company == Company::Unknown
+        {
+            room = self.look_around(&event.room, known).await?;
+        }
+        let Some(room) = room else {
+            tracing::warn!(tag = %self.bridge.tag_event(&id), "said in a room that is no portal");
+            return Ok(None);
+        };
+        if content.kind() == Kind::Encrypted {
+            outbound::tell_encrypted(self, &event.room, &room.ghost).await?;
+        }
+        let name = self.display_name(event, &room.ghost).await;
+        let way = WayBack { room: event.room.clone(), ghost: room.ghost.clone() };
+        Ok(Some(Event {
+            id,
+            repeats_within: None,
+            sender: Party { user: sender, name },
+            to: self.destination(&room, &event.sender),
+            sent_at: Timestamp(event.sent_at),
+            content,
+            marks,
+            reply_path: way.to_reply_path(),
+        }))
+    }
+
+    fn destination(&self, room: &Room, sender: &UserId) -> Destination {
+        let direct = room.company == Company::None && sender == room.user;
+        match self.names.behind(room.ghost.as_str()) {
+            Some(account) if direct => Destination::Direct(account),
+            _ => Destination::Group,
+        }
+    }
+
+    async fn encryption_on(&self, event: &WireEvent) -> Result<(), Later> {
+        if let Some(room) = self.portals.room(&event.room).await? {
+            outbound::tell_encrypted(self, &event.room, &room.ghost).await?;
+        }
+        Ok(())
+    }
+
+    async fn tombstone(&self, event: &WireEvent) -> Result<(), Later> {
+        if let Some(room) = self.portals.room(&event.room).await? {
+            self.leave(&event.room, &room).await?;
+        }
+        Ok(())
+    }
+
+    /// The sender's name in the room: one call for a sender not heard of lately.
+    async fn display_name(&self, event: &WireEvent, ghost: &UserId) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Member {
+            displayname: Option<String>,
+        }
+        if let Some(known) = self.displayed.get(&event.sender) {
+            return known;
+        }
+        let request = get_state_event_for_key::v3::Request::new(
+            event.room.clone(),
+            StateEventType::RoomMember,
+            event.sender.to_string(),
+        );
+        let answer = self.homeserver.call(As::Ghost(ghost), request).await.ok()?;
+        let member: Member = serde_json::from_str(answer.event_or_content.get()).ok()?;
+        self.keep_name(event.sender.clone(), member.displayname.as_deref());
+        self.displayed.get(&event.sender).flatten()
+    }
+
+    /// Keeps a Matrix user's display name at hand.
+    pub(super) fn keep_name(&self, user: OwnedUserId, name: Option<&str>) {
+        let name = name.map(|name| name[..name.floor_char_boundary(MAX_NAME)].to_owned());
+        self.displayed.put(user, name.filter(|name| !name.trim().is_empty()));
+    }
+}

@@ -1,0 +1,93 @@
+//! A message, said by its writer's ghost in the portal.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{Code, Content, Delivered, Delivery, DeliveryError, EventId, Message};
+use ruma::api::Direction;
+use ruma::api::client::message::get_message_events;
+use ruma::{OwnedUserId, RoomId, UserId, uint};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::core::Core;
+use crate::homeserver::{As, CallError};
+
+/// A field of ours in each message: finds it again when the homeserver has forgotten the
+/// transaction.
+const KEY: &str = "dev.drawbridge.delivery";
+/// From this age on the homeserver may have forgotten a transaction: Synapse keeps it for a day.
+const FORGOTTEN: Duration = Duration::from_secs(20 * 3600);
+
+#[derive(Deserialize)]
+struct Earlier {
+    event_id: String,
+    content: EarlierContent,
+}
+
+#[derive(Deserialize)]
+struct EarlierContent {
+    #[serde(rename = "dev.drawbridge.delivery")]
+    key: String,
+}
+
+impl Core {
+    /// Shows a message to a Matrix user.
+    pub(super) async fn say(
+        &self,
+        delivery: &Delivery,
+        message: &Message,
+    ) -> Result<Delivered, DeliveryError> {
+        let refused = |code: Code, why| Err(DeliveryError::Refused { refusal: code.into(), why });
+        let Content::Text { body } = &message.content else {
+            let code = Code::UnsupportedKind(message.content.kind());
+            return refused(code, "a kind that this adapter did not declare");
+        };
+        let Some(ghost) = self.names.ghost_of(&message.from.user) else {
+            return refused(Code::NotReachable, "the sender's id has no room in an MXID");
+        };
+        let Ok(user) = OwnedUserId::try_from(message.to.id()) else {
+            return refused(Code::NotReachable, "the recipient's id is no MXID");
+        };
+        let content = json!({ "msgtype": "m.text", "body": body, KEY: delivery.key });
+        let mut again = false;
+        loop {
+            let name = message.from.name.as_deref();
+            self.ghosts.ensure(&self.homeserver, &ghost, &message.from.user, name).await?;
+            let room = self.portal(&user, &ghost).await?;
+            if let Some(id) = self.sent_long_ago(&room, &ghost, delivery).await? {
+                return Ok(Delivered { id: Some(id) });
+            }
+            match self.send((&room, &ghost), &delivery.key, "m.room.message", &content).await {
+                Ok(delivered) => return Ok(delivered),
+                // Thrown out of the room, or the homeserver was set up anew.
+                Err(error) if error.is_forbidden() && !again => {
+                    self.ghosts.forget(&ghost);
+                    self.abandon(&room, &user, &ghost).await?;
+                    again = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Looks for a message that an earlier try may have sent, if the homeserver would not know
+    /// its transaction any more.
+    async fn sent_long_ago(
+        &self,
+        room: &RoomId,
+        ghost: &UserId,
+        delivery: &Delivery,
+    ) -> Result<Option<EventId>, CallError> {
+        let age = self.bridge.now().since(delivery.accepted_at);
+        if delivery.attempt < 2 || age < FORGOTTEN {
+            return Ok(None);
+        }
+        let mut request =
+            get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
+        request.limit = uint!(100);
+        let page = self.homeserver.call(As::Ghost(ghost), request).await?;
+        let earlier = page.chunk.iter().filter_map(|event| event.deserialize_as_unchecked().ok());
+        let mut found = earlier.filter(|earlier: &Earlier| earlier.content.key == delivery.key);
+        Ok(found.next().and_then(|earlier| EventId::new(earlier.event_id).ok()))
+    }
+}

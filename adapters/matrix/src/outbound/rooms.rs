@@ -1,0 +1,140 @@
+//! The room for a message: the portal of its two, or a new one.
+
+use drawbridge_adapter::{Code, DeliveryError, Unavailable};
+use ruma::api::client::membership::joined_rooms;
+use ruma::api::client::profile::get_profile;
+use ruma::api::client::room::create_room;
+use ruma::api::client::state::get_state_event_for_key;
+use ruma::events::StateEventType;
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use serde::Deserialize;
+
+use crate::core::{Core, Later};
+use crate::homeserver::{As, CallError};
+use crate::portals::{Company, Room};
+
+/// The most rooms of a ghost that are searched after a crash.
+const SEARCHED: usize = 500;
+
+#[derive(Deserialize)]
+struct Member {
+    #[serde(default)]
+    membership: String,
+}
+
+impl Core {
+    /// The portal of `user` and `ghost`, where the user is or is invited.
+    pub(super) async fn portal(
+        &self,
+        user: &OwnedUserId,
+        ghost: &OwnedUserId,
+    ) -> Result<OwnedRoomId, DeliveryError> {
+        match self.portals.of(user, ghost).await.map_err(retry)? {
+            Some((room, true)) => return Ok(room),
+            Some((room, false)) if self.is_there(&room, user, ghost).await? => {
+                self.portals.stands(user, ghost, &room);
+                return Ok(room);
+            }
+            Some((room, false)) => self.abandon(&room, user, ghost).await?,
+            None => {}
+        }
+        if !self.exists(user).await? {
+            let why = "no such user of the homeserver";
+            return Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why });
+        }
+        let room = match self.opened_before_a_crash(user, ghost).await? {
+            Some(room) => room,
+            None => self.create(user, ghost).await?,
+        };
+        let portal = Room { ghost: ghost.clone(), user: user.clone(), company: Company::None };
+        self.portals.open(&room, &portal).await.map_err(retry)?;
+        Ok(room)
+    }
+
+    /// Whether `user` is in the room, or invited. False too if the ghost is not there.
+    async fn is_there(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        ghost: &UserId,
+    ) -> Result<bool, CallError> {
+        let member = StateEventType::RoomMember;
+        let request =
+            get_state_event_for_key::v3::Request::new(room.to_owned(), member, user.to_string());
+        match self.homeserver.call(As::Ghost(ghost), request).await {
+            Ok(answer) => {
+                let member = serde_json::from_str::<Member>(answer.event_or_content.get());
+                Ok(member.is_ok_and(|m| matches!(m.membership.as_str(), "join" | "invite")))
+            }
+            Err(error) if error.is_forbidden() || error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A portal that is none any more.
+    pub(super) async fn abandon(
+        &self,
+        id: &RoomId,
+        user: &OwnedUserId,
+        ghost: &OwnedUserId,
+    ) -> Result<(), DeliveryError> {
+        let room = Room { ghost: ghost.clone(), user: user.clone(), company: Company::None };
+        match self.leave(id, &room).await {
+            Ok(()) => Ok(()),
+            Err(Later) => Err(DeliveryError::Disconnected),
+        }
+    }
+
+    /// Whether a user of the homeserver exists; of other servers nobody knows.
+    async fn exists(&self, user: &OwnedUserId) -> Result<bool, CallError> {
+        if user.server_name() != self.names.server() || self.existing.get(user).is_some() {
+            return Ok(true);
+        }
+        let request = get_profile::v3::Request::new(user.clone());
+        match self.homeserver.call(As::Bot, request).await {
+            Ok(_) => {
+                self.existing.put(user.clone(), ());
+                Ok(true)
+            }
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create(
+        &self,
+        user: &OwnedUserId,
+        ghost: &OwnedUserId,
+    ) -> Result<OwnedRoomId, DeliveryError> {
+        self.portals.opening(user, ghost).await.map_err(retry)?;
+        let mut request = create_room::v3::Request::new();
+        request.preset = Some(create_room::v3::RoomPreset::TrustedPrivateChat);
+        request.is_direct = true;
+        request.invite = vec![user.clone()];
+        Ok(self.homeserver.call(As::Ghost(ghost), request).await?.room_id)
+    }
+
+    /// A room that was made, but not written down: a ghost is in no other room that is unknown.
+    async fn opened_before_a_crash(
+        &self,
+        user: &OwnedUserId,
+        ghost: &OwnedUserId,
+    ) -> Result<Option<OwnedRoomId>, DeliveryError> {
+        if !self.portals.was_opening(user, ghost).await.map_err(retry)? {
+            return Ok(None);
+        }
+        let request = joined_rooms::v3::Request::new();
+        let rooms = self.homeserver.call(As::Ghost(ghost), request).await?.joined_rooms;
+        for room in rooms.into_iter().take(SEARCHED) {
+            let unknown = self.portals.room(&room).await.map_err(retry)?.is_none();
+            if unknown && self.is_there(&room, user, ghost).await? {
+                return Ok(Some(room));
+            }
+        }
+        Ok(None)
+    }
+}
+
+pub(super) fn retry(_: Unavailable) -> DeliveryError {
+    DeliveryError::Retry { after: None, why: "the daemon's store did not answer" }
+}

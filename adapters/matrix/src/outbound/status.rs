@@ -1,0 +1,60 @@
+//! What became of a Matrix user's event, told where it was said.
+
+use drawbridge_adapter::{Delivered, Delivery, DeliveryError, State, Status};
+use serde_json::{Value, json};
+
+use crate::core::{Core, WayBack};
+
+const STATUS: &str = "com.beeper.message_send_status";
+
+impl Core {
+    /// Marks the event, for clients that show such marks.
+    pub(super) async fn tell(
+        &self,
+        delivery: &Delivery,
+        status: &Status,
+    ) -> Result<Delivered, DeliveryError> {
+        let Some(way) = WayBack::from_reply_path(&status.reply_path) else {
+            return Ok(Delivered::default());
+        };
+        let Some(content) = content(status) else {
+            super::note_accepted(self, status);
+            return Ok(Delivered::default());
+        };
+        let sent = self.send((&way.room, &way.ghost), &delivery.key, STATUS, &content).await;
+        match sent {
+            Ok(delivered) => Ok(delivered),
+            // The ghost has left: there is nobody to tell, and no place to tell it in.
+            Err(error) if error.is_forbidden() || error.is_missing() => {
+                tracing::warn!(tag = %delivery.tag, "an outcome could not be told in its room");
+                Ok(Delivered::default())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The status event, in Beeper's form; none for a success.
+fn content(status: &Status) -> Option<Value> {
+    let word = match status.state {
+        State::Pending => "PENDING",
+        State::FailedRetriable(_) => "FAIL_RETRIABLE",
+        State::FailedPermanent(_) => "FAIL_PERMANENT",
+        _ => return None,
+    };
+    let mut content = json!({
+        "m.relates_to": { "rel_type": "m.reference", "event_id": status.event.as_str() },
+        "network": status.recipient.as_ref().map(|recipient| recipient.network().as_str()),
+        "status": word,
+    });
+    if let Some(refusal) = status.state.refusal() {
+        let code = refusal.code.to_string();
+        content["reason"] = code.clone().into();
+        content["error"] = code.into();
+        content["message"] = refusal.code.explain().into();
+        if let Some(after) = refusal.retry_after {
+            content["retry_after_ms"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
+        }
+    }
+    Some(content)
+}

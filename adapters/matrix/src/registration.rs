@@ -1,0 +1,158 @@
+//! The registration file: made for the operator, and read back with care.
+
+use drawbridge_adapter::{Problem, Registration, Secret};
+use ruma::api::appservice::{self, Namespace, Namespaces, RegistrationInit};
+
+use crate::config::MatrixConfig;
+
+const KEY: &str = "registration_file";
+
+/// The two secrets in a registration file.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    /// Proves the bridge to the homeserver.
+    pub(crate) to_homeserver: Secret,
+    /// Proves the homeserver to the bridge.
+    pub(crate) from_homeserver: Secret,
+}
+
+/// Makes a registration file with fresh tokens; none if the system has no randomness.
+pub(crate) fn make(config: &MatrixConfig) -> Option<Registration> {
+    let mut users = Namespaces::new();
+    users.users = vec![Namespace::new(true, ghosts(config))];
+    let registration = appservice::Registration::from(RegistrationInit {
+        id: config.appservice_id.clone(),
+        url: Some(format!("http://{}", config.listen)),
+        as_token: token()?,
+        hs_token: token()?,
+        sender_localpart: config.bot_localpart.clone(),
+        namespaces: users,
+        rate_limited: Some(false),
+        protocols: None,
+    });
+    let yaml = serde_yaml_ng::to_string(&registration).ok()?;
+    let advice = format!(
+        "Add the file's path to app_service_config_files in Synapse's homeserver.yaml, let Synapse \
+         read the file, and restart it. The homeserver {} must reach http://{}.",
+        config.server_name, config.listen
+    );
+    let path = config.registration_file.0.clone();
+    Some(Registration { path, content: Secret::new(yaml), advice })
+}
+
+/// Reads a registration file, and finds out whether it is the one for this configuration.
+pub(crate) fn read(config: &MatrixConfig, file: &Secret) -> Result<Tokens, Vec<Problem>> {
+    // The parser's own words may quote a token.
+    let parsed = serde_yaml_ng::from_str::<appservice::Registration>(file.expose());
+    let Ok(found) = parsed else {
+        let what = "not a registration file; make one with `drawbridge registration`";
+        return Err(vec![Problem::new(KEY, what)]);
+    };
+    let mut problems = Vec::new();
+    let mut differs = |what: &str, here: &str, expected: &str| {
+        let what = format!(
+            "{what} is \"{here}\" there, but \"{expected}\" by this configuration; \
+             make the file anew with `drawbridge registration`"
+        );
+        problems.push(Problem::new(KEY, what));
+    };
+    if found.id != config.appservice_id {
+        differs("id", &found.id, &config.appservice_id);
+    }
+    if found.sender_localpart != config.bot_localpart {
+        differs("sender_localpart", &found.sender_localpart, &config.bot_localpart);
+    }
+    let ours = ghosts(config);
+    let mut users = found.namespaces.users.iter();
+    if !users.any(|users| users.exclusive && users.regex == ours) {
+        let first = found.namespaces.users.first().map_or("", |users| users.regex.as_str());
+        differs("the exclusive regex of namespaces.users", first, &ours);
+    }
+    if found.as_token.is_empty() || found.hs_token.is_empty() {
+        problems.push(Problem::new(KEY, "as_token or hs_token is empty"));
+    } else if found.as_token == found.hs_token {
+        problems.push(Problem::new(KEY, "as_token and hs_token must not be the same"));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Tokens {
+        to_homeserver: Secret::new(found.as_token),
+        from_homeserver: Secret::new(found.hs_token),
+    })
+}
+
+/// The regex of the ghosts' names.
+fn ghosts(config: &MatrixConfig) -> String {
+    let literal = |text: &str| text.replace('.', "\\.").replace('+', "\\+");
+    let server = literal(&config.server_name).replace('[', "\\[").replace(']', "\\]");
+    format!("^@{}.*:{server}$", literal(&config.ghost_prefix))
+}
+
+fn token() -> Option<String> {
+    use std::fmt::Write;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes.iter().fold(String::with_capacity(64), |mut token, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(token, "{byte:02x}");
+        token
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+    use drawbridge_adapter::{Configuration, NetworkId};
+
+    fn config() -> MatrixConfig {
+        serde_json::from_value(serde_json::json!({
+            "homeserver_url": "http://127.0.0.1:8008",
+            "server_name": "hs.test",
+            "listen": "127.0.0.1:8481",
+            "registration_file": "registration.yaml",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_made_file_is_read_back() {
+        let made = config().registration(&NetworkId::new("matrix").unwrap()).unwrap();
+        let yaml = made.content.expose();
+        assert!(yaml.contains("url: http://127.0.0.1:8481"), "{yaml}");
+        assert!(yaml.contains("^@_drawbridge_.*:hs\\.test$"), "{yaml}");
+        assert!(yaml.contains("rate_limited: false"), "{yaml}");
+        let tokens = read(&config(), &made.content).unwrap();
+        assert_eq!(tokens.to_homeserver.expose().len(), 64);
+        assert_ne!(tokens.to_homeserver, tokens.from_homeserver);
+        let again = make(&config()).unwrap();
+        assert_ne!(made.content, again.content, "tokens are fresh each time");
+    }
+
+    #[test]
+    fn a_file_for_another_configuration_is_refused_in_words() {
+        let made = make(&config()).unwrap();
+        let mut other = config();
+        other.appservice_id = "another".to_owned();
+        other.ghost_prefix = "_other_".to_owned();
+        let problems = read(&other, &made.content).unwrap_err();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[0].what.contains("\"drawbridge\" there"), "{}", problems[0].what);
+        assert!(problems[1].what.contains("^@_other_"), "{}", problems[1].what);
+        let problems = read(&config(), &Secret::new("as_token: [hush")).unwrap_err();
+        assert!(!problems[0].what.contains("hush"));
+    }
+
+    #[test]
+    fn a_wrong_configuration_names_each_key() {
+        let mut wrong = config();
+        assert_eq!(wrong.problems(), []);
+        wrong.homeserver_url = "http://matrix.example.org".to_owned();
+        wrong.server_name = "not a name".to_owned();
+        wrong.bot_localpart = "_drawbridge_bot".to_owned();
+        let keys: Vec<_> = wrong.problems().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["homeserver_url", "server_name", "bot_localpart"]);
+    }
+}
