@@ -13,7 +13,7 @@ use super::accept::failed;
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
 use crate::clock;
-use crate::store::{Back, Fate, Row, Settlement, StoreError};
+use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError};
 
 /// After how many windows the next conversation has its turn.
 const WINDOWS: usize = 8;
@@ -168,28 +168,29 @@ impl Crossing {
         delivered: Delivered,
         at: Timestamp,
     ) -> (Settlement, Option<(NetworkId, Signal)>) {
-        let (seq, inbox, network) = (row.seq, row.inbox, row.network.clone());
         let Some(Back { network: source, status }) = row.payload.back.clone() else {
-            return (Settlement { seq, inbox, network, at, fate: Fate::Told, tell: None }, None);
+            return (settlement(row, at, Fate::Told, None), None);
         };
         let status = Status { state: State::Accepted, ..status };
-        let durable =
-            self.networks.get(&source).is_some_and(|source| source.descriptor.status.accepted);
+        let needs = self.networks.get(&source).map(|source| source.descriptor.status);
+        let needs = needs.unwrap_or_default();
+        let durable = needs.accepted || needs.pending;
         let tell = durable.then(|| self.status_row(&source, status.clone(), at));
-        let signal = (!durable).then_some((source, Signal::Accepted(status)));
         let fate = Fate::Delivered { id: delivered.id };
-        (Settlement { seq, inbox, network, at, fate, tell }, signal)
+        let settlement =
+            Settlement { only_after_pending: !needs.accepted, ..settlement(row, at, fate, tell) };
+        let signal = (!needs.accepted).then_some((source, Signal::Accepted(status)));
+        (settlement, signal)
     }
 
     fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
-        let (seq, inbox, network) = (row.seq, row.inbox, row.network.clone());
         // A status that cannot be told has nobody left to be told to.
         let Some(Back { network: source, status }) = row.payload.back.clone() else {
-            return Settlement { seq, inbox, network, at, fate: Fate::Told, tell: None };
+            return settlement(row, at, Fate::Told, None);
         };
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
-        Settlement { seq, inbox, network, at, fate: Fate::Failed(refusal), tell }
+        settlement(row, at, Fate::Failed(refusal), tell)
     }
 
     /// Fails rows that waited for longer than their limit.
@@ -227,6 +228,18 @@ impl Crossing {
                 info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = %code, why, "refused");
             }
         }
+    }
+}
+
+fn settlement(row: &Row, at: Timestamp, fate: Fate, tell: Option<NewRow>) -> Settlement {
+    Settlement {
+        seq: row.seq,
+        inbox: row.inbox,
+        network: row.network.clone(),
+        at,
+        fate,
+        tell,
+        only_after_pending: false,
     }
 }
 

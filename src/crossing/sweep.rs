@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::Crossing;
 use crate::clock;
-use crate::store::{Row, StoreError};
+use crate::store::{Row, StoreError, Tiding};
 
 /// How often is looked.
 const EACH: Duration = Duration::from_secs(1);
@@ -70,8 +70,12 @@ impl Crossing {
             let tidings = rows.iter().filter_map(|row| {
                 let back = row.payload.back.as_ref()?;
                 let source = self.networks.get(&back.network)?;
-                let tiding =
-                    || (row.inbox, self.status_row(&back.network, back.status.clone(), now));
+                let status = back.status.clone();
+                let tiding = || Tiding {
+                    seq: row.seq,
+                    inbox: row.inbox,
+                    row: self.status_row(&back.network, status, now),
+                };
                 source.descriptor.status.pending.then(tiding)
             });
             self.store.tell(last, tidings.collect()).await?;

@@ -156,6 +156,17 @@ pub(crate) struct Settlement {
     pub(crate) fate: Fate,
     /// What the source is to be told durably, if anything.
     pub(crate) tell: Option<NewRow>,
+    /// Tell it only if the source was told before that the row waits.
+    pub(crate) only_after_pending: bool,
+}
+
+/// The news that a row still waits.
+pub(crate) struct Tiding {
+    /// The row that waits.
+    pub(crate) seq: i64,
+    pub(crate) inbox: i64,
+    /// The status that says so.
+    pub(crate) row: NewRow,
 }
 
 /// The end of a row.
@@ -211,13 +222,13 @@ impl Store {
         self.write(|reply| Job::Settle { settlements, reply }).await
     }
 
-    /// Writes rows that follow from no new event: tidings that a message waits.
+    /// Writes tidings about rows that still wait, and that all rows up to `told_up_to` had theirs.
     pub(crate) async fn tell(
         &self,
         told_up_to: i64,
-        rows: Vec<(i64, NewRow)>,
+        tidings: Vec<Tiding>,
     ) -> Result<(), StoreError> {
-        self.write(|reply| Job::Tell { told_up_to, rows, reply }).await
+        self.write(|reply| Job::Tell { told_up_to, tidings, reply }).await
     }
 
     /// Writes an adapter's memos.

@@ -102,9 +102,7 @@ impl Reading {
     }
 
     pub(super) fn told_up_to(&self) -> Result<i64, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT value FROM meta WHERE key = 'told_up_to'")?;
-        Ok(statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+        schema::told_up_to(&self.connection)
     }
 
     pub(super) fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {

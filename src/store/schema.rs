@@ -108,3 +108,10 @@ pub(super) fn last_seq(connection: &Connection) -> Result<i64, StoreError> {
         .optional()?;
     Ok(last.unwrap_or(0))
 }
+
+/// Up to which outbox row senders were told that their messages wait.
+pub(super) fn told_up_to(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT value FROM meta WHERE key = 'told_up_to'")?;
+    Ok(statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+}

@@ -80,6 +80,7 @@ fn delivered(row: &Row) -> Settlement {
         at: row.at,
         fate: Fate::Delivered { id: Some(EventId::new("there").unwrap()) },
         tell: None,
+        only_after_pending: false,
     }
 }
 
@@ -136,6 +137,25 @@ async fn a_row_is_settled_once() {
     assert_eq!(store.settle(vec![delivered(&row)]).await.unwrap(), 0);
     assert!(waiting(&store).await.is_empty());
     assert_eq!(store.depth(&network("xmpp")).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn who_heard_that_a_message_waits_hears_its_end() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let events = (0..3).map(|n| text(&format!("${n}"), "hi", n)).collect();
+    store.admit(events).await.unwrap();
+    let rows = waiting(&store).await;
+    let back = |at| NewRow { network: network("matrix"), ..text_row("", at) };
+    let tiding = |row: &Row| Tiding { seq: row.seq, inbox: row.inbox, row: back(10) };
+    store.settle(vec![delivered(&rows[0])]).await.unwrap();
+    // The first is delivered by now: that it waits would be a lie.
+    store.tell(rows[1].seq, vec![tiding(&rows[0]), tiding(&rows[1])]).await.unwrap();
+    let end =
+        |row: &Row| Settlement { tell: Some(back(20)), only_after_pending: true, ..delivered(row) };
+    store.settle(vec![end(&rows[1]), end(&rows[2])]).await.unwrap();
+    let told = store.window(&network("matrix"), "alice bob", 64).await.unwrap();
+    assert_eq!(told.iter().map(|row| row.at.0).collect::<Vec<_>>(), [10, 20]);
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
-use super::{Admission, Admitted, Changes, Fate, NewRow, OnCommit, Settlement, StoreError};
+use super::{
+    Admission, Admitted, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Tiding, schema,
+};
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -13,7 +15,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     Admit { admissions: Vec<Admission>, reply: Reply<Vec<Admitted>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<usize> },
-    Tell { told_up_to: i64, rows: Vec<(i64, NewRow)>, reply: Reply<()> },
+    Tell { told_up_to: i64, tidings: Vec<Tiding>, reply: Reply<()> },
     Remember { network: NetworkId, memos: Vec<Memo>, reply: Reply<()> },
     Forget { before: Timestamp, reply: Reply<usize> },
     Fold { reply: Reply<()>, end: bool },
@@ -133,8 +135,8 @@ impl Writing {
                 let work = self.guarded(started, |writing| writing.settle_all(&settlements));
                 after(reply, work)
             }
-            Job::Tell { told_up_to, rows, reply } => {
-                let work = self.guarded(started, |writing| writing.tell(told_up_to, &rows));
+            Job::Tell { told_up_to, tidings, reply } => {
+                let work = self.guarded(started, |writing| writing.tell(told_up_to, &tidings));
                 after(reply, work)
             }
             Job::Remember { network, memos, reply } => {
@@ -272,18 +274,28 @@ impl Writing {
                 .prepare_cached("UPDATE inbox SET state = ?, settled_at = ? WHERE seq = ?")?
                 .execute(params![state, settlement.at.0, settlement.inbox])?;
         }
-        if let Some(row) = &settlement.tell {
+        let told = !settlement.only_after_pending
+            || settlement.seq <= schema::told_up_to(&self.connection)?;
+        if let Some(row) = &settlement.tell
+            && told
+        {
             self.enqueue(settlement.inbox, row)?;
         }
         Ok(true)
     }
 
-    fn tell(&mut self, told_up_to: i64, rows: &[(i64, NewRow)]) -> Result<(), StoreError> {
+    fn tell(&mut self, told_up_to: i64, tidings: &[Tiding]) -> Result<(), StoreError> {
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('told_up_to', ?)")?
             .execute([told_up_to])?;
-        for (inbox, row) in rows {
-            self.enqueue(*inbox, row)?;
+        for tiding in tidings {
+            let waits = self
+                .connection
+                .prepare_cached("SELECT 1 FROM outbox WHERE seq = ?")?
+                .exists([tiding.seq])?;
+            if waits {
+                self.enqueue(tiding.inbox, &tiding.row)?;
+            }
         }
         Ok(())
     }

@@ -102,7 +102,8 @@ pub struct Descriptor {
 /// Which outcomes, besides failures, come as a [`Command::Status`]. Failures always do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StatusNeeds {
-    /// Durable [`crate::State::Accepted`]; otherwise it comes as a [`Signal::Accepted`].
+    /// Durable [`crate::State::Accepted`]; otherwise it comes as a [`Signal::Accepted`], and as a
+    /// command only where a [`crate::State::Pending`] was told before, so that this has an end.
     pub accepted: bool,
     /// [`crate::State::Pending`], after ten seconds.
     pub pending: bool,
