@@ -1,6 +1,6 @@
 //! What the reference bridge has seen, in order.
 
-use drawbridge_adapter::{Acceptance, Answer, Connection, Content, Event};
+use drawbridge_adapter::{Acceptance, Answer, Connection, Content, Event, UserId};
 
 /// Everything that an adapter told the reference bridge.
 #[derive(Debug, Clone, Default)]
@@ -43,9 +43,16 @@ impl Journal {
         fresh.filter_map(|handed| text_of(&handed.event)).collect()
     }
 
-    /// How many events with this text crossed.
-    pub fn count(&self, text: &str) -> usize {
-        self.texts().into_iter().filter(|crossed| *crossed == text).count()
+    /// The texts of this sender that crossed: accepted, without repeats, in order.
+    pub fn texts_of(&self, sender: &UserId) -> Vec<&str> {
+        let fresh = self.handed.iter().filter(|handed| handed.is_fresh());
+        let theirs = fresh.filter(|handed| handed.event.sender.user == *sender);
+        theirs.filter_map(|handed| text_of(&handed.event)).collect()
+    }
+
+    /// How many events of this sender were turned away.
+    pub fn turned_away_of(&self, sender: &UserId) -> usize {
+        self.turned_away.iter().filter(|event| event.sender.user == *sender).count()
     }
 
     /// How the connection stands by the last report.

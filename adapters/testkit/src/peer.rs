@@ -86,7 +86,8 @@ pub struct Heard {
 /// Where the checks are played. One for each kind of surroundings: a fake server, the real one.
 #[async_trait]
 pub trait Stage: Send + Sync {
-    /// A fresh adapter, not yet running, and a fresh peer, with nothing left of earlier scenes.
+    /// A fresh adapter, not yet running, and a fresh peer. Scenes may share a server if each peer
+    /// has an account of its own: what earlier ones said may still come, and is left aside.
     async fn set(&self) -> Result<Scene>;
 
     /// The checks that are skipped here, and why. A check that turns out to be impossible without

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::reference::{ELSEWHERE, ReferenceBridge, brief};
-use crate::{Done, Heard, Peer, Scene, Stage};
+use crate::{Done, Heard, Journal, Peer, Scene, Stage, text_of};
 
 /// Within this time `run` returns after it was asked to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -94,9 +94,31 @@ impl Play {
         said.with_context(|| format!("the peer could not say {} in time", brief(text)))?
     }
 
-    /// Waits until the bridge has answered this text.
+    /// Waits until the bridge has answered this text of the peer's.
     pub(crate) async fn arrives(&self, text: &str) -> Result<Event> {
-        self.bridge.hears(self.patience, text).await
+        let what = format!("the bridge hears {} from the peer", brief(text));
+        let sender = self.peer.user();
+        let found = |journal: &Journal| {
+            let mut events = journal.handed.iter().map(|handed| &handed.event);
+            let theirs = |event: &&Event| event.sender.user == sender;
+            events.find(|event| theirs(event) && text_of(event) == Some(text)).cloned()
+        };
+        self.bridge.wait_for(self.patience, &what, found).await
+    }
+
+    /// Waits until this many events of the peer's were turned away.
+    pub(crate) async fn turned_away(&self, times: usize) -> Result<()> {
+        let what = format!("the bridge is asked in vain, {times} times");
+        let sender = self.peer.user();
+        let enough = |journal: &Journal| (journal.turned_away_of(&sender) >= times).then_some(());
+        self.bridge.wait_for(self.patience, &what, enough).await
+    }
+
+    /// The peer's texts that crossed so far. A server that several scenes share may still hand
+    /// over what others said.
+    pub(crate) fn crossed(&self) -> Vec<String> {
+        let journal = self.bridge.journal();
+        journal.texts_of(&self.peer.user()).into_iter().map(str::to_owned).collect()
     }
 
     /// The peer writes to carol, and the bridge gets it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{Destination, Event, Kind};
 
 use super::{hundred, longest, torture};
@@ -13,9 +13,10 @@ use crate::{Done, Journal, Stage, Tried, text_of};
 /// Rule: a text arrives as the sender wrote it, from the sender, to the one it was addressed to.
 pub async fn text_in(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
-    let event = play.crosses_in("good morning, Carol").await?;
-    let sender = play.peer.user();
-    ensure!(event.sender.user == sender, "the sender is not the peer");
+    let text = "good morning, Carol";
+    play.says(text).await?;
+    let event = play.bridge.hears(play.patience, text).await?;
+    ensure!(event.sender.user == play.peer.user(), "the sender is not the peer");
     ensure!(event.to == Destination::Direct(play.carol.clone()), "it is not addressed to carol");
     ensure!(event.marks == drawbridge_adapter::Marks::default(), "a plain text bears a mark");
     play.closes().await
@@ -34,7 +35,9 @@ pub async fn unicode_in(stage: &dyn Stage) -> Result<Done> {
 /// The event after the first `before` ones that crossed must say this.
 async fn arrives_next(play: &Play, before: usize, text: &str) -> Result<()> {
     let what = format!("the bridge hears {}", brief(text));
-    let next = |journal: &Journal| journal.texts().get(before).map(|text| (*text).to_owned());
+    let sender = play.peer.user();
+    let next =
+        |journal: &Journal| journal.texts_of(&sender).get(before).map(|text| (*text).to_owned());
     let heard = play.bridge.wait_for(play.patience, &what, next).await?;
     ensure!(heard == text, "{} arrived as {}", brief(text), brief(&heard));
     Ok(())
@@ -57,14 +60,12 @@ pub async fn order_in(stage: &dyn Stage) -> Result<Done> {
     for text in &texts {
         play.says(text).await?;
     }
-    let all = |journal: &Journal| (journal.texts().len() >= texts.len()).then_some(());
-    play.bridge.wait_for(play.patience, "the bridge hears all hundred", all).await?;
+    play.arrives(&texts[99]).await?;
     play.crosses_in("end").await?;
     play.keeps_the_contract()?;
-    let journal = play.bridge.journal();
-    let heard = journal.texts();
-    let (last, before) = heard.split_last().unwrap_or((&"", &[]));
-    ensure!(*last == "end" && before == texts, "they arrived as {heard:?}");
+    let heard = play.crossed();
+    let (last, before) = heard.split_last().context("none arrived")?;
+    ensure!(last == "end" && before == texts, "they arrived as {heard:?}");
     play.closes().await
 }
 
@@ -75,9 +76,13 @@ pub async fn equal_in(stage: &dyn Stage) -> Result<Done> {
         play.says(text).await?;
     }
     play.crosses_in("end").await?;
-    let count = play.bridge.journal().count("ok");
+    let count = count(&play, "ok");
     ensure!(count == 2, "two equal texts crossed as {count}");
     play.closes().await
+}
+
+fn count(play: &Play, text: &str) -> usize {
+    play.crossed().into_iter().filter(|crossed| crossed == text).count()
 }
 
 /// Rule: a message that the network hands over again is one event: it keeps its id.
@@ -89,7 +94,7 @@ pub async fn duplicate_in(stage: &dyn Stage) -> Result<Done> {
         return Ok(Done::Skipped("the peer cannot have a message handed over again"));
     }
     play.crosses_in("end").await?;
-    let count = play.bridge.journal().count("once");
+    let count = count(&play, "once");
     ensure!(count == 1, "a message that came twice crossed {count} times");
     play.closes().await
 }
@@ -114,6 +119,8 @@ async fn kind_in(stage: &dyn Stage, kind: Kind, marked: fn(&Event) -> bool) -> R
     play.crosses_in("end").await?;
     let journal = play.bridge.journal();
     let others = journal.handed.iter().map(|handed| &handed.event);
+    let sender = play.peer.user();
+    let others = others.filter(|event| event.sender.user == sender);
     let mut others = others.filter(|event| text_of(event) != Some("end"));
     let Some(event) = others.next() else {
         anyhow::bail!("it never reached the bridge: nobody can tell the sender");

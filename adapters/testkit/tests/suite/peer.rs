@@ -68,7 +68,7 @@ impl Stage for LineStage {
                 | Flaw::SilentRefusals
                 | Flaw::AcknowledgesFirst
                 | Flaw::GivesUp,
-            ) => 5,
+            ) => 3,
             _ => 20,
         };
         Duration::from_secs(seconds)
