@@ -1,0 +1,253 @@
+"""Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008`.
+
+Commands: login, send, send_many, raw, state, create, leave, members. Events: message, notice,
+status, invited, left, receipt, other.
+"""
+
+import asyncio
+import sys
+import uuid
+
+import aiohttp
+from nio import (
+    AsyncClient,
+    AsyncClientConfig,
+    ErrorResponse,
+    RoomPreset,
+    SyncResponse,
+)
+
+from lines import Failed, serve, tell
+
+STATUS = "com.beeper.message_send_status"
+# No gap may hide a message: the tests count them.
+FILTER = {"room": {"timeline": {"limit": 10000}}, "presence": {"not_types": ["*"]}}
+
+
+class User:
+    """One user, always syncing, who joins every room that they are invited to."""
+
+    def __init__(self, homeserver, name):
+        config = AsyncClientConfig(
+            max_limit_exceeded=0, max_timeouts=0, encryption_enabled=False, store_sync_tokens=False
+        )
+        self.name = name
+        self.client = AsyncClient(homeserver, name, config=config)
+        self.rooms = {}
+        self.members = {}
+        self.joined = asyncio.Condition()
+
+    async def login(self, password):
+        answer = await self.client.register(self.name, password)
+        check(answer)
+        check(await self.client.sync(timeout=0, sync_filter=FILTER))
+        asyncio.get_running_loop().create_task(self.sync())
+        return {"user": self.client.user_id}
+
+    async def sync(self):
+        while True:
+            try:
+                answer = await self.client.sync(
+                    timeout=10000, since=self.client.next_batch, sync_filter=FILTER
+                )
+            except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+                await asyncio.sleep(0.1)
+                continue
+            if not isinstance(answer, SyncResponse):
+                await asyncio.sleep(0.1)
+                continue
+            for room, invite in answer.rooms.invite.items():
+                await self.invited(room, invite)
+            for room, joined in answer.rooms.join.items():
+                await self.happened(room, joined)
+
+    async def invited(self, room, invite):
+        me = self.client.user_id
+        for event in invite.invite_state:
+            source = event.source
+            if source.get("type") != "m.room.member" or source.get("state_key") != me:
+                continue
+            if source["content"].get("membership") == "invite":
+                inviter = source["sender"]
+                await again(lambda: self.client.join(room))
+                self.rooms[inviter] = room
+                tell("invited", **{"as": self.name, "room": room, "from": inviter})
+
+    async def happened(self, room, joined):
+        # A room that was just joined may show only a part of what was before; later, never.
+        if joined.timeline.limited and room in self.members:
+            tell("gap", **{"as": self.name, "room": room})
+        known = self.members.setdefault(room, {})
+        for event in [*joined.state, *joined.timeline.events]:
+            source = event.source
+            if source.get("type") == "m.room.member":
+                content = source.get("content", {})
+                async with self.joined:
+                    known[source["state_key"]] = content.get("membership")
+                    self.joined.notify_all()
+                if content.get("membership") == "leave" and source["sender"] != self.client.user_id:
+                    tell("left", **{"as": self.name, "room": room, "from": source["state_key"]})
+        for event in joined.timeline.events:
+            if event.source.get("sender") != self.client.user_id:
+                self.show(room, event.source)
+        for event in joined.ephemeral:
+            for receipt in getattr(event, "receipts", []):
+                if receipt.user_id != self.client.user_id:
+                    tell(
+                        "receipt",
+                        **{"as": self.name, "room": room, "from": receipt.user_id, "of": receipt.event_id},
+                    )
+
+    def show(self, room, source):
+        content = source.get("content", {})
+        base = {
+            "as": self.name,
+            "room": room,
+            "from": source.get("sender"),
+            "id": source.get("event_id"),
+            "type": source.get("type"),
+        }
+        if source.get("type") == "m.room.message":
+            kind = "notice" if content.get("msgtype") == "m.notice" else "message"
+            tell(kind, **base, body=content.get("body"), content=content)
+        elif source.get("type") == STATUS:
+            tell(
+                "status",
+                **base,
+                of=content.get("m.relates_to", {}).get("event_id"),
+                state=content.get("status"),
+                code=content.get("reason"),
+                content=content,
+            )
+        elif source.get("type") != "m.room.member":
+            tell("other", **base, content=content)
+
+    async def room_with(self, peer):
+        """The direct chat with a user: the one there is, or a new one that the user has joined."""
+        if peer.startswith("!"):
+            return peer
+        if peer not in self.rooms:
+            self.rooms[peer] = (await self.create([peer], encrypted=False))["room"]
+            await self.wait_for(self.rooms[peer], peer)
+        return self.rooms[peer]
+
+    async def create(self, invite, encrypted):
+        initial = []
+        if encrypted:
+            initial.append(
+                {
+                    "type": "m.room.encryption",
+                    "state_key": "",
+                    "content": {"algorithm": "m.megolm.v1.aes-sha2"},
+                }
+            )
+        answer = await again(
+            lambda: self.client.room_create(
+                is_direct=True,
+                invite=invite,
+                preset=RoomPreset.trusted_private_chat,
+                initial_state=initial,
+            )
+        )
+        for user in invite:
+            self.rooms[user] = answer.room_id
+        return {"room": answer.room_id}
+
+    async def wait_for(self, room, peer):
+        async def there():
+            async with self.joined:
+                await self.joined.wait_for(
+                    lambda: self.members.get(room, {}).get(peer) in ("join", "leave")
+                )
+
+        try:
+            await asyncio.wait_for(there(), 60)
+        except asyncio.TimeoutError:
+            raise Failed("the other one did not join within 60 s") from None
+        if self.members[room][peer] != "join":
+            raise Failed("the other one declined the invitation")
+
+    async def send(self, room, kind, content):
+        transaction = uuid.uuid4().hex
+        answer = await again(lambda: self.client.room_send(room, kind, content, tx_id=transaction))
+        return answer.event_id
+
+    async def send_many(self, room, prefix, first, count):
+        for number in range(first, first + count):
+            body = f"{prefix} {number}"
+            identity = await self.send(
+                room, "m.room.message", {"msgtype": "m.text", "body": body}
+            )
+            tell("sent", **{"as": self.name, "id": identity, "body": body})
+        tell("sent_all", **{"as": self.name, "prefix": prefix})
+
+    async def leave(self, peer):
+        room = self.rooms.pop(peer)
+        await again(lambda: self.client.room_leave(room))
+        await again(lambda: self.client.room_forget(room))
+
+
+def check(answer):
+    if isinstance(answer, ErrorResponse):
+        raise Failed(f"{answer.status_code}: {answer.message}")
+    return answer
+
+
+async def again(call):
+    """Tries until the homeserver answers: it may be restarting."""
+    while True:
+        try:
+            answer = await call()
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+            await asyncio.sleep(0.1)
+            continue
+        status = getattr(getattr(answer, "transport_response", None), "status", 200)
+        if isinstance(answer, ErrorResponse) and status >= 500:
+            await asyncio.sleep(0.1)
+            continue
+        return check(answer)
+
+
+async def main(homeserver):
+    users = {}
+    floods = set()
+
+    async def handle(command):
+        name, what = command["as"], command["do"]
+        if what == "login":
+            users[name] = User(homeserver, name)
+            return await users[name].login(command["password"])
+        user = users[name]
+        if what == "create":
+            return await user.create(command["invite"], command.get("encrypted", False))
+        if what == "leave":
+            return await user.leave(command["to"])
+        room = await user.room_with(command["to"])
+        if what == "send":
+            content = {"msgtype": "m.text", "body": command["body"]}
+            return {"id": await user.send(room, "m.room.message", content), "room": room}
+        if what == "send_many":
+            flood = user.send_many(room, command["prefix"], command["first"], command["count"])
+            floods.add(asyncio.get_running_loop().create_task(flood))
+            return {"room": room}
+        if what == "raw":
+            return {"id": await user.send(room, command["type"], command["content"]), "room": room}
+        if what == "state":
+            answer = await again(
+                lambda: user.client.room_put_state(
+                    room, command["type"], command["content"], command.get("state_key", "")
+                )
+            )
+            return {"id": answer.event_id, "room": room}
+        if what == "invite":
+            await again(lambda: user.client.room_invite(room, command["user"]))
+            return {"room": room}
+        if what == "wait_for":
+            await user.wait_for(room, command["user"])
+            return {"room": room}
+        raise Failed(f"no such command: {what}")
+
+    await serve(handle)
+
+
+asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,182 @@
+"""XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
+
+Commands: login, send, send_many, raw, iq, presence. Events: message, error, presence, online,
+offline, sent, sent_all.
+"""
+
+import asyncio
+import logging
+import sys
+import uuid
+from xml.etree import ElementTree
+
+import slixmpp
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
+
+from lines import Failed, serve, tell
+
+CLIENT = "{jabber:client}"
+STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
+class User(slixmpp.ClientXMPP):
+    """One user with one device, who comes back when the connection is lost."""
+
+    def __init__(self, jid, password, address):
+        super().__init__(f"{jid}/phone", password)
+        self.name = jid.split("@")[0]
+        self.where = address
+        self.enable_starttls = False
+        self.enable_direct_tls = False
+        self.enable_plaintext = True
+        self.online = asyncio.Event()
+        for plugin in ("xep_0199", "xep_0030"):
+            self.register_plugin(plugin)
+        self["feature_mechanisms"].unencrypted_scram = True
+        self["feature_mechanisms"].unencrypted_plain = True
+        self.add_event_handler("session_start", self.started)
+        self.add_event_handler("disconnected", self.lost)
+        self.add_event_handler("failed_all_auth", lambda _: tell("auth_failed", **{"as": self.name}))
+        self.register_handler(
+            Callback("messages", MatchXPath(CLIENT + "message"), self.message)
+        )
+        self.register_handler(
+            Callback("presences", MatchXPath(CLIENT + "presence"), self.presence)
+        )
+
+    def dial(self):
+        self.connect(*self.where)
+
+    def started(self, _event):
+        self.send_presence()
+        self.online.set()
+        tell("online", **{"as": self.name})
+
+    def lost(self, _event):
+        if self.online.is_set():
+            tell("offline", **{"as": self.name})
+        self.online.clear()
+        self.loop.call_later(0.2, self.dial)
+
+    def message(self, stanza):
+        xml = stanza.xml
+        base = {
+            "as": self.name,
+            "from": xml.get("from"),
+            "to": xml.get("to"),
+            "id": xml.get("id"),
+            "type": xml.get("type", "normal"),
+            "xml": ElementTree.tostring(xml, encoding="unicode"),
+        }
+        if xml.get("type") == "error":
+            tell("error", **base, **explain(xml))
+            return
+        body = xml.find(CLIENT + "body")
+        if body is not None:
+            tell("message", **base, body=body.text or "")
+        else:
+            tell("other", **base)
+
+    def presence(self, stanza):
+        xml = stanza.xml
+        tell(
+            "presence",
+            **{
+                "as": self.name,
+                "from": xml.get("from"),
+                "type": xml.get("type", "available"),
+            },
+        )
+
+    async def say(self, to, body, kind="chat"):
+        await asyncio.wait_for(self.online.wait(), 60)
+        stanza = self.make_message(mto=to, mbody=body, mtype=kind)
+        stanza["id"] = uuid.uuid4().hex
+        stanza.send()
+        return stanza["id"]
+
+    async def say_many(self, to, prefix, first, count, pause):
+        for number in range(first, first + count):
+            body = f"{prefix} {number}"
+            identity = await self.say(to, body)
+            tell("sent", **{"as": self.name, "id": identity, "body": body})
+            # Real people's servers take a moment a message; and the loop must breathe.
+            await asyncio.sleep(pause)
+        tell("sent_all", **{"as": self.name, "prefix": prefix})
+
+    async def ask(self, xml):
+        """Sends a raw IQ, and gives its answer."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        element = ElementTree.fromstring(xml)
+        element.set("id", uuid.uuid4().hex)
+        answered = self.loop.create_future()
+
+        def take(stanza):
+            if not answered.done():
+                answered.set_result(stanza.xml)
+
+        matcher = slixmpp.xmlstream.matcher.MatcherId(element.get("id"))
+        self.register_handler(Callback(element.get("id"), matcher, take, once=True))
+        self.send_raw(ElementTree.tostring(element, encoding="unicode"))
+        try:
+            answer = await asyncio.wait_for(answered, 20)
+        except asyncio.TimeoutError:
+            raise Failed("no answer within 20 s") from None
+        shown = {"type": answer.get("type"), "xml": ElementTree.tostring(answer, encoding="unicode")}
+        if answer.get("type") == "error":
+            shown.update(explain(answer))
+        return shown
+
+
+def explain(xml):
+    """What an error stanza says: type, condition, text, and the first application element."""
+    error = xml.find(CLIENT + "error")
+    found = {"error_type": None, "condition": None, "text": None, "code": None}
+    if error is None:
+        return found
+    found["error_type"] = error.get("type")
+    for child in error:
+        if child.tag == STANZA_ERRORS + "text":
+            found["text"] = child.text
+        elif child.tag.startswith(STANZA_ERRORS):
+            found["condition"] = child.tag[len(STANZA_ERRORS) :]
+        elif found["code"] is None:
+            found["code"] = child.text
+    return found
+
+
+async def main(host, port):
+    users = {}
+    floods = set()
+
+    async def handle(command):
+        name, what = command["as"], command["do"]
+        if what == "login":
+            user = User(command["jid"], command["password"], (host, int(port)))
+            users[name] = user
+            user.dial()
+            await asyncio.wait_for(user.online.wait(), 60)
+            return {"user": command["jid"]}
+        user = users[name]
+        if what == "send":
+            return {"id": await user.say(command["to"], command["body"], command.get("type", "chat"))}
+        if what == "send_many":
+            flood = user.say_many(
+                command["to"], command["prefix"], command["first"], command["count"], command["pause"]
+            )
+            floods.add(asyncio.get_running_loop().create_task(flood))
+            return None
+        if what == "raw":
+            await asyncio.wait_for(user.online.wait(), 60)
+            user.send_raw(command["xml"])
+            return None
+        if what == "iq":
+            return await user.ask(command["xml"])
+        raise Failed(f"no such command: {what}")
+
+    await serve(handle)
+
+
+logging.basicConfig(level=logging.ERROR)
+asyncio.run(main(*sys.argv[1:3]))

@@ -1,0 +1,96 @@
+//! The daemon: a binary that is started, asked, stopped, killed, and started again.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{Child, PATIENCE, until};
+
+/// The daemon on one configuration.
+pub struct Daemon {
+    binary: PathBuf,
+    config: PathBuf,
+    log: PathBuf,
+    listens: Vec<SocketAddr>,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// The binary, on this configuration; `listens` are the addresses it serves.
+    pub fn new(binary: &Path, config: &Path, log: &Path, listens: Vec<SocketAddr>) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            config: config.to_owned(),
+            log: log.to_owned(),
+            listens,
+            environment: Vec::new(),
+            child: None,
+        }
+    }
+
+    /// Sets an environment variable for the starts to come.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.environment.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Runs one of its other commands to its end, and gives what it printed.
+    pub fn asks(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--config").arg(&self.config);
+        let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+        ensure!(
+            output.status.success(),
+            "drawbridge {} failed: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Starts it; see [`Daemon::wait`].
+    pub fn start(&mut self) -> Result<()> {
+        ensure!(self.child.is_none(), "the daemon is running already");
+        let mut command = Child::command(&self.binary);
+        command.arg("run").arg("--config").arg(&self.config);
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        self.child = Some(Child::start("the daemon", command, &self.log, false)?);
+        Ok(())
+    }
+
+    /// Waits until it listens.
+    pub fn wait(&mut self) -> Result<()> {
+        let Some(child) = &mut self.child else { bail!("the daemon was not started") };
+        for address in &self.listens {
+            until("the daemon to listen", PATIENCE, || {
+                child.check()?;
+                Ok(TcpStream::connect(address).is_ok().then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end, as systemd does, and waits; it must end well.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { bail!("the daemon is not running") };
+        let status = child.stop()?;
+        ensure!(status.success(), "the daemon ended with {status}");
+        Ok(())
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { bail!("the daemon is not running") };
+        child.check()?;
+        child.kill()
+    }
+
+    /// Everything it logged so far, over all its lives.
+    pub fn log(&self) -> Result<String> {
+        let bytes = fs::read(&self.log)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

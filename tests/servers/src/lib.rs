@@ -1,0 +1,40 @@
+//! Real servers and foreign clients: what the scenario tests and the demo play with.
+//!
+//! [`install`](install()) puts Synapse, Prosody and the clients on this machine, once. [`Town`] starts them
+//! on loopback, in a folder of its own and on ports of its own, with the daemon and the example
+//! partner app between them, and gives out [`User`]s who write and hear through clients of other
+//! people's making. Everything that was started ends with the value that stands for it, and also
+//! when this very process is killed.
+//!
+//! What is not here: anything of the daemon's inside. It is a binary that is started, asked, killed
+//! and started again.
+
+mod addresses;
+mod child;
+mod daemon;
+mod heard;
+pub mod http;
+mod install;
+mod matrix;
+mod partner;
+mod ports;
+mod prosody;
+mod script;
+mod synapse;
+mod town;
+mod user;
+mod xmpp;
+
+pub use addresses::Addresses;
+pub use child::{Child, until};
+pub use daemon::Daemon;
+pub use heard::{Heard, PATIENCE, Told};
+pub use install::{Installed, install, workspace};
+pub use matrix::{MatrixClients, MatrixUser};
+pub use partner::{PartnerApp, PartnerUser};
+pub use ports::Port;
+pub use prosody::Prosody;
+pub use synapse::Synapse;
+pub use town::{Programs, Town};
+pub use user::User;
+pub use xmpp::{Answer, XmppClients, XmppUser, escape};

@@ -1,0 +1,195 @@
+//! Users of Matrix, on matrix-nio.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::script::{Reader, Script, text};
+use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
+
+/// The program that all users of one homeserver share.
+pub struct MatrixClients {
+    script: Arc<Script>,
+    addresses: Arc<Addresses>,
+}
+
+impl MatrixClients {
+    /// Starts it; what goes wrong in it is written to `log`.
+    pub fn start(
+        installed: &Installed,
+        homeserver: SocketAddr,
+        log: &Path,
+        addresses: &Arc<Addresses>,
+    ) -> Result<Self> {
+        let mut command = Child::command(&installed.clients);
+        command
+            .arg(workspace().join("tests/clients/matrix_client.py"))
+            .arg(format!("http://{homeserver}"));
+        let script = Arc::new(Script::start("the Matrix clients", command, log)?);
+        Ok(Self { script, addresses: Arc::clone(addresses) })
+    }
+
+    /// Registers a user and logs in.
+    pub fn register(&self, name: &str, password: &str) -> Result<MatrixUser> {
+        let command = json!({"do": "login", "as": name, "password": password});
+        let answer = self.script.ask(command)?;
+        Ok(MatrixUser {
+            name: name.to_owned(),
+            id: format!("matrix:{}", text(&answer, "user")),
+            script: Arc::clone(&self.script),
+            reader: Reader::new(Arc::clone(&self.script)),
+            addresses: Arc::clone(&self.addresses),
+        })
+    }
+}
+
+/// A user of Matrix. Joins every room that they are invited to.
+pub struct MatrixUser {
+    name: String,
+    id: String,
+    script: Arc<Script>,
+    reader: Reader,
+    addresses: Arc<Addresses>,
+}
+
+impl MatrixUser {
+    fn ask(&self, mut command: Value) -> Result<Value> {
+        command["as"] = json!(self.name);
+        self.script.ask(command)
+    }
+
+    fn is(&self, line: &Value, event: &str) -> bool {
+        line["event"] == event && line["as"] == self.name.as_str()
+    }
+
+    fn next(&self, event: &'static str, patience: Duration) -> Result<Value> {
+        self.reader.next(event, patience, event, |line| self.is(line, event))
+    }
+
+    /// Opens a room and invites these users, without waiting for them; gives its id.
+    pub fn creates(&self, invite: &[&str], encrypted: bool) -> Result<String> {
+        let command = json!({"do": "create", "invite": invite, "encrypted": encrypted});
+        Ok(text(&self.ask(command)?, "room"))
+    }
+
+    /// Waits until a user has joined a room; fails if they decline.
+    pub fn sees_join(&self, room: &str, user: &str) -> Result<()> {
+        self.ask(json!({"do": "wait_for", "to": room, "user": user}))?;
+        Ok(())
+    }
+
+    /// Leaves the direct chat with this user, and forgets it.
+    pub fn leaves(&self, address: &str) -> Result<()> {
+        self.ask(json!({"do": "leave", "to": address}))?;
+        Ok(())
+    }
+
+    /// Sends an event of any type and content, to a user or into a room; gives its id.
+    pub fn sends(&self, to: &str, kind: &str, content: &Value) -> Result<String> {
+        let command = json!({"do": "raw", "to": to, "type": kind, "content": content});
+        Ok(text(&self.ask(command)?, "id"))
+    }
+
+    /// Sets a state event; gives its id.
+    pub fn sets(&self, to: &str, kind: &str, content: &Value) -> Result<String> {
+        let command = json!({"do": "state", "to": to, "type": kind, "content": content});
+        Ok(text(&self.ask(command)?, "id"))
+    }
+
+    /// Invites somebody into the chat with this user, or into a room.
+    pub fn invites(&self, to: &str, user: &str) -> Result<()> {
+        self.ask(json!({"do": "invite", "to": to, "user": user}))?;
+        Ok(())
+    }
+
+    /// The next invitation: who invites.
+    pub fn is_invited(&self) -> Result<String> {
+        Ok(text(&self.next("invited", PATIENCE)?, "from"))
+    }
+
+    /// The next notice.
+    pub fn sees_notice(&self) -> Result<Heard> {
+        self.next("notice", PATIENCE).map(|line| heard(&line))
+    }
+
+    /// Every notice so far.
+    pub fn notices(&self) -> Vec<Heard> {
+        self.script.all(|line| self.is(line, "notice")).iter().map(heard).collect()
+    }
+
+    /// Waits until a ghost has marked this event as read: success, on Matrix.
+    pub fn sees_receipt(&self, of: &str) -> Result<()> {
+        let is = |line: &Value| self.is(line, "receipt") && line["of"] == of;
+        self.reader.next("receipt", PATIENCE, "a receipt", is)?;
+        Ok(())
+    }
+}
+
+impl User for MatrixUser {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn address_of(&self, other: &dyn User) -> Result<String> {
+        self.addresses.of(other.id(), self.network())
+    }
+
+    fn writes(&self, to: &str, body: &str) -> Result<String> {
+        Ok(text(&self.ask(json!({"do": "send", "to": to, "body": body}))?, "id"))
+    }
+
+    fn floods(&self, to: &str, prefix: &str, count: usize) -> Result<()> {
+        let command =
+            json!({"do": "send_many", "to": to, "prefix": prefix, "first": 1, "count": count});
+        self.ask(command)?;
+        Ok(())
+    }
+
+    fn sends_sticker(&self, to: &str) -> Result<String> {
+        let content = json!({"body": "a bird", "url": "mxc://hs.test/bird", "info": {}});
+        self.sends(to, "m.sticker", &content)
+    }
+
+    fn sends_disappearing(&self, to: &str, body: &str) -> Result<String> {
+        let content = json!({
+            "msgtype": "m.text",
+            "body": body,
+            "com.beeper.disappearing_timer": {"type": "after_read", "timer": 60_000},
+        });
+        self.sends(to, "m.room.message", &content)
+    }
+
+    fn next_message(&self, patience: Duration) -> Result<Heard> {
+        self.next("message", patience).map(|line| heard(&line))
+    }
+
+    fn everything_heard(&self) -> Vec<Heard> {
+        self.script.all(|line| self.is(line, "message")).iter().map(heard).collect()
+    }
+
+    fn next_failure(&self, patience: Duration) -> Result<Told> {
+        let is = |line: &Value| self.is(line, "status") && failed(line);
+        self.reader.next("status", patience, "a failure", is).map(|line| told(&line))
+    }
+
+    fn everything_failed(&self) -> Vec<Told> {
+        let is = |line: &Value| self.is(line, "status") && failed(line);
+        self.script.all(is).iter().map(told).collect()
+    }
+}
+
+fn failed(line: &Value) -> bool {
+    text(line, "state").starts_with("FAIL")
+}
+
+fn heard(line: &Value) -> Heard {
+    Heard { from: text(line, "from"), body: text(line, "body"), id: text(line, "id") }
+}
+
+fn told(line: &Value) -> Told {
+    Told { of: text(line, "of"), code: text(line, "code") }
+}

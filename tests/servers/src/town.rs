@@ -1,0 +1,262 @@
+//! Everything together: two servers, the daemon between them, the partner's app, the users.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::{
+    Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port, Prosody,
+    Synapse, XmppClients, XmppUser, install, prosody, until, workspace,
+};
+
+/// The project's own programs, built.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// `drawbridge`.
+    pub daemon: PathBuf,
+    /// `partner-app`, the example.
+    pub partner_app: PathBuf,
+}
+
+impl Programs {
+    /// The daemon's binary, and the partner app beside it, which is built if it is missing.
+    pub fn beside(daemon: impl Into<PathBuf>) -> Result<Self> {
+        let daemon = daemon.into();
+        let partner_app = daemon.with_file_name("partner-app");
+        if !partner_app.exists() {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "--package", "partner-app"]).current_dir(workspace());
+            ensure!(build.status()?.success(), "the example partner app does not build");
+        }
+        Ok(Self { daemon, partner_app })
+    }
+}
+
+/// Synapse (`hs.test`), Prosody (`p.test`), the daemon, and the example partner app
+/// (`birdychat`), on loopback, each on ports and in a folder of its own.
+///
+/// Keep it on the thread that made it: its processes end with that thread.
+pub struct Town {
+    /// The daemon.
+    pub daemon: Daemon,
+    /// The homeserver.
+    pub synapse: Synapse,
+    /// The XMPP server.
+    pub prosody: Prosody,
+    /// The partner's app.
+    pub partner_app: PartnerApp,
+    matrix: MatrixClients,
+    xmpp: XmppClients,
+    addresses: Arc<Addresses>,
+    secrets: Vec<String>,
+    matrix_port: Port,
+    partner_port: Port,
+    programs: Programs,
+    // The last: what runs in the folder has ended when it goes.
+    folder: TempDir,
+}
+
+impl Town {
+    /// Starts a town, and returns when everybody is connected.
+    pub fn start(programs: &Programs) -> Result<Self> {
+        Self::start_with(programs, |config| config)
+    }
+
+    /// The same, with changes to the daemon's configuration.
+    pub fn start_with(programs: &Programs, change: impl Fn(String) -> String) -> Result<Self> {
+        let installed = install()?;
+        let folder = tempfile::Builder::new().prefix("drawbridge-town-").tempdir()?;
+        let at = folder.path();
+        let mut secrets = vec![random()?];
+        let mut prosody = Prosody::prepare(&installed, &at.join("prosody"), &secrets[0])?;
+        write_secret(&at.join("xmpp.secret"), &secrets[0])?;
+        prosody.start()?;
+        PartnerApp::make_keys(&programs.partner_app, at)?;
+
+        let matrix_port = Port::take(&installed.folder)?;
+        let partner_port = Port::take(&installed.folder)?;
+        let registration = at.join("registration.yaml");
+        let mut synapse = Synapse::prepare(&installed, &at.join("synapse"), &registration)?;
+        let config = CONFIG
+            .replace("{synapse}", &synapse.address().to_string())
+            .replace("{matrix}", &matrix_port.address().to_string())
+            .replace("{component}", &prosody.component_address().to_string())
+            .replace("{partner}", &partner_port.address().to_string());
+        let config_file = at.join("drawbridge.toml");
+        fs::write(&config_file, change(config))?;
+        let listens = vec![matrix_port.address(), partner_port.address()];
+        let log = at.join("drawbridge.log");
+        let mut daemon = Daemon::new(&programs.daemon, &config_file, &log, listens);
+        daemon.asks(&["registration", "matrix"])?;
+        secrets.extend(tokens_of(&registration)?);
+
+        synapse.start()?;
+        let addresses = Arc::new(Addresses::of_config(&programs.daemon, &config_file));
+        let log = at.join("clients.log");
+        let matrix = MatrixClients::start(&installed, synapse.address(), &log, &addresses)?;
+        let xmpp = XmppClients::start(&installed, prosody.address(), &log, &addresses)?;
+        prosody.wait()?;
+        daemon.start()?;
+        synapse.wait()?;
+        daemon.wait()?;
+        let partner_app = PartnerApp::start(&programs.partner_app, at, partner_port.address())?;
+        let town = Self {
+            daemon,
+            synapse,
+            prosody,
+            partner_app,
+            matrix,
+            xmpp,
+            addresses,
+            secrets,
+            matrix_port,
+            partner_port,
+            programs: programs.clone(),
+            folder,
+        };
+        town.bridge_comes(0)?;
+        town.partner_app.is_welcomed()?;
+        Ok(town)
+    }
+
+    /// A new user of the homeserver.
+    pub fn matrix_user(&self, name: &str) -> Result<MatrixUser> {
+        self.matrix.register(name, &random()?)
+    }
+
+    /// A new user of the XMPP server.
+    pub fn xmpp_user(&self, name: &str) -> Result<XmppUser> {
+        self.xmpp_user_of(name, prosody::DOMAIN)
+    }
+
+    /// A new user of an XMPP domain that is not the operator's own: a remote one.
+    pub fn remote_xmpp_user(&self, name: &str) -> Result<XmppUser> {
+        self.xmpp_user_of(name, prosody::FAR_DOMAIN)
+    }
+
+    fn xmpp_user_of(&self, name: &str, domain: &str) -> Result<XmppUser> {
+        let password = random()?;
+        self.prosody.register(name, domain, &password)?;
+        self.xmpp.login(&format!("{name}@{domain}"), &password)
+    }
+
+    /// A new user of the partner's app.
+    pub fn partner_user(&self, name: &str) -> Result<PartnerUser> {
+        self.partner_app.enlist(name, &self.addresses)
+    }
+
+    /// Starts the daemon, which was stopped or killed, and returns when it is connected again.
+    pub fn start_daemon(&mut self) -> Result<()> {
+        let before = self.prosody.arrivals();
+        self.daemon.start()?;
+        self.daemon.wait()?;
+        self.bridge_comes(before)
+    }
+
+    /// Restarts the homeserver, and returns when it answers.
+    pub fn restart_synapse(&mut self) -> Result<()> {
+        self.synapse.stop()?;
+        self.synapse.start()?;
+        self.synapse.wait()
+    }
+
+    /// Restarts the XMPP server, and returns when the bridge has come back to it.
+    pub fn restart_prosody(&mut self) -> Result<()> {
+        self.prosody.stop()?;
+        let before = self.prosody.arrivals();
+        self.prosody.start()?;
+        self.prosody.wait()?;
+        self.bridge_comes(before)
+    }
+
+    /// A second app of the same partner's name, with a key pair that the bridge does not know.
+    pub fn impostor(&self) -> Result<PartnerApp> {
+        let folder = self.folder().join("impostor");
+        fs::create_dir_all(&folder)?;
+        PartnerApp::make_keys(&self.programs.partner_app, &folder)?;
+        PartnerApp::start(&self.programs.partner_app, &folder, self.partner_port.address())
+    }
+
+    /// Where the daemon listens for the homeserver.
+    pub fn matrix_listener(&self) -> std::net::SocketAddr {
+        self.matrix_port.address()
+    }
+
+    /// Where the daemon listens for the partner.
+    pub fn partner_listener(&self) -> std::net::SocketAddr {
+        self.partner_port.address()
+    }
+
+    /// Every secret that the daemon knows: none may be in its log. The homeserver's token for the
+    /// daemon (`hs_token`) is the last.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// The folder of it all: configuration, secrets, logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn bridge_comes(&self, before: usize) -> Result<()> {
+        until("the bridge to come to Prosody", PATIENCE, || {
+            Ok((self.prosody.arrivals() > before).then_some(()))
+        })
+        .with_context(|| format!("the daemon's log: {}", self.daemon.log().unwrap_or_default()))
+    }
+}
+
+/// The two tokens of a registration file; the homeserver's is the last.
+fn tokens_of(registration: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(registration)?;
+    let find = |key: &str| {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(key));
+        let value = line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
+        value.with_context(|| format!("{} lacks {key}", registration.display()))
+    };
+    Ok(vec![find("as_token:")?, find("hs_token:")?])
+}
+
+fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    fs::write(path, secret)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(())
+}
+
+fn random() -> Result<String> {
+    Ok(format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?))
+}
+
+const CONFIG: &str = r#"data_dir = "data"
+
+[networks.matrix]
+type = "matrix"
+role = "home"
+homeserver_url = "http://{synapse}"
+server_name = "hs.test"
+listen = "{matrix}"
+registration_file = "registration.yaml"
+users.local = ["hs.test"]
+
+[networks.xmpp]
+type = "xmpp"
+role = "home"
+server = "{component}"
+domain = "bridge.p.test"
+secret_file = "xmpp.secret"
+users.local = ["p.test"]
+
+[networks.birdychat]
+type = "partner"
+role = "third_party"
+open_without_consent = true
+listen = "{partner}"
+issuer = "birdychat"
+jwks_file = "birdychat.jwks.json"
+"#;

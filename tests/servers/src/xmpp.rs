@@ -1,0 +1,218 @@
+//! Users of XMPP, on slixmpp.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::script::{Reader, Script, text};
+use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
+
+/// The program that all users of one server share.
+pub struct XmppClients {
+    script: Arc<Script>,
+    addresses: Arc<Addresses>,
+}
+
+impl XmppClients {
+    /// Starts it; what goes wrong in it is written to `log`.
+    pub fn start(
+        installed: &Installed,
+        server: SocketAddr,
+        log: &Path,
+        addresses: &Arc<Addresses>,
+    ) -> Result<Self> {
+        let mut command = Child::command(&installed.clients);
+        command
+            .arg(workspace().join("tests/clients/xmpp_client.py"))
+            .args([server.ip().to_string(), server.port().to_string()]);
+        let script = Arc::new(Script::start("the XMPP clients", command, log)?);
+        Ok(Self { script, addresses: Arc::clone(addresses) })
+    }
+
+    /// Logs an account in; its local part must be nobody else's, whatever the domain.
+    pub fn login(&self, jid: &str, password: &str) -> Result<XmppUser> {
+        let name = jid.split('@').next().unwrap_or_default().to_owned();
+        let command = json!({"do": "login", "as": name, "jid": jid, "password": password});
+        self.script.ask(command)?;
+        Ok(XmppUser {
+            name,
+            jid: jid.to_owned(),
+            id: format!("xmpp:{jid}"),
+            script: Arc::clone(&self.script),
+            reader: Reader::new(Arc::clone(&self.script)),
+            addresses: Arc::clone(&self.addresses),
+        })
+    }
+}
+
+/// A user of XMPP, with one device, who comes back when the server does.
+pub struct XmppUser {
+    name: String,
+    jid: String,
+    id: String,
+    script: Arc<Script>,
+    reader: Reader,
+    addresses: Arc<Addresses>,
+}
+
+/// An answer to an IQ.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// `result` or `error`.
+    pub kind: String,
+    /// The defined condition of an error.
+    pub condition: String,
+    /// The whole stanza.
+    pub xml: String,
+}
+
+impl XmppUser {
+    /// The bare JID.
+    pub fn jid(&self) -> &str {
+        &self.jid
+    }
+
+    fn ask(&self, mut command: Value) -> Result<Value> {
+        command["as"] = json!(self.name);
+        self.script.ask(command)
+    }
+
+    fn is(&self, line: &Value, event: &str) -> bool {
+        line["event"] == event && line["as"] == self.name.as_str()
+    }
+
+    /// Sends a stanza as it stands.
+    pub fn sends(&self, xml: &str) -> Result<()> {
+        self.ask(json!({"do": "raw", "xml": xml}))?;
+        Ok(())
+    }
+
+    /// Sends an IQ and waits for the answer.
+    pub fn queries(&self, xml: &str) -> Result<Answer> {
+        let answer = self.ask(json!({"do": "iq", "xml": xml}))?;
+        Ok(Answer {
+            kind: text(&answer, "type"),
+            condition: text(&answer, "condition"),
+            xml: text(&answer, "xml"),
+        })
+    }
+
+    /// The type of the next presence from this address.
+    pub fn sees_presence(&self, from: &str) -> Result<String> {
+        let is = |line: &Value| self.is(line, "presence") && bare(&text(line, "from")) == from;
+        let line = self.reader.next("presence", PATIENCE, "a presence", is)?;
+        Ok(text(&line, "type"))
+    }
+
+    /// Waits until the connection, which was lost, is there again.
+    pub fn comes_back(&self) -> Result<()> {
+        self.reader.next("offline", PATIENCE, "the loss of the connection", |line| {
+            self.is(line, "offline")
+        })?;
+        let seen = self.script.all(|line| self.is(line, "offline")).len();
+        crate::until("the connection to come back", PATIENCE, || {
+            let back = self.script.all(|line| self.is(line, "online")).len();
+            Ok((back > seen).then_some(()))
+        })
+    }
+
+    /// How many messages of a flood are written so far.
+    pub fn has_written(&self, prefix: &str) -> usize {
+        let start = format!("{prefix} ");
+        self.script
+            .all(|line| self.is(line, "sent") && text(line, "body").starts_with(&start))
+            .len()
+    }
+
+    /// What the messages of a flood said, by their ids.
+    pub fn written(&self, prefix: &str) -> Vec<(String, String)> {
+        let start = format!("{prefix} ");
+        let is = |line: &Value| self.is(line, "sent") && text(line, "body").starts_with(&start);
+        let lines = self.script.all(is);
+        lines.iter().map(|line| (text(line, "id"), text(line, "body"))).collect()
+    }
+}
+
+impl User for XmppUser {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn address_of(&self, other: &dyn User) -> Result<String> {
+        self.addresses.of(other.id(), self.network())
+    }
+
+    fn writes(&self, to: &str, body: &str) -> Result<String> {
+        Ok(text(&self.ask(json!({"do": "send", "to": to, "body": body}))?, "id"))
+    }
+
+    fn floods(&self, to: &str, prefix: &str, count: usize) -> Result<()> {
+        // 0.004: quick for a person, and slow enough for the daemon to die in the middle.
+        self.ask(json!({
+            "do": "send_many", "to": to, "prefix": prefix, "first": 1, "count": count,
+            "pause": 0.004,
+        }))?;
+        Ok(())
+    }
+
+    fn sends_sticker(&self, to: &str) -> Result<String> {
+        let id = format!("sticker-{}", self.script.count());
+        self.sends(&format!(
+            "<message xmlns='jabber:client' type='chat' id='{id}' to='{}'>\
+             <body>a bird</body><sticker xmlns='urn:xmpp:stickers:0' pack='birds'/></message>",
+            escape(to)
+        ))?;
+        Ok(id)
+    }
+
+    fn sends_disappearing(&self, to: &str, body: &str) -> Result<String> {
+        let id = format!("timer-{}", self.script.count());
+        self.sends(&format!(
+            "<message xmlns='jabber:client' type='chat' id='{id}' to='{}'><body>{}</body>\
+             <ephemeral xmlns='urn:xmpp:ephemeral:0' timer='60'/></message>",
+            escape(to),
+            escape(body)
+        ))?;
+        Ok(id)
+    }
+
+    fn next_message(&self, patience: Duration) -> Result<Heard> {
+        let is = |line: &Value| self.is(line, "message");
+        self.reader.next("message", patience, "a message", is).map(|line| heard(&line))
+    }
+
+    fn everything_heard(&self) -> Vec<Heard> {
+        self.script.all(|line| self.is(line, "message")).iter().map(heard).collect()
+    }
+
+    fn next_failure(&self, patience: Duration) -> Result<Told> {
+        let is = |line: &Value| self.is(line, "error");
+        self.reader.next("error", patience, "an error", is).map(|line| told(&line))
+    }
+
+    fn everything_failed(&self) -> Vec<Told> {
+        self.script.all(|line| self.is(line, "error")).iter().map(told).collect()
+    }
+}
+
+/// Text, for an attribute or an element of a stanza.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;")
+}
+
+fn bare(jid: &str) -> &str {
+    jid.split('/').next().unwrap_or(jid)
+}
+
+fn heard(line: &Value) -> Heard {
+    let from = bare(&text(line, "from")).to_owned();
+    Heard { from, body: text(line, "body"), id: text(line, "id") }
+}
+
+fn told(line: &Value) -> Told {
+    Told { of: text(line, "id"), code: text(line, "code") }
+}

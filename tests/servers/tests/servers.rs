@@ -1,0 +1,120 @@
+//! The servers and clients by themselves: what the scenarios stand on.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use drawbridge_servers::{
+    Addresses, MatrixClients, Port, Prosody, Synapse, User, XmppClients, install,
+};
+
+/// A registration for a bridge that is not there.
+const NOBODY: &str = "id: drawbridge
+url: null
+as_token: a
+hs_token: b
+sender_localpart: drawbridge
+namespaces: {users: [{exclusive: true, regex: '@_drawbridge_.*'}]}
+";
+
+fn no_addresses() -> Arc<Addresses> {
+    Arc::new(Addresses::of_config(Path::new("/nowhere"), Path::new("/nowhere")))
+}
+
+#[test]
+fn two_matrix_users_talk_also_after_a_restart() -> Result<()> {
+    let installed = install()?;
+    let folder = tempfile::tempdir()?;
+    let registration = folder.path().join("registration.yaml");
+    fs::write(&registration, NOBODY)?;
+    let mut synapse = Synapse::prepare(&installed, folder.path(), &registration)?;
+    synapse.start()?;
+    let log = folder.path().join("clients.log");
+    let clients = MatrixClients::start(&installed, synapse.address(), &log, &no_addresses())?;
+    synapse.wait()?;
+    let alice = clients.register("alice", "secret")?;
+    let dora = clients.register("dora", "secret")?;
+
+    alice.says(&dora, "Are you there?")?;
+    dora.hears(&alice, "Are you there?")?;
+    dora.says(&alice, "I am.")?;
+    alice.hears(&dora, "I am.")?;
+
+    synapse.stop()?;
+    synapse.start()?;
+    alice.floods(&alice.address_of(&dora)?, "after the restart", 30)?;
+    for number in 1..=30 {
+        dora.hears(&alice, &format!("after the restart {number}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn two_xmpp_users_talk_also_after_a_restart() -> Result<()> {
+    let installed = install()?;
+    let folder = tempfile::tempdir()?;
+    let mut prosody = Prosody::prepare(&installed, folder.path(), "secret")?;
+    prosody.start()?;
+    let log = folder.path().join("clients.log");
+    let clients = XmppClients::start(&installed, prosody.address(), &log, &no_addresses())?;
+    prosody.wait()?;
+    prosody.register("bob-1", "p.test", "secret")?;
+    prosody.register("eve", "far.test", "secret")?;
+    let bob = clients.login("bob-1@p.test", "secret")?;
+    let eve = clients.login("eve@far.test", "secret")?;
+
+    bob.says(&eve, "Are you there?")?;
+    eve.hears(&bob, "Are you there?")?;
+    eve.floods(bob.jid(), "yes", 100)?;
+    for number in 1..=100 {
+        bob.hears(&eve, &format!("yes {number}"))?;
+    }
+
+    // No bridge is there: the server says so.
+    let id = bob.writes("somebody@bridge.p.test", "Hello?")?;
+    bob.is_told(&id, "")?;
+
+    prosody.stop()?;
+    prosody.start()?;
+    prosody.wait()?;
+    bob.comes_back()?;
+    eve.comes_back()?;
+    bob.says(&eve, "Again?")?;
+    eve.hears(&bob, "Again?")?;
+    Ok(())
+}
+
+#[test]
+fn what_is_not_said_is_not_heard() -> Result<()> {
+    let installed = install()?;
+    let folder = tempfile::tempdir()?;
+    let mut prosody = Prosody::prepare(&installed, folder.path(), "secret")?;
+    prosody.start()?;
+    let log = folder.path().join("clients.log");
+    let clients = XmppClients::start(&installed, prosody.address(), &log, &no_addresses())?;
+    prosody.wait()?;
+    prosody.register("bob", "p.test", "secret")?;
+    prosody.register("eve", "p.test", "secret")?;
+    let bob = clients.login("bob@p.test", "secret")?;
+    let eve = clients.login("eve@p.test", "secret")?;
+
+    bob.says(&eve, "one")?;
+    bob.says(&eve, "two")?;
+    let wrong = eve.hears(&bob, "two").unwrap_err();
+    assert!(wrong.to_string().contains("heard “one”"), "{wrong}");
+    Ok(())
+}
+
+#[test]
+fn ports_are_free_and_nobody_elses() -> Result<()> {
+    let installed = install()?;
+    let ports: Vec<_> = (0..20).map(|_| Port::take(&installed.folder)).collect::<Result<_>>()?;
+    for (place, port) in ports.iter().enumerate() {
+        assert!(ports[..place].iter().all(|other| other.number() != port.number()));
+        TcpListener::bind(port.address())?;
+    }
+    Ok(())
+}
