@@ -1,0 +1,267 @@
+//! The adapter itself: it listens, and knows the one connection that counts.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Adapter, Bridge, Capabilities, Configuration, Connection, Delivered, Delivery, DeliveryError,
+    Descriptor, Fatal, Level, NetworkId, Place, Problem, StatusNeeds, TextLimits, async_trait,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::link::{CARRIED, Link};
+use crate::proof::KeyRing;
+use crate::users::Users;
+use crate::{PartnerAddressing, PartnerConfig, door, session};
+
+/// How long the connections may take to end, when the bridge stops.
+const END_WITHIN: Duration = Duration::from_secs(9);
+
+/// The pause after an error that may pass by itself.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The answer to a connection over the limit.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 33\r\n\r\n{\"error\":\"too_many_connections\"}\n";
+
+/// The adapter of one partner network.
+pub struct Partner {
+    listen: SocketAddr,
+    max_connections: usize,
+    shared: Arc<Shared>,
+    listening: watch::Sender<Option<SocketAddr>>,
+}
+
+/// What all connections of one partner share.
+pub(crate) struct Shared {
+    pub(crate) addressing: PartnerAddressing,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) users: Users,
+    pub(crate) credit: usize,
+    pub(crate) max_text_bytes: usize,
+    pub(crate) max_users: usize,
+    pub(crate) ping: Duration,
+    /// Held by the one connection that may hand events over.
+    pub(crate) floor: Arc<tokio::sync::Mutex<()>>,
+    link: Mutex<Option<Arc<Link>>>,
+    newest: Mutex<CancellationToken>,
+}
+
+/// A connection's claim to be the one that counts.
+pub(crate) struct Claim {
+    /// A newer one has claimed it.
+    pub(crate) replaced: CancellationToken,
+}
+
+impl Shared {
+    /// Takes over from whichever connection has, or waits for, the floor.
+    pub(crate) fn claim(&self) -> Claim {
+        let replaced = CancellationToken::new();
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.cancel();
+        newest.clone_from(&replaced);
+        Claim { replaced }
+    }
+
+    /// Whether nobody has taken over from this claim.
+    pub(crate) fn is_next(&self, claim: &Claim) -> bool {
+        let _newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        !claim.replaced.is_cancelled()
+    }
+
+    /// From now on deliveries go this way.
+    pub(crate) fn install(&self, link: &Arc<Link>) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(link));
+    }
+
+    /// Deliveries no longer go this way.
+    pub(crate) fn uninstall(&self, link: &Arc<Link>) {
+        let mut current = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+            *current = None;
+        }
+    }
+
+    fn link(&self) -> Option<Arc<Link>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Partner {
+    /// Makes the adapter: reads the partner's keys, and connects nothing.
+    pub fn open(
+        config: PartnerConfig,
+        network: NetworkId,
+        place: &Place,
+    ) -> Result<Self, Vec<Problem>> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let listen = config.listen.parse::<SocketAddr>();
+        let listen = listen.map_err(|_| vec![Problem::new("listen", "not an address")])?;
+        let keys = KeyRing::open(
+            place.find(&config.jwks_file),
+            config.issuer,
+            config.audience,
+            Duration::from_secs(config.jwks_ttl_seconds),
+        );
+        let keys = keys.map_err(|what| vec![Problem::new("jwks_file", what)])?;
+        let shared = Shared {
+            addressing: PartnerAddressing::new(network),
+            keys: Arc::new(keys),
+            users: Users::default(),
+            credit: config.credit,
+            max_text_bytes: config.max_text_bytes,
+            max_users: config.max_users,
+            ping: Duration::from_secs(config.ping_seconds),
+            floor: Arc::default(),
+            link: Mutex::new(None),
+            newest: Mutex::new(CancellationToken::new()),
+        };
+        Ok(Self {
+            listen,
+            max_connections: config.max_connections,
+            shared: Arc::new(shared),
+            listening: watch::Sender::new(None),
+        })
+    }
+
+    /// Where it listens, once it does: tells the port if the configuration left it open (`:0`).
+    pub async fn listening(&self) -> SocketAddr {
+        let mut listening = self.listening.subscribe();
+        // The sender lives as long as `self`.
+        let found = listening.wait_for(Option::is_some).await.map(|found| *found);
+        found.ok().flatten().unwrap_or(self.listen)
+    }
+
+    async fn load_users(&self, bridge: &Bridge, stop: &CancellationToken) {
+        loop {
+            let error = match self.shared.users.load(bridge).await {
+                Ok(count) => return tracing::info!(count, "read the enlisted users"),
+                Err(error) => error,
+            };
+            tracing::error!(%error, "cannot read the enlisted users, trying again");
+            bridge.report(Connection::Down { why: "the enlisted users cannot be read" });
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    async fn listen_on(&self, listener: TcpListener, bridge: &Bridge, stop: &CancellationToken) {
+        let room = Arc::new(Semaphore::new(self.max_connections));
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                // Out of file descriptors, most likely: others may close theirs.
+                tracing::warn!("cannot take a connection, trying again");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                tracing::warn!("turned a connection away: max_connections are open");
+                turn_away(stream).await;
+                continue;
+            };
+            let (shared, bridge) = (Arc::clone(&self.shared), bridge.clone());
+            let stop = stop.clone();
+            connections.spawn(async move {
+                let _permit = permit;
+                connected(&shared, &bridge, stream, &stop).await;
+            });
+        }
+        drop(listener);
+        let ended = timeout(END_WITHIN, async { while connections.join_next().await.is_some() {} });
+        if ended.await.is_err() {
+            tracing::warn!("a connection did not end in time");
+        }
+    }
+}
+
+async fn connected(
+    shared: &Arc<Shared>,
+    bridge: &Bridge,
+    stream: TcpStream,
+    stop: &CancellationToken,
+) {
+    // Without it each small frame would wait for the acknowledgement of the last.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let upgraded = tokio::select! {
+        () = stop.cancelled() => None,
+        upgraded = door::upgrade(shared, bridge, stream) => upgraded,
+    };
+    if let Some(socket) = upgraded {
+        session::serve(shared, bridge, socket, stop).await;
+    }
+}
+
+async fn turn_away(mut stream: TcpStream) {
+    // Fits into any socket's buffer; whoever does not read it is turned away all the same.
+    let _ = timeout(PAUSE, stream.write_all(BUSY)).await;
+}
+
+#[async_trait]
+impl Adapter for Partner {
+    fn describe(&self) -> Descriptor {
+        Descriptor {
+            adapter: PartnerConfig::TYPE,
+            version: env!("CARGO_PKG_VERSION"),
+            window: 64,
+            concurrency: 64,
+            status: StatusNeeds { accepted: true, pending: true },
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let text = TextLimits { max_bytes: self.shared.max_text_bytes, controls: true };
+        Capabilities::new(text).with(CARRIED, Level::Full)
+    }
+
+    async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
+        let listener = TcpListener::bind(self.listen).await;
+        let listener = listener.map_err(|error| {
+            let what = format!("cannot listen on {} for network {}", self.listen, bridge.network());
+            Fatal::because(what, error)
+        })?;
+        let address = listener.local_addr();
+        let address = address.map_err(|error| Fatal::because("cannot listen", error))?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "listening without encryption beyond this machine: put a TLS proxy in front");
+        }
+        let stop = CancellationToken::new();
+        let _stop_with_run = stop.clone().drop_guard();
+        let work = async {
+            self.load_users(&bridge, &stop).await;
+            bridge.report(Connection::Waiting);
+            self.listening.send_replace(Some(address));
+            self.listen_on(listener, &bridge, &stop).await;
+        };
+        let stopping = async {
+            bridge.stopping().await;
+            stop.cancel();
+        };
+        tokio::join!(work, stopping);
+        Ok(())
+    }
+
+    async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
+        let Some(link) = self.shared.link() else {
+            return vec![Err(DeliveryError::Disconnected)];
+        };
+        link.deliver(batch, |id| self.shared.users.find(id).is_some()).await
+    }
+}

@@ -1,0 +1,416 @@
+//! The frames of `drawbridge.partner.v1`, as Rust types: what `docs/partner-protocol.md` says in
+//! words, and what [`schema`] says in JSON Schema.
+
+use std::collections::BTreeMap;
+
+use drawbridge_adapter::{Kind, Level};
+use schemars::{JsonSchema, schema_for};
+use serde::{Deserialize, Serialize};
+
+/// The subprotocol that both sides name in the upgrade.
+pub(crate) const SUBPROTOCOL: &str = "drawbridge.partner.v1";
+
+/// The path of the upgrade.
+pub(crate) const PATH: &str = "/partner/v1";
+
+/// The version that this bridge speaks.
+pub(crate) const VERSION: u32 = 1;
+
+/// The largest frame, in bytes.
+pub(crate) const MAX_FRAME: usize = 1024 * 1024;
+
+/// The longest id of a frame, in bytes.
+pub(crate) const MAX_ID: usize = 128;
+
+/// The longest display name, in bytes.
+pub(crate) const MAX_NAME: usize = 256;
+
+/// The longest proof, in bytes.
+pub(crate) const MAX_PROOF: usize = 8 * 1024;
+
+/// The most ids in one `ack` or in `hello.received`.
+pub(crate) const MAX_IDS: usize = 1024;
+
+/// How many bytes of frames the app may have unanswered.
+pub(crate) const CREDIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// A frame that the app sends to the bridge.
+#[derive(JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(dead_code, reason = "only the schema needs the frames under one roof: see `read`")]
+enum FromApp {
+    /// The first frame of a connection.
+    Hello(Hello),
+    /// Speaks for a user from now on.
+    Enlist(Enlist),
+    /// Speaks no longer for a user.
+    Delist(Delist),
+    /// Something that one of the app's users did.
+    Event(Box<AppEvent>),
+    /// These frames of the bridge are durable with the app.
+    Ack(Ack),
+    /// This frame of the bridge can't be taken.
+    Refuse(Refuse),
+}
+
+/// A frame that the bridge sends to the app.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum FromBridge {
+    /// The answer to `hello`.
+    Welcome(Welcome),
+    /// A user is enlisted: durable.
+    Enlisted {
+        /// The user.
+        user: String,
+    },
+    /// A user is not enlisted: durable.
+    Delisted {
+        /// The user.
+        user: String,
+    },
+    /// These events of the app are durable with the bridge, or refused.
+    Ack(Ack),
+    /// A message for one of the app's users. To be acknowledged.
+    Event(BridgeEvent),
+    /// What became of an event of the app's. To be acknowledged.
+    Status(StatusFrame),
+    /// A frame of the app's was not taken.
+    Error(ErrorFrame),
+}
+
+/// `hello`: what the app is and has.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct Hello {
+    /// The versions of the protocol that the app speaks.
+    pub(crate) versions: Vec<u32>,
+    /// What the app can show to its users.
+    pub(crate) capabilities: AppCapabilities,
+    /// How many frames (`event` and `status`) of the bridge may be unacknowledged at a time.
+    #[serde(default = "default_credit")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) credit: usize,
+    /// The ids of the latest frames of the bridge that are durable with the app: the bridge does
+    /// not send these again, should their `ack` have been lost.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub(crate) received: Vec<String>,
+}
+
+fn default_credit() -> usize {
+    256
+}
+
+/// What the app can show.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct AppCapabilities {
+    /// How well each kind is carried. A kind that is not named is rejected; an unknown one is
+    /// ignored.
+    pub(crate) kinds: BTreeMap<String, Level>,
+    /// The limits on text.
+    pub(crate) text: TextLimit,
+}
+
+/// The limits on text.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct TextLimit {
+    /// The longest text, in bytes of UTF-8.
+    pub(crate) max_bytes: usize,
+}
+
+/// `enlist`: the app speaks for this user, until `delist`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct Enlist {
+    /// The user.
+    #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
+    pub(crate) user: String,
+    /// The user proof: a JWT with `sub` = `user`.
+    #[schemars(length(max = 8192))]
+    pub(crate) proof: String,
+    /// The name shown to others; none if absent.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) name: Option<String>,
+}
+
+/// `delist`: the app no longer speaks for this user.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct Delist {
+    /// The user.
+    #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
+    pub(crate) user: String,
+}
+
+/// `event`, from the app.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct AppEvent {
+    /// Its id: unique among all events that this partner ever sends. The same id again is the
+    /// same event.
+    #[schemars(regex(pattern = r"^[!-~]{1,128}$"))]
+    pub(crate) id: String,
+    /// Who did it: an enlisted user.
+    #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
+    pub(crate) from: String,
+    /// To whom: `network:id`.
+    #[schemars(example = &"matrix:@alice:example.org")]
+    pub(crate) to: String,
+    /// When: milliseconds since the Unix epoch, UTC.
+    #[schemars(range(min = 0, max = 253_402_300_799_999_i64))]
+    pub(crate) sent_at: i64,
+    /// What it says.
+    pub(crate) content: AppContent,
+    /// The id of the event that this one replies to, and perhaps its content.
+    #[serde(default)]
+    #[expect(
+        dead_code,
+        reason = "this version drops the reference, and only looks for marks in it"
+    )]
+    pub(crate) in_reply_to: Option<InReplyTo>,
+    /// Seconds until it disappears. Such an event never crosses.
+    #[serde(default)]
+    #[expect(dead_code, reason = "marks are found at any depth: see `read`")]
+    pub(crate) expires_in: Option<serde_json::Value>,
+    /// Whether it can be seen once only. Such an event never crosses.
+    #[serde(default)]
+    #[expect(dead_code, reason = "marks are found at any depth: see `read`")]
+    pub(crate) view_once: Option<serde_json::Value>,
+}
+
+/// What an event replies to.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct InReplyTo {
+    /// The id of the event, as the app sent it or as the bridge did.
+    #[expect(dead_code, reason = "this version drops the reference")]
+    pub(crate) id: String,
+}
+
+/// The content of an event from the app. Further keys depend on the type.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct AppContent {
+    /// The kind: `text`, or another one, which the bridge refuses by its name.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) kind: String,
+    /// The text, for `text`: never empty.
+    #[serde(default)]
+    pub(crate) body: Option<String>,
+}
+
+/// `ack`: these are durable.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Ack {
+    /// Their ids.
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) ids: Vec<String>,
+}
+
+/// `refuse`: the app can't take a frame of the bridge, and says why.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct Refuse {
+    /// The id of the frame.
+    pub(crate) id: String,
+    /// A code of docs/codes.md. `rate_limited` makes the bridge try again; any other is final.
+    pub(crate) code: String,
+    /// With `rate_limited`: when.
+    #[serde(default)]
+    #[schemars(range(max = 86_400))]
+    pub(crate) retry_after_seconds: Option<u32>,
+}
+
+/// `welcome`: what holds on this connection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Welcome {
+    /// The version that both sides speak from now on.
+    pub(crate) version: u32,
+    /// The name of this connection, for the logs of both sides.
+    pub(crate) session: String,
+    /// The network's id at this bridge: the partner's users are `network:user` to others.
+    pub(crate) network: String,
+    /// What both the bridge and the app carry.
+    pub(crate) capabilities: Effective,
+    /// How much of the app's may be unanswered at a time.
+    pub(crate) credit: Credit,
+    /// Other limits.
+    pub(crate) limits: Limits,
+    /// How often the bridge pings.
+    pub(crate) ping_seconds: u64,
+    /// The bridge's clock: milliseconds since the Unix epoch, UTC.
+    pub(crate) time: i64,
+}
+
+/// What crosses: the bridge's capabilities, narrowed by the app's.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Effective {
+    /// How well each kind is carried; what is not named is rejected.
+    pub(crate) kinds: BTreeMap<Kind, Level>,
+    /// The limits on text.
+    pub(crate) text: TextLimit,
+}
+
+/// How many `event`, `enlist` and `delist` frames of the app's may be unanswered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Credit {
+    /// Frames.
+    pub(crate) frames: usize,
+    /// Bytes of frames.
+    pub(crate) bytes: usize,
+}
+
+/// Limits of the protocol.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Limits {
+    /// The largest frame, in bytes.
+    pub(crate) frame_bytes: usize,
+    /// The longest id of a frame, in bytes.
+    pub(crate) id_bytes: usize,
+    /// The longest display name, in bytes.
+    pub(crate) name_bytes: usize,
+    /// The most ids in an `ack` or in `hello.received`.
+    pub(crate) ids: usize,
+    /// The most users that can be enlisted.
+    pub(crate) users: usize,
+}
+
+/// `event`, from the bridge.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BridgeEvent {
+    /// Its id. A repeat bears the same, and must be shown once.
+    pub(crate) id: String,
+    /// Who wrote it: `network:id`.
+    pub(crate) from: String,
+    /// The writer's display name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from_name: Option<String>,
+    /// Who gets it: an enlisted user.
+    pub(crate) to: String,
+    /// When it was written: milliseconds since the Unix epoch, UTC.
+    pub(crate) sent_at: i64,
+    /// What it says.
+    pub(crate) content: BridgeContent,
+}
+
+/// The content of an event from the bridge.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum BridgeContent {
+    /// Text.
+    Text {
+        /// The text, as it was written.
+        body: String,
+    },
+}
+
+/// `status`: what became of an event of the app's.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StatusFrame {
+    /// The id of this frame, to be acknowledged.
+    pub(crate) id: String,
+    /// The id of the app's event.
+    pub(crate) event: String,
+    /// Who sent the event.
+    pub(crate) from: String,
+    /// To whom it went: `network:id`; absent for a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    /// What it was.
+    pub(crate) kind: Kind,
+    /// What became of it.
+    pub(crate) state: StateName,
+    /// Why it did not cross: a code of docs/codes.md.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    /// The code, in words for the sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+    /// When a new event of the same content may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_seconds: Option<u64>,
+}
+
+/// The states of an event.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StateName {
+    /// The target's server took it. Final.
+    Accepted,
+    /// It has waited for more than ten seconds, and waits on.
+    Pending,
+    /// It did not cross, but a new event may, later. Final.
+    FailedRetriable,
+    /// It did not and will not cross. Final.
+    FailedPermanent,
+}
+
+/// `error`: a frame was not taken; nothing of it crossed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ErrorFrame {
+    /// Why.
+    pub(crate) code: ErrorCode,
+    /// The `id` (or `user`) of the frame, if it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<String>,
+    /// Where in the frame.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<String>,
+    /// In words, for the developer.
+    pub(crate) message: &'static str,
+}
+
+/// Why a frame was not taken. Stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorCode {
+    /// Not what the protocol says.
+    Malformed,
+    /// The user is not enlisted.
+    Forbidden,
+    /// The user proof does not hold.
+    ProofInvalid,
+    /// No more users can be enlisted.
+    TooManyUsers,
+    /// More is unanswered than the credit allows. The connection ends.
+    RateLimited,
+    /// The first frame was no `hello`. The connection ends.
+    HelloExpected,
+    /// None of the versions is spoken here. The connection ends.
+    UnsupportedVersion,
+}
+
+/// The protocol as JSON Schema: every frame, in both directions.
+pub fn schema() -> serde_json::Value {
+    let mut from_app = schema_for!(FromApp).to_value();
+    let mut from_bridge = schema_for!(FromBridge).to_value();
+    let mut defs = serde_json::Map::new();
+    for side in [&mut from_app, &mut from_bridge] {
+        let Some(side) = side.as_object_mut() else { continue };
+        side.remove("$schema");
+        if let Some(serde_json::Value::Object(own)) = side.remove("$defs") {
+            defs.extend(own);
+        }
+    }
+    defs.insert("FromApp".to_owned(), from_app);
+    defs.insert("FromBridge".to_owned(), from_bridge);
+    serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": SUBPROTOCOL,
+        "description": "The frames of the partner protocol, in both directions. The words are in partner-protocol.md; generated, do not edit.",
+        "anyOf": [{ "$ref": "#/$defs/FromApp" }, { "$ref": "#/$defs/FromBridge" }],
+        "$defs": defs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    #[test]
+    fn the_schema_in_the_documentation_is_fresh() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/partner-protocol.schema.json");
+        let fresh = format!("{:#}\n", super::schema());
+        if std::env::var_os("DRAWBRIDGE_REGENERATE").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+        }
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(stored == fresh, "{path} is stale: run the tests with DRAWBRIDGE_REGENERATE=1");
+    }
+}

@@ -1,0 +1,262 @@
+//! What the app has handed over, on its way to the bridge: in order, in batches, one call at a
+//! time, and acknowledged after the commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use drawbridge_adapter::{Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapter::Shared;
+use crate::frame::{Ack, CREDIT_BYTES, Delist, Enlist, ErrorCode, ErrorFrame, FromBridge};
+use crate::link::Out;
+use crate::proof::Subject;
+use crate::read::Submission;
+use crate::users::Change;
+
+/// The most that is handed over in one call.
+const BATCH: usize = 100;
+
+/// The first and the last pause before the bridge is asked again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// One thing that the app asks for, and the bytes of its frame.
+pub(crate) struct Job {
+    pub(crate) what: What,
+    pub(crate) bytes: usize,
+}
+
+/// What the app asks for.
+pub(crate) enum What {
+    Event(Submission),
+    Enlist(Enlist),
+    Delist(Delist),
+}
+
+/// What was read and not answered yet, against the credit that the app was given.
+#[derive(Default)]
+pub(crate) struct Open {
+    frames: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Open {
+    /// Counts one more; false if that is more than the credit.
+    pub(crate) fn take(&self, bytes: usize, credit: usize) -> bool {
+        let frames = self.frames.fetch_add(1, Ordering::Relaxed);
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        frames < credit && before + bytes <= CREDIT_BYTES
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.frames.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The taking side of one connection.
+pub(crate) struct Intake {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) bridge: Bridge,
+    pub(crate) out: mpsc::Sender<Out>,
+    pub(crate) open: Arc<Open>,
+    /// No more is read: what the bridge can't take now, the app sends again.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Intake {
+    /// Hands over what comes, until there is no more or the bridge takes no more.
+    pub(crate) async fn run(self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while jobs.recv_many(&mut batch, BATCH).await > 0 {
+            let mut rest = batch.drain(..).peekable();
+            // Events, and comings and goings, each in runs: a run is one commit.
+            while let Some(first) = rest.next() {
+                let is_event = matches!(first.what, What::Event(_));
+                let mut run = vec![first];
+                while let Some(next) =
+                    rest.next_if(|job| matches!(job.what, What::Event(_)) == is_event)
+                {
+                    run.push(next);
+                }
+                let taken = if is_event { self.events(run).await } else { self.users(run).await };
+                if !taken {
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn events(&self, run: Vec<Job>) -> bool {
+        let mut events = Vec::with_capacity(run.len());
+        let mut ids = Vec::with_capacity(run.len());
+        let mut bytes = Vec::with_capacity(run.len());
+        for job in run {
+            let What::Event(submission) = job.what else { continue };
+            let Some(name) = self.shared.users.find(submission.from.id()) else {
+                let about = submission.id.as_str().to_owned();
+                self.refuse(about, ErrorCode::Forbidden, "from", "is not enlisted", job.bytes)
+                    .await;
+                continue;
+            };
+            ids.push(submission.id.as_str().to_owned());
+            bytes.push(job.bytes);
+            events.push(event(submission, name));
+        }
+        if events.is_empty() {
+            return true;
+        }
+        if !self.until_taken(&Accept { bridge: &self.bridge, events }).await {
+            return false;
+        }
+        bytes.into_iter().for_each(|bytes| self.open.give_back(bytes));
+        self.send(FromBridge::Ack(Ack { ids })).await;
+        true
+    }
+
+    async fn users(&self, run: Vec<Job>) -> bool {
+        let now = self.bridge.now();
+        self.shared.keys.refresh(now).await;
+        let mut changes = Vec::with_capacity(run.len());
+        let mut bytes = Vec::with_capacity(run.len());
+        let mut coming = 0;
+        for job in run {
+            match self.change(job.what, coming) {
+                Ok(change) => {
+                    coming += usize::from(matches!(change, Change::Enlist { .. }));
+                    changes.push(change);
+                    bytes.push(job.bytes);
+                }
+                Err((about, code, place, message)) => {
+                    self.refuse(about, code, place, message, job.bytes).await;
+                }
+            }
+        }
+        if changes.is_empty() {
+            return true;
+        }
+        let remember = Remember { bridge: &self.bridge, changes: &changes };
+        if !self.until_taken(&remember).await {
+            return false;
+        }
+        self.shared.users.apply(changes.clone());
+        for (change, bytes) in changes.into_iter().zip(bytes) {
+            self.open.give_back(bytes);
+            self.send(match change {
+                Change::Enlist { id, .. } => FromBridge::Enlisted { user: id },
+                Change::Delist { id } => FromBridge::Delisted { user: id },
+            })
+            .await;
+        }
+        true
+    }
+
+    fn change(
+        &self,
+        what: What,
+        coming: usize,
+    ) -> Result<Change, (String, ErrorCode, &'static str, &'static str)> {
+        let enlist = match what {
+            What::Delist(delist) => return Ok(Change::Delist { id: delist.user }),
+            What::Enlist(enlist) => enlist,
+            What::Event(event) => {
+                let about = event.id.as_str().to_owned();
+                return Err((about, ErrorCode::Malformed, "type", "is an event"));
+            }
+        };
+        let Enlist { user, proof, name } = enlist;
+        let now = self.bridge.now();
+        if let Err(doubt) = self.shared.keys.check(&proof, Subject::User(&user), now) {
+            return Err((user, ErrorCode::ProofInvalid, "proof", doubt));
+        }
+        let users = &self.shared.users;
+        if users.find(&user).is_none() && users.count() + coming >= self.shared.max_users {
+            return Err((user, ErrorCode::TooManyUsers, "user", "no more users can be enlisted"));
+        }
+        Ok(Change::Enlist { id: user, name })
+    }
+
+    /// Asks the bridge until it takes the work, or this connection ends.
+    async fn until_taken(&self, work: &dyn Work) -> bool {
+        let (mut pause, longest) = PAUSES;
+        loop {
+            match work.hand_over().await {
+                Ok(()) => return true,
+                Err(Unavailable::Stopping) => return false,
+                Err(Unavailable::Full | Unavailable::Failed) => {}
+            }
+            tracing::debug!(pause_ms = pause.as_millis(), "the bridge can't take events now");
+            tokio::select! {
+                () = self.closing.cancelled() => return false,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    async fn refuse(
+        &self,
+        about: String,
+        code: ErrorCode,
+        place: &str,
+        message: &'static str,
+        bytes: usize,
+    ) {
+        self.open.give_back(bytes);
+        let (about, place) = (Some(about), Some(place.to_owned()));
+        self.send(FromBridge::Error(ErrorFrame { code, about, place, message })).await;
+    }
+
+    async fn send(&self, frame: FromBridge) {
+        // If the connection is gone, the app will send again what it got no answer to.
+        let _ = self.out.send(Out::Frame(frame)).await;
+    }
+}
+
+fn event(submission: Submission, name: Option<String>) -> Event {
+    let Submission { id, from, to, sent_at, content, marks } = submission;
+    Event {
+        id,
+        repeats_within: None,
+        sender: Party { user: from, name },
+        to: Destination::Direct(to),
+        sent_at,
+        content,
+        marks,
+        reply_path: ReplyPath::default(),
+    }
+}
+
+/// Something that the bridge takes wholly or not at all.
+#[async_trait]
+trait Work: Sync {
+    async fn hand_over(&self) -> Result<(), Unavailable>;
+}
+
+struct Accept<'a> {
+    bridge: &'a Bridge,
+    events: Vec<Event>,
+}
+
+#[async_trait]
+impl Work for Accept<'_> {
+    async fn hand_over(&self) -> Result<(), Unavailable> {
+        // Accepted or refused: both are answered by an `ack`, and the sender learns the rest by a
+        // status.
+        self.bridge.accept(self.events.clone()).await.map(|_| ())
+    }
+}
+
+struct Remember<'a> {
+    bridge: &'a Bridge,
+    changes: &'a [Change],
+}
+
+#[async_trait]
+impl Work for Remember<'_> {
+    async fn hand_over(&self) -> Result<(), Unavailable> {
+        self.bridge.remember(self.changes.iter().map(Change::memo).collect()).await
+    }
+}

@@ -1,0 +1,365 @@
+//! From the text of a frame to its meaning. The text is hostile: whatever it is, this gives a
+//! frame or says where it is wrong, and never repeats what it holds.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Addressing, Code, Content, EventId, Kind, Marks, Refusal, Timestamp, UserId,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::PartnerAddressing;
+use crate::frame::{self, Ack, AppEvent, Delist, Enlist, ErrorCode, ErrorFrame, Hello};
+
+/// The year 9999 ends here.
+const LAST_MILLISECOND: i64 = 253_402_300_799_999;
+
+/// The longest wait that an app may ask for.
+const LONGEST_WAIT_SECONDS: u32 = 86_400;
+
+/// A frame of the app's.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Hello(Hello),
+    Enlist(Enlist),
+    Delist(Delist),
+    Event(Submission),
+    Ack(Vec<String>),
+    Refuse { id: String, refusal: Refusal },
+}
+
+/// An event of the app's, in the words of the chat model.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) id: EventId,
+    pub(crate) from: UserId,
+    pub(crate) to: UserId,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) content: Content,
+    pub(crate) marks: Marks,
+}
+
+/// A frame that breaks the protocol.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    about: Option<String>,
+    place: Option<String>,
+    message: &'static str,
+}
+
+impl From<Malformed> for ErrorFrame {
+    fn from(malformed: Malformed) -> Self {
+        let Malformed { about, place, message } = malformed;
+        Self { code: ErrorCode::Malformed, about, place, message }
+    }
+}
+
+/// What is wrong, and where.
+type Flaw = (Option<String>, &'static str);
+
+fn flaw(place: &str, message: &'static str) -> Flaw {
+    (Some(place.to_owned()), message)
+}
+
+/// Reads one frame.
+pub(crate) fn read(text: &str, addressing: &PartnerAddressing) -> Result<Frame, Malformed> {
+    let bare = |message| Malformed { about: None, place: None, message };
+    // serde_json goes 128 levels deep, and no further.
+    let value: Value =
+        serde_json::from_str(text).map_err(|_| bare("not JSON, or nested too deeply"))?;
+    let Value::Object(frame) = value else { return Err(bare("not a JSON object")) };
+    let about = about(&frame);
+    meaning(frame, addressing).map_err(|(place, message)| Malformed { about, place, message })
+}
+
+/// What the app calls the frame.
+fn about(frame: &Map<String, Value>) -> Option<String> {
+    let name = frame.get("id").or_else(|| frame.get("user"))?.as_str()?;
+    (name.len() <= frame::MAX_ID).then(|| name.to_owned())
+}
+
+fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
+    let kind = frame.get("type").and_then(Value::as_str);
+    match kind.ok_or_else(|| flaw("type", "is missing, or no text"))? {
+        "hello" => hello(typed(frame)?),
+        "enlist" => enlist(typed(frame)?, addressing),
+        "delist" => {
+            let delist: Delist = typed(frame)?;
+            user("user", &delist.user, addressing)?;
+            Ok(Frame::Delist(delist))
+        }
+        "event" => {
+            let mut marks = Marks::default();
+            find_marks(&Value::Object(frame.clone()), &mut marks);
+            event(typed(frame)?, marks, addressing)
+        }
+        "ack" => {
+            let ack: Ack = typed(frame)?;
+            ids("ids", &ack.ids)?;
+            Ok(Frame::Ack(ack.ids))
+        }
+        "refuse" => refuse(&typed(frame)?),
+        _ => Err(flaw("type", "is not a frame of version 1")),
+    }
+}
+
+/// Reads a frame's fields. Errors name the field and never its value.
+fn typed<T: DeserializeOwned>(frame: Map<String, Value>) -> Result<T, Flaw> {
+    serde_path_to_error::deserialize(Value::Object(frame)).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let words = error.inner().to_string();
+        let missing = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        match missing {
+            Some(field) if path.is_empty() => (Some(field.to_owned()), "is missing"),
+            Some(field) => (Some(format!("{path}.{field}")), "is missing"),
+            None => (Some(path), "is not of the expected type, or out of range"),
+        }
+    })
+}
+
+fn hello(hello: Hello) -> Result<Frame, Flaw> {
+    if !(1..=1024).contains(&hello.credit) {
+        return Err(flaw("credit", "is not 1 to 1024"));
+    }
+    if !hello.received.is_empty() {
+        ids("received", &hello.received)?;
+    }
+    Ok(Frame::Hello(hello))
+}
+
+fn enlist(enlist: Enlist, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
+    user("user", &enlist.user, addressing)?;
+    if enlist.proof.len() > frame::MAX_PROOF {
+        return Err(flaw("proof", "is longer than 8192 bytes"));
+    }
+    if let Some(name) = &enlist.name
+        && (name.is_empty() || name.len() > frame::MAX_NAME || name.chars().any(char::is_control))
+    {
+        return Err(flaw("name", "is not 1 to 256 bytes without control characters"));
+    }
+    Ok(Frame::Enlist(enlist))
+}
+
+fn event(event: AppEvent, marks: Marks, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
+    id("id", &event.id)?;
+    let from = user("from", &event.from, addressing)?;
+    let to = addressing.user_at(&event.to);
+    let to = to.map_err(|_| flaw("to", "is not network:id, with another network than this"))?;
+    if !(0..=LAST_MILLISECOND).contains(&event.sent_at) {
+        return Err(flaw("sent_at", "is not in milliseconds since 1970"));
+    }
+    let kind = event.content.kind;
+    if kind.is_empty() || kind.len() > 64 {
+        return Err(flaw("content.type", "is not 1 to 64 bytes"));
+    }
+    let content = match (kind.parse().unwrap_or(Kind::Other), event.content.body) {
+        (Kind::Text, None) => return Err(flaw("content.body", "is missing")),
+        (Kind::Text, Some(body)) if body.is_empty() => {
+            return Err(flaw("content.body", "is empty"));
+        }
+        (Kind::Text, Some(body)) => Content::Text { body },
+        (kind, _) => Content::Unsupported { kind },
+    };
+    let id = EventId::new(event.id).map_err(|_| flaw("id", "is too long"))?;
+    let sent_at = Timestamp(event.sent_at);
+    Ok(Frame::Event(Submission { id, from, to, sent_at, content, marks }))
+}
+
+fn refuse(refuse: &frame::Refuse) -> Result<Frame, Flaw> {
+    id("id", &refuse.id)?;
+    let code: Code = refuse.code.parse().map_err(|_| flaw("code", "is not a known code"))?;
+    let seconds = refuse.retry_after_seconds;
+    if seconds.is_some_and(|seconds| seconds > LONGEST_WAIT_SECONDS) {
+        return Err(flaw("retry_after_seconds", "is more than a day"));
+    }
+    let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    Ok(Frame::Refuse { id: refuse.id.clone(), refusal: Refusal { code, retry_after } })
+}
+
+fn user(place: &str, id: &str, addressing: &PartnerAddressing) -> Result<UserId, Flaw> {
+    addressing.user(id).map_err(|_| flaw(place, "is not 1 to 128 of a-z 0-9 . _ -"))
+}
+
+fn ids(place: &str, ids: &[String]) -> Result<(), Flaw> {
+    if ids.is_empty() || ids.len() > frame::MAX_IDS {
+        return Err(flaw(place, "is not 1 to 1024 ids"));
+    }
+    ids.iter().try_for_each(|one| id(place, one))
+}
+
+fn id(place: &str, id: &str) -> Result<(), Flaw> {
+    let fits = (1..=frame::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+    if fits { Ok(()) } else { Err(flaw(place, "is not 1 to 128 printable ASCII characters")) }
+}
+
+/// Looks for stickers and timers wherever they may hide: in an edit, a reply, or a key that this
+/// version does not know. What is not plainly absent is there.
+fn find_marks(value: &Value, marks: &mut Marks) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| find_marks(value, marks)),
+        Value::Object(object) => {
+            for (key, value) in object {
+                match key.as_str() {
+                    "type" => marks.sticker |= value == "sticker",
+                    "sticker" => marks.sticker |= !value.is_null(),
+                    "expires_in" => marks.disappearing |= !value.is_null(),
+                    "view_once" => {
+                        marks.disappearing |= !value.is_null() && *value != Value::Bool(false);
+                    }
+                    _ => {}
+                }
+                marks.disappearing |= key == "type" && value == "disappearing";
+                find_marks(value, marks);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+    use drawbridge_adapter::NetworkId;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn read(value: &Value) -> Result<Frame, Malformed> {
+        read_text(&value.to_string())
+    }
+
+    fn read_text(text: &str) -> Result<Frame, Malformed> {
+        let network = NetworkId::new("birdychat").unwrap();
+        super::read(text, &PartnerAddressing::new(network))
+    }
+
+    fn event(content: &Value) -> Value {
+        json!({"type": "event", "id": "e1", "from": "carol", "to": "matrix:@alice:hs.test",
+               "sent_at": 1, "content": content})
+    }
+
+    fn submitted(value: &Value) -> Submission {
+        match read(value) {
+            Ok(Frame::Event(submission)) => submission,
+            other => panic!("not an event: {other:?}"),
+        }
+    }
+
+    fn place_of(value: &Value) -> String {
+        read(value).unwrap_err().place.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_text_is_a_text() {
+        let event = submitted(&event(&json!({"type": "text", "body": "hi"})));
+        assert_eq!(event.content, Content::text("hi"));
+        assert_eq!(event.marks, Marks::default());
+        assert_eq!(event.to.to_string(), "matrix:@alice:hs.test");
+    }
+
+    #[test]
+    fn other_kinds_keep_their_names() {
+        for (name, kind) in [("sticker", Kind::Sticker), ("edit", Kind::Edit), ("?", Kind::Other)] {
+            let event = submitted(&event(&json!({"type": name, "body": "fallback"})));
+            assert_eq!(event.content, Content::Unsupported { kind });
+        }
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let text = json!({"type": "text", "body": "hi"});
+        let with = |key: &str, value: Value| {
+            let mut event = event(&text);
+            event[key] = value;
+            event
+        };
+        assert_eq!(place_of(&with("from", json!("Carol"))), "from");
+        assert_eq!(place_of(&with("to", json!("alice"))), "to");
+        assert_eq!(place_of(&with("to", json!("birdychat:dave"))), "to");
+        assert_eq!(place_of(&with("id", json!("a b"))), "id");
+        assert_eq!(place_of(&with("id", json!("x".repeat(129)))), "id");
+        assert_eq!(place_of(&with("sent_at", json!("now"))), "sent_at");
+        assert_eq!(place_of(&with("sent_at", json!(-1))), "sent_at");
+        assert_eq!(place_of(&with("type", json!("events"))), "type");
+        assert_eq!(place_of(&event(&json!({"type": "text"}))), "content.body");
+        assert_eq!(place_of(&event(&json!({"type": "text", "body": ""}))), "content.body");
+        assert_eq!(place_of(&event(&json!({"type": "text", "body": 1}))), "content.body");
+        assert_eq!(place_of(&event(&json!({"body": "hi"}))), "content.type");
+        assert_eq!(place_of(&json!({"type": "event", "id": "e1"})), "from");
+    }
+
+    #[test]
+    fn an_error_is_about_the_frame_and_does_not_repeat_it() {
+        let error = read(&json!({"type": "event", "id": "e1", "from": "the secret body"}));
+        let error = ErrorFrame::from(error.unwrap_err());
+        assert_eq!(error.about.as_deref(), Some("e1"));
+        assert!(!serde_json::to_string(&error).unwrap().contains("secret"));
+    }
+
+    #[test]
+    fn deep_json_is_refused() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(read_text(&format!(r#"{{"type":"event","x":{deep}}}"#)).is_err());
+    }
+
+    /// Puts `inner` somewhere within an event.
+    fn hidden(inner: Value, depth: &[u8]) -> Value {
+        depth.iter().fold(inner, |inner, step| match step % 4 {
+            0 => json!([1, inner]),
+            1 => json!({"content": inner}),
+            2 => json!({"type": "edit", "of": "e0", "content": inner}),
+            _ => json!({"in_reply_to": {"id": "e0", "quoted": inner}}),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = read_text(&text);
+        }
+
+        #[test]
+        fn no_frame_panics(
+            kind in "hello|enlist|delist|event|ack|refuse",
+            key in "id|ids|from|to|user|content|sent_at|received|versions|code",
+            value in "(null|1e999|-1|\\[\\]|\\{\\}|\"x\"|\\[1,\"a\"\\]|true|[0-9]{1,30})",
+        ) {
+            let _ = read_text(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));
+        }
+
+        #[test]
+        fn a_sticker_is_found_at_any_depth(depth in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let mut frame = event(&json!({"type": "text", "body": "hi"}));
+            frame["x"] = hidden(json!({"type": "sticker", "body": "hi"}), &depth);
+            let marks = submitted(&frame).marks;
+            prop_assert!(marks.sticker && !marks.disappearing);
+        }
+
+        #[test]
+        fn a_timer_is_found_at_any_depth(
+            depth in proptest::collection::vec(any::<u8>(), 0..20),
+            timer in prop::sample::select(vec![
+                json!({"expires_in": 0}), json!({"expires_in": 60}), json!({"expires_in": "1h"}),
+                json!({"view_once": true}), json!({"view_once": 1}), json!({"type": "disappearing"}),
+            ]),
+        ) {
+            let mut frame = event(&json!({"type": "text", "body": "hi"}));
+            frame["content"]["x"] = hidden(timer, &depth);
+            let marks = submitted(&frame).marks;
+            prop_assert!(marks.disappearing && !marks.sticker);
+        }
+
+        #[test]
+        fn what_says_that_there_is_none_is_no_mark(
+            depth in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let mut frame = event(&json!({"type": "text", "body": "sticker expires_in view_once"}));
+            let none = json!({"expires_in": null, "view_once": false, "sticker": null});
+            frame["x"] = hidden(none, &depth);
+            prop_assert_eq!(submitted(&frame).marks, Marks::default());
+        }
+    }
+}

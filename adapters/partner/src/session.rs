@@ -1,0 +1,477 @@
+//! One connection of the app's, from `hello` to the close.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_adapter::{Bridge, Connection, Level};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapter::{Claim, Shared};
+use crate::frame::{
+    CREDIT_BYTES, Credit, Effective, ErrorCode, ErrorFrame, FromBridge, Hello, Limits, MAX_FRAME,
+    MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
+};
+use crate::intake::{Intake, Job, Open, What};
+use crate::link::{CARRIED, Link, Out};
+use crate::read::{self, Frame};
+
+/// How long `hello` may take.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a newcomer waits for the connection that it replaces.
+const FLOOR_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one write may take.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long what was read may take to be handed over, when the connection ends.
+const DRAIN_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the app may take to answer a close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the last frames may take to be written.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+
+/// How many frames may break the protocol before the connection ends.
+const MAX_ERRORS: usize = 100;
+
+/// How many pings may stay without any sign of life.
+const MAX_SILENCE: u32 = 2;
+
+/// How many frames wait for the writing side.
+const OUT: usize = 256;
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Why a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The app closed it.
+    Closed,
+    /// It broke.
+    Lost,
+    /// The bridge stops.
+    Stopping,
+    /// Another connection took over.
+    Replaced,
+    /// Nothing was heard for too long.
+    Silent,
+    NotUtf8,
+    TooLarge,
+    Binary,
+    TooManyErrors,
+    CreditExceeded,
+    NoHello,
+}
+
+impl End {
+    /// The close code and the reason that the app is told; `None` if there is nobody to tell.
+    fn close(self) -> Option<(u16, &'static str)> {
+        Some(match self {
+            Self::Closed | Self::Lost => return None,
+            Self::Stopping => (1001, "stopping"),
+            Self::Binary => (1003, "binary_frame"),
+            Self::NotUtf8 => (1007, "not_utf8"),
+            Self::TooLarge => (1009, "frame_too_large"),
+            Self::NoHello => (4000, "bad_hello"),
+            Self::Replaced => (4001, "replaced"),
+            Self::TooManyErrors => (4002, "too_many_errors"),
+            Self::CreditExceeded => (4003, "credit_exceeded"),
+            Self::Silent => (4004, "ping_timeout"),
+        })
+    }
+
+    /// Whether the WebSocket can still be read after this.
+    fn is_readable(self) -> bool {
+        !matches!(self, Self::Closed | Self::Lost | Self::NotUtf8 | Self::TooLarge)
+    }
+
+    fn connection(self) -> Connection {
+        match self {
+            Self::Closed | Self::Stopping | Self::Replaced => Connection::Waiting,
+            Self::Silent => Connection::Down { why: "the partner's app does not answer" },
+            Self::Lost => Connection::Down { why: "the connection of the partner's app broke" },
+            _ => Connection::Down { why: "the partner's app broke the protocol" },
+        }
+    }
+}
+
+/// Serves one upgraded connection to its end.
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    bridge: &Bridge,
+    mut socket: Socket,
+    stop: &CancellationToken,
+) {
+    let hello = tokio::select! {
+        () = stop.cancelled() => Err((None, End::Stopping)),
+        hello = timeout(HELLO_WITHIN, first(shared, &mut socket)) => {
+            hello.unwrap_or(Err((None, End::NoHello)))
+        }
+    };
+    let hello = match hello {
+        Ok(hello) => hello,
+        Err((error, end)) => return turn_away(socket, error, end).await,
+    };
+    let claim = shared.claim();
+    let floor = tokio::select! {
+        () = stop.cancelled() => Err(End::Stopping),
+        () = claim.replaced.cancelled() => Err(End::Replaced),
+        floor = timeout(FLOOR_WITHIN, Arc::clone(&shared.floor).lock_owned()) => {
+            floor.map_err(|_| End::Replaced)
+        }
+    };
+    match floor {
+        Ok(floor) => Session::start(shared, bridge, socket, hello, claim).run(stop, floor).await,
+        Err(end) => turn_away(socket, None, end).await,
+    }
+}
+
+/// Waits for `hello`.
+async fn first(shared: &Shared, socket: &mut Socket) -> Result<Hello, (Option<ErrorFrame>, End)> {
+    let error = |code, message| ErrorFrame { code, about: None, place: None, message };
+    loop {
+        let text = match socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_))) => return Err((None, End::Binary)),
+            Some(Ok(_)) | None => return Err((None, End::Closed)),
+            Some(Err(error)) => return Err((None, end_of(&error))),
+        };
+        return match read::read(&text, &shared.addressing) {
+            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => Ok(hello),
+            Ok(Frame::Hello(_)) => {
+                let message = "this bridge speaks version 1";
+                Err((Some(error(ErrorCode::UnsupportedVersion, message)), End::NoHello))
+            }
+            Ok(_) => {
+                let message = "the first frame is hello";
+                Err((Some(error(ErrorCode::HelloExpected, message)), End::NoHello))
+            }
+            Err(malformed) => Err((Some(malformed.into()), End::NoHello)),
+        };
+    }
+}
+
+/// Ends a connection that never carried anything.
+async fn turn_away(mut socket: Socket, error: Option<ErrorFrame>, end: End) {
+    let goodbye = async {
+        if let Some(error) = error {
+            socket.send(text(&FromBridge::Error(error))).await?;
+        }
+        if let Some((code, reason)) = end.close() {
+            socket.close(Some(close_frame(code, reason))).await?;
+        }
+        if end.is_readable() {
+            while let Some(Ok(_)) = socket.next().await {}
+        } else {
+            drain(socket.get_mut()).await;
+        }
+        Ok::<(), Error>(())
+    };
+    // Whether the app hears the goodbye is its own business.
+    let _ = timeout(CLOSE_WITHIN, goodbye).await;
+}
+
+/// A connection that holds the floor.
+struct Session {
+    shared: Arc<Shared>,
+    bridge: Bridge,
+    name: String,
+    incoming: SplitStream<Socket>,
+    out: mpsc::Sender<Out>,
+    link: Arc<Link>,
+    jobs: mpsc::UnboundedSender<Job>,
+    open: Arc<Open>,
+    claim: Claim,
+    closing: CancellationToken,
+    gone: CancellationToken,
+    writing: JoinHandle<SplitSink<Socket, Message>>,
+    taking: JoinHandle<()>,
+    errors: usize,
+    silence: u32,
+}
+
+impl Session {
+    fn start(
+        shared: &Arc<Shared>,
+        bridge: &Bridge,
+        socket: Socket,
+        hello: Hello,
+        claim: Claim,
+    ) -> Self {
+        let (sink, incoming) = socket.split();
+        let (out, to_write) = mpsc::channel(OUT);
+        let (jobs, to_take) = mpsc::unbounded_channel();
+        let (closing, gone) = (CancellationToken::new(), CancellationToken::new());
+        let open = Arc::new(Open::default());
+        let effective = effective(shared, &hello);
+        let text = effective.kinds.contains_key(&CARRIED).then_some(effective.text.max_bytes);
+        let name = format!("{:016x}", bridge.random());
+        let welcome = welcome(shared, bridge, &name, effective);
+        // The channel is new: there is room.
+        let _ = out.try_send(Out::Frame(FromBridge::Welcome(welcome)));
+        let link = Arc::new(Link::new(hello, text, out.clone(), gone.clone()));
+        let intake = Intake {
+            shared: Arc::clone(shared),
+            bridge: bridge.clone(),
+            out: out.clone(),
+            open: Arc::clone(&open),
+            closing: closing.clone(),
+        };
+        Self {
+            shared: Arc::clone(shared),
+            bridge: bridge.clone(),
+            name,
+            incoming,
+            out,
+            link,
+            jobs,
+            open,
+            claim,
+            closing,
+            writing: tokio::spawn(write(sink, to_write, gone.clone())),
+            taking: tokio::spawn(intake.run(to_take)),
+            gone,
+            errors: 0,
+            silence: 0,
+        }
+    }
+
+    async fn run<F>(mut self, stop: &CancellationToken, floor: F) {
+        self.shared.install(&self.link);
+        self.bridge.report(Connection::Up);
+        tracing::info!(session = self.name, "the partner's app is connected");
+        let end = self.read_on(stop).await;
+        self.shared.uninstall(&self.link);
+        self.finish(end, floor).await;
+    }
+
+    async fn read_on(&mut self, stop: &CancellationToken) -> End {
+        let mut beat = tokio::time::interval(self.shared.ping);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        beat.reset();
+        loop {
+            let end = tokio::select! {
+                biased;
+                () = stop.cancelled() => Some(End::Stopping),
+                () = self.claim.replaced.cancelled() => Some(End::Replaced),
+                () = self.gone.cancelled() => Some(End::Lost),
+                _ = beat.tick() => self.beat(),
+                message = self.incoming.next() => self.hear(message),
+            };
+            if let Some(end) = end {
+                return end;
+            }
+        }
+    }
+
+    fn beat(&mut self) -> Option<End> {
+        if self.silence >= MAX_SILENCE {
+            return Some(End::Silent);
+        }
+        self.silence += 1;
+        // No room means that much is being written: the app is heard by that.
+        let _ = self.out.try_send(Out::Ping);
+        None
+    }
+
+    fn hear(&mut self, message: Option<Result<Message, Error>>) -> Option<End> {
+        self.silence = 0;
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => return Some(End::Binary),
+            Some(Ok(Message::Close(_))) => return Some(End::Closed),
+            Some(Ok(_)) => return None,
+            Some(Err(error)) => return Some(end_of(&error)),
+            None => return Some(End::Lost),
+        };
+        match read::read(&text, &self.shared.addressing) {
+            Ok(Frame::Ack(ids)) => self.link.acknowledged(ids),
+            Ok(Frame::Refuse { id, refusal }) => self.link.answered(id, Err(refusal)),
+            Ok(Frame::Event(event)) => return self.take(What::Event(event), text.len()),
+            Ok(Frame::Enlist(enlist)) => return self.take(What::Enlist(enlist), text.len()),
+            Ok(Frame::Delist(delist)) => return self.take(What::Delist(delist), text.len()),
+            Ok(Frame::Hello(_)) => {
+                let message = "hello was said already";
+                let code = ErrorCode::Malformed;
+                return self.complain(ErrorFrame { code, about: None, place: None, message });
+            }
+            Err(malformed) => return self.complain(malformed.into()),
+        }
+        None
+    }
+
+    fn take(&mut self, what: What, bytes: usize) -> Option<End> {
+        if self.open.take(bytes, self.shared.credit) {
+            // Fails only after the bridge has stopped taking: the app sends it again.
+            return self.jobs.send(Job { what, bytes }).err().map(|_| End::Stopping);
+        }
+        let about = Some(match what {
+            What::Event(event) => event.id.as_str().to_owned(),
+            What::Enlist(enlist) => enlist.user,
+            What::Delist(delist) => delist.user,
+        });
+        let message = "more is unanswered than the credit allows";
+        let error = ErrorFrame { code: ErrorCode::RateLimited, about, place: None, message };
+        let _ = self.out.try_send(Out::Frame(FromBridge::Error(error)));
+        Some(End::CreditExceeded)
+    }
+
+    fn complain(&mut self, error: ErrorFrame) -> Option<End> {
+        self.errors += 1;
+        let told = self.out.try_send(Out::Frame(FromBridge::Error(error)));
+        (told.is_err() || self.errors >= MAX_ERRORS).then_some(End::TooManyErrors)
+    }
+
+    /// Hands over what was read, says goodbye, and lets the next one in.
+    async fn finish<F>(self, end: End, floor: F) {
+        let Self { shared, bridge, link, mut incoming, out, claim, gone, .. } = self;
+        self.closing.cancel();
+        drop(self.jobs);
+        let mut taking = self.taking;
+        if timeout(DRAIN_WITHIN, &mut taking).await.is_err() {
+            // Cancel-safe: what was not acknowledged comes again.
+            taking.abort();
+            let _ = taking.await;
+        }
+        let (code, reason) = end.close().unwrap_or((1000, ""));
+        let told = timeout(WRITTEN_WITHIN, out.send(Out::Close(code, reason))).await;
+        if shared.is_next(&claim) && end != End::Stopping {
+            bridge.report(end.connection());
+        }
+        tracing::info!(session = self.name, ?end, "the partner's app is disconnected");
+        drop(floor);
+        if matches!(told, Ok(Ok(()))) && end.is_readable() {
+            let answers = async {
+                while let Some(Ok(message)) = incoming.next().await {
+                    late(&shared, &link, &message);
+                }
+            };
+            let _ = timeout(CLOSE_WITHIN, answers).await;
+        }
+        let mut writing = self.writing;
+        let written = timeout(WRITTEN_WITHIN, &mut writing).await;
+        gone.cancel();
+        let Ok(Ok(sink)) = written else {
+            writing.abort();
+            return;
+        };
+        if matches!(end, End::NotUtf8 | End::TooLarge)
+            && let Ok(mut socket) = sink.reunite(incoming)
+        {
+            let _ = timeout(CLOSE_WITHIN, drain(socket.get_mut())).await;
+        }
+    }
+}
+
+/// After the close only answers still count.
+fn late(shared: &Shared, link: &Link, message: &Message) {
+    let Message::Text(text) = message else { return };
+    match read::read(text, &shared.addressing) {
+        Ok(Frame::Ack(ids)) => link.acknowledged(ids),
+        Ok(Frame::Refuse { id, refusal }) => link.answered(id, Err(refusal)),
+        _ => {}
+    }
+}
+
+/// Writes what it is told to, until a close or a failure.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut out: mpsc::Receiver<Out>,
+    gone: CancellationToken,
+) -> SplitSink<Socket, Message> {
+    let mut more = Vec::new();
+    'writing: loop {
+        let got = tokio::select! {
+            got = out.recv_many(&mut more, OUT) => got,
+            () = gone.cancelled() => 0,
+        };
+        if got == 0 {
+            break;
+        }
+        for what in more.drain(..) {
+            let (message, is_last) = match what {
+                Out::Frame(frame) => (text(&frame), false),
+                Out::Ping => (Message::Ping(Vec::new().into()), false),
+                Out::Close(code, reason) => (Message::Close(Some(close_frame(code, reason))), true),
+            };
+            let fed = timeout(WRITE_WITHIN, sink.feed(message)).await;
+            if !matches!(fed, Ok(Ok(()))) {
+                gone.cancel();
+                break 'writing;
+            }
+            if is_last {
+                let _ = timeout(WRITE_WITHIN, sink.flush()).await;
+                break 'writing;
+            }
+        }
+        if !matches!(timeout(WRITE_WITHIN, sink.flush()).await, Ok(Ok(()))) {
+            gone.cancel();
+            break;
+        }
+    }
+    sink
+}
+
+/// Reads and forgets: a close frame is lost if the socket is dropped with bytes unread.
+async fn drain(stream: &mut TcpStream) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(1..) = stream.read(&mut buffer).await {}
+}
+
+fn end_of(error: &Error) -> End {
+    match error {
+        Error::Capacity(_) => End::TooLarge,
+        Error::Utf8(_) => End::NotUtf8,
+        _ => End::Lost,
+    }
+}
+
+fn text(frame: &FromBridge) -> Message {
+    // Plain data with text keys: it always serializes.
+    Message::text(serde_json::to_string(frame).unwrap_or_default())
+}
+
+fn close_frame(code: u16, reason: &'static str) -> CloseFrame {
+    CloseFrame { code: code.into(), reason: reason.into() }
+}
+
+/// The bridge's capabilities, narrowed by the app's.
+fn effective(shared: &Shared, hello: &Hello) -> Effective {
+    let app = hello.capabilities.kinds.get(CARRIED.as_str()).copied().unwrap_or_default();
+    let level = app.min(Level::Full);
+    let kinds = (level != Level::Rejected).then_some((CARRIED, level)).into_iter().collect();
+    let max_bytes = hello.capabilities.text.max_bytes.min(shared.max_text_bytes);
+    Effective { kinds, text: TextLimit { max_bytes } }
+}
+
+fn welcome(shared: &Shared, bridge: &Bridge, session: &str, capabilities: Effective) -> Welcome {
+    Welcome {
+        version: VERSION,
+        session: session.to_owned(),
+        network: bridge.network().to_string(),
+        capabilities,
+        credit: Credit { frames: shared.credit, bytes: CREDIT_BYTES },
+        limits: Limits {
+            frame_bytes: MAX_FRAME,
+            id_bytes: MAX_ID,
+            name_bytes: MAX_NAME,
+            ids: MAX_IDS,
+            users: shared.max_users,
+        },
+        ping_seconds: shared.ping.as_secs(),
+        time: bridge.now().0,
+    }
+}

@@ -1,0 +1,75 @@
+//! What the script, or the person at the terminal, wants.
+
+use std::io::BufRead;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// One line of the standard input.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(crate) enum Command {
+    /// Sends a text.
+    Send(Text),
+    /// Sends a sticker, which the bridge refuses.
+    Sticker {
+        from: String,
+        to: String,
+        #[serde(default)]
+        id: Option<String>,
+    },
+    /// Sends a text with a timer, which the bridge refuses.
+    Disappearing {
+        #[serde(flatten)]
+        text: Text,
+        #[serde(default = "a_minute")]
+        expires_in: u64,
+    },
+    /// Sends a frame as it is, once: to try what the bridge makes of it.
+    SendRaw { frame: Value },
+    /// Enlists a user.
+    Enlist {
+        user: String,
+        #[serde(default)]
+        name: Option<String>,
+    },
+    /// Delists a user.
+    Delist { user: String },
+    /// Drops the connection without a word, as a bad network would.
+    Disconnect,
+    /// Closes the connection and ends.
+    Quit,
+}
+
+/// A text from one of our users to somebody elsewhere.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Text {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) body: String,
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+/// Reads commands from the standard input, on a thread of its own: a read cannot be interrupted.
+pub(crate) fn from_stdin() -> mpsc::Receiver<Result<Command, String>> {
+    let (sender, receiver) = mpsc::channel(1000);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if line.trim().is_empty() {
+                continue;
+            }
+            let command = serde_json::from_str(&line).map_err(|error| error.to_string());
+            if sender.blocking_send(command).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,60 @@
+//! What the app tells: JSON lines for scripts, or sentences for people.
+
+use serde_json::{Value, json};
+
+/// The standard output.
+pub(crate) struct Show {
+    human: bool,
+}
+
+impl Show {
+    pub(crate) fn new(human: bool) -> Self {
+        Self { human }
+    }
+
+    /// Something that happened on this side: `connected`, `disconnected`, `sent`, `problem`.
+    pub(crate) fn note(&self, saw: &str, detail: &str) {
+        if self.human {
+            println!("* {saw} {detail}");
+        } else {
+            println!("{}", json!({"saw": saw, "detail": detail}));
+        }
+    }
+
+    /// A frame of the bridge's; `saw` is its type, or `repeat` for an event that came before.
+    pub(crate) fn frame(&self, saw: &str, frame: &Value) {
+        if !self.human {
+            println!("{}", json!({"saw": saw, "frame": frame}));
+            return;
+        }
+        let text = |key: &str| frame[key].as_str().unwrap_or_default();
+        match saw {
+            "event" => {
+                let name = frame["from_name"].as_str().unwrap_or(text("from"));
+                let body = frame["content"]["body"].as_str().unwrap_or("(something else)");
+                println!("{name} ({}) to {}: {body}", text("from"), text("to"));
+            }
+            "status" => {
+                println!(
+                    "* {} to {}: {} {}",
+                    text("event"),
+                    text("to"),
+                    text("state"),
+                    text("message")
+                );
+            }
+            "error" => {
+                println!(
+                    "! {} {}: {} {}",
+                    text("code"),
+                    text("about"),
+                    text("where"),
+                    text("message")
+                );
+            }
+            "enlisted" | "delisted" => println!("* {} is {saw}", text("user")),
+            "welcome" => println!("* welcome, as network {}", text("network")),
+            _ => {}
+        }
+    }
+}
