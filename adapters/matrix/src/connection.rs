@@ -42,9 +42,10 @@ pub(crate) async fn watch(core: &Core, appservice: &str) {
 }
 
 fn report(bridge: &Bridge, connection: Connection) {
-    match connection {
-        Connection::Down { why } => tracing::warn!(why, "homeserver down"),
-        _ => tracing::info!("homeserver up"),
+    if let Connection::Down { why } = connection {
+        tracing::warn!(why, "homeserver down");
+    } else {
+        tracing::info!("homeserver up");
     }
     bridge.report(connection);
 }

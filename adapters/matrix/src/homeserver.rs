@@ -22,7 +22,7 @@ use serde::Deserialize;
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 const DIAL: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(30);
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The id of the one device that each ghost has. Synapse remembers the transactions of a device
 /// for a day, over its own restarts too; without a device, for half an hour in memory.

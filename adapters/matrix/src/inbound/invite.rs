@@ -89,10 +89,7 @@ impl Core {
             let request = join_room_by_id::v3::Request::new(id.to_owned());
             let call = self.homeserver.call(As::Ghost(ghost), request);
             let answer = tokio::time::timeout_at(deadline, call).await;
-            let error = match answer.unwrap_or(Err(CallError::Unanswered)) {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(error) = answer.unwrap_or(Err(CallError::Unanswered)) else { return Ok(()) };
             let hopeless = matches!(error, CallError::Refused { .. } | CallError::Unreachable);
             if hopeless || tried == TRIES || tokio::time::Instant::now() >= deadline {
                 return Err(error);

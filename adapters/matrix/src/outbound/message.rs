@@ -16,7 +16,7 @@ use crate::homeserver::{As, CallError};
 /// transaction.
 const KEY: &str = "dev.drawbridge.delivery";
 /// From this age on the homeserver may have forgotten a transaction: Synapse keeps it for a day.
-const FORGOTTEN: Duration = Duration::from_secs(20 * 3600);
+const FORGOTTEN: Duration = Duration::from_hours(20);
 
 #[derive(Deserialize)]
 struct Earlier {

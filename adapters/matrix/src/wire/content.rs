@@ -111,7 +111,7 @@ fn is_voice(content: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
     use super::*;
     use proptest::prelude::*;
