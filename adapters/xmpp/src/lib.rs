@@ -1,1 +1,38 @@
 //! The XMPP adapter: a XEP-0114 component with puppets.
+//!
+//! Users of other networks appear as puppets below the component's domain ([`XmppConfig::domain`]):
+//! `matrix:@alice:hs.test` is `matrix_\40alice\3ahs.test@bridge.p.test`. One connection to the
+//! user's own server carries everything.
+//!
+//! - `config`, `address`: the operator's keys, and the names of puppets.
+//! - `stream`, `link`, `session`: the wire. Stanzas are read into trees of bounded size and depth,
+//!   and get a meaning only after they are off the wire: whatever one user sends, the connection
+//!   that all share goes on.
+//! - `message`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
+//! - `outward`: what is on its way to the server, and the barriers that confirm it.
+//! - `intake`: what came from the server, on its way to the daemon.
+//!
+//! A component stream has no acknowledgements. Outward a ping through the server, after each
+//! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
+//! the server what was lost with a connection, so little is read ahead.
+//!
+//! What is not here: rules about who may write to whom, queues that outlive the process, rosters,
+//! TLS (the component port is the server's own loopback or private network).
+
+mod address;
+mod config;
+mod failure;
+mod intake;
+mod link;
+mod message;
+mod ns;
+mod outward;
+mod presence;
+mod query;
+mod session;
+mod stream;
+mod xml;
+
+mod adapter;
+
+pub use config::XmppConfig;

@@ -1,0 +1,193 @@
+//! Stanza errors (RFC 6120, 8.3), in both directions: refusals told to senders, and what servers
+//! say about what we sent.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{Code, DeliveryError, Refusal};
+use minidom::Element;
+
+use crate::ns;
+use crate::xml::Xml;
+
+/// The address and id under which the sender of a stanza waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// Who sent it.
+    pub(crate) from: String,
+    /// To whom, as the sender wrote it.
+    pub(crate) to: String,
+    /// The sender's id for it.
+    pub(crate) id: Option<String>,
+}
+
+/// The longest id that is repeated to its sender, in bytes.
+const MAX_ID: usize = 1024;
+
+impl Envelope {
+    /// That of a stanza that was received; `None` if it does not say from whom and to whom.
+    pub(crate) fn of(stanza: &Element) -> Option<Self> {
+        let from = stanza.attr("from").filter(|from| !from.is_empty())?;
+        let to = stanza.attr("to").filter(|to| !to.is_empty())?;
+        let id = stanza.attr("id").filter(|id| !id.is_empty() && id.len() <= MAX_ID);
+        Some(Self { from: from.to_owned(), to: to.to_owned(), id: id.map(str::to_owned) })
+    }
+
+    /// The head of an answer.
+    pub(crate) fn answer(&self, name: &'static str, kind: &'static str) -> Xml {
+        Xml::new(name)
+            .attr("type", kind)
+            .attr("from", self.to.clone())
+            .attr("to", self.from.clone())
+            .attr_maybe("id", self.id.as_deref())
+    }
+}
+
+/// How an error says what to do about it.
+const CANCEL: &str = "cancel";
+const MODIFY: &str = "modify";
+const WAIT: &str = "wait";
+const AUTH: &str = "auth";
+
+/// The type and defined condition that fit a code.
+fn condition(code: Code) -> (&'static str, &'static str) {
+    match code {
+        Code::NotReachable | Code::TargetNotFound => (CANCEL, "item-not-found"),
+        Code::UnsupportedKind(_) | Code::GroupUnsupported => (CANCEL, "feature-not-implemented"),
+        Code::TextTooLong | Code::MediaTooLarge => (MODIFY, "policy-violation"),
+        Code::Malformed | Code::MediaTypeMismatch | Code::KindMismatch => (MODIFY, "bad-request"),
+        Code::E2eeRequired => (MODIFY, "not-acceptable"),
+        Code::RequestPending | Code::RequestLimit | Code::RateLimited => {
+            (WAIT, "resource-constraint")
+        }
+        Code::Expired | Code::NetworkUnreachable => (WAIT, "remote-server-timeout"),
+        Code::Forbidden => (AUTH, "forbidden"),
+        Code::HostDenied => (CANCEL, "not-allowed"),
+        _ => (CANCEL, "undefined-condition"),
+    }
+}
+
+/// Tells the sender of a stanza of the kind `name` that it was refused. `retriable`: the same
+/// stanza may pass later.
+pub(crate) fn refuse(
+    name: &'static str,
+    envelope: &Envelope,
+    refusal: Refusal,
+    retriable: bool,
+) -> Xml {
+    let (kind, condition) = condition(refusal.code);
+    let seconds = refusal.retry_after.map(|after| after.as_secs().to_string());
+    let code = Xml::within("code", ns::DRAWBRIDGE)
+        .attr_maybe("retry-after", seconds.as_deref())
+        .text(refusal.code.to_string());
+    let error = Xml::new("error")
+        .attr("type", if retriable { WAIT } else { kind })
+        .child(Xml::within(condition, ns::STANZAS))
+        .child(Xml::within("text", ns::STANZAS).attr("xml:lang", "en").text(refusal.code.explain()))
+        .child(code);
+    envelope.answer(name, "error").child(error)
+}
+
+/// Answers a stanza with an error that is none of the catalogue: `kind` is the error's type.
+pub(crate) fn plain(
+    name: &'static str,
+    envelope: &Envelope,
+    kind: &'static str,
+    condition: &'static str,
+) -> Xml {
+    let error = Xml::new("error").attr("type", kind).child(Xml::within(condition, ns::STANZAS));
+    envelope.answer(name, "error").child(error)
+}
+
+/// What an error stanza, in answer to a message of ours, means for its delivery.
+pub(crate) fn read(stanza: &Element) -> DeliveryError {
+    let Some(error) = stanza.children().find(|child| child.name() == "error") else {
+        return refused(Code::NotReachable, "the server refused it without a reason");
+    };
+    let waits = error.attr("type") == Some(WAIT);
+    let condition =
+        error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text");
+    let condition = condition.map_or("undefined-condition", Element::name);
+    match condition {
+        // RFC 6120, 8.3.3: what time may heal says so by its type.
+        _ if waits => DeliveryError::Retry {
+            after: Some(Duration::from_secs(30)),
+            why: "the recipient's server asks to wait",
+        },
+        "service-unavailable"
+        | "item-not-found"
+        | "remote-server-not-found"
+        | "remote-server-timeout"
+        | "recipient-unavailable"
+        | "gone"
+        | "redirect"
+        | "jid-malformed" => {
+            refused(Code::NotReachable, "the recipient's server does not deliver it")
+        }
+        "bad-request" | "unexpected-request" => {
+            refused(Code::Malformed, "the recipient's server calls it malformed")
+        }
+        _ => refused(Code::Forbidden, "the recipient's server forbids it"),
+    }
+}
+
+fn refused(code: Code, why: &'static str) -> DeliveryError {
+    DeliveryError::Refused { refusal: code.into(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use drawbridge_adapter::Kind;
+
+    use super::*;
+
+    fn bounced(kind: &str, condition: &str) -> DeliveryError {
+        let text = format!(
+            "<message xmlns='jabber:component:accept' type='error'><error type='{kind}'>\
+             <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>x</text>\
+             <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        );
+        read(&text.parse().unwrap())
+    }
+
+    fn code(error: &DeliveryError) -> Option<Code> {
+        match error {
+            DeliveryError::Refused { refusal, .. } => Some(refusal.code),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn errors_become_outcomes() {
+        assert_eq!(code(&bounced("cancel", "service-unavailable")), Some(Code::NotReachable));
+        assert_eq!(code(&bounced("cancel", "remote-server-not-found")), Some(Code::NotReachable));
+        assert_eq!(code(&bounced("cancel", "policy-violation")), Some(Code::Forbidden));
+        assert_eq!(code(&bounced("modify", "not-acceptable")), Some(Code::Forbidden));
+        assert_eq!(code(&bounced("modify", "bad-request")), Some(Code::Malformed));
+        let wait = bounced("wait", "resource-constraint");
+        assert!(matches!(wait, DeliveryError::Retry { after: Some(_), .. }));
+        let empty = "<message xmlns='jabber:component:accept' type='error'/>".parse().unwrap();
+        assert_eq!(code(&read(&empty)), Some(Code::NotReachable));
+    }
+
+    #[test]
+    fn a_refusal_is_said_in_three_ways() {
+        let envelope = Envelope {
+            from: "bob@p.test/phone".to_owned(),
+            to: "matrix_a@bridge.p.test".to_owned(),
+            id: Some("m1".to_owned()),
+        };
+        let code = Code::UnsupportedKind(Kind::Sticker);
+        let wire = refuse("message", &envelope, code.into(), false).to_wire();
+        assert_eq!(
+            wire,
+            "<message type='error' from='matrix_a@bridge.p.test' to='bob@p.test/phone' id='m1'>\
+             <error type='cancel'>\
+             <feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>\
+             Stickers do not cross this bridge.</text>\
+             <code xmlns='urn:drawbridge:1'>unsupported_kind:sticker</code></error></message>"
+        );
+    }
+}

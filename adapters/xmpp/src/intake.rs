@@ -1,0 +1,115 @@
+//! What came from the server, on its way to the daemon: in order, one call at a time, with little
+//! in hand, because nothing in hand would survive a crash.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use drawbridge_adapter::{Acceptance, Answer, Bridge, Code, Event, Unavailable};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// The most events in one call to the daemon, and the most that wait for the next one: 64
+/// together.
+const BATCH: usize = 32;
+/// How long to wait before the daemon is asked again, at first and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Where the session puts events.
+#[derive(Clone)]
+pub(crate) struct Inlet {
+    events: mpsc::Sender<Event>,
+    stalled: Arc<AtomicBool>,
+}
+
+/// Where they are handed over.
+pub(crate) struct Intake {
+    events: mpsc::Receiver<Event>,
+    stalled: Arc<AtomicBool>,
+}
+
+/// Both ends.
+pub(crate) fn channel() -> (Inlet, Intake) {
+    let (sender, receiver) = mpsc::channel(BATCH);
+    let stalled = Arc::new(AtomicBool::new(false));
+    (Inlet { events: sender, stalled: stalled.clone() }, Intake { events: receiver, stalled })
+}
+
+impl Inlet {
+    /// Puts an event in, waiting while the daemon is merely busy. While it takes nothing at all,
+    /// what no longer fits is refused instead: the connection must go on being read, because the
+    /// statuses that the daemon wants to get rid of are confirmed on it.
+    pub(crate) async fn put(&self, event: Event) -> Result<(), Code> {
+        let mut event = event;
+        loop {
+            match self.events.try_send(event) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Closed(_)) => return Err(Code::NetworkUnreachable),
+                Err(TrySendError::Full(back)) => event = back,
+            }
+            if self.stalled.load(Ordering::Relaxed) {
+                return Err(Code::RateLimited);
+            }
+            // Room comes when the daemon answers; a stall, before it does.
+            let room = tokio::time::timeout(FIRST_WAIT, self.events.reserve()).await;
+            if let Ok(Ok(permit)) = room {
+                permit.send(event);
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Intake {
+    /// Until every [`Inlet`] is gone and all is handed over, or the daemon takes no more.
+    pub(crate) async fn run(mut self, bridge: &Bridge) {
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            if self.events.recv_many(&mut batch, BATCH).await == 0 {
+                return;
+            }
+            if !self.hand_over(&batch, bridge).await {
+                let lost = batch.len() + self.events.len();
+                tracing::error!(lost, "messages were lost: the daemon stopped before it took them");
+                return;
+            }
+        }
+    }
+
+    /// Whether the daemon took them.
+    async fn hand_over(&self, batch: &[Event], bridge: &Bridge) -> bool {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match bridge.accept(batch.to_vec()).await {
+                Ok(answers) => {
+                    self.stalled.store(false, Ordering::Relaxed);
+                    for (event, answer) in batch.iter().zip(&answers) {
+                        log(event, *answer, bridge);
+                    }
+                    return true;
+                }
+                Err(Unavailable::Stopping) => return false,
+                Err(why @ (Unavailable::Full | Unavailable::Failed)) => {
+                    if !self.stalled.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%why, "the daemon takes no messages");
+                    }
+                }
+            }
+            let jitter = Duration::from_millis(bridge.random() % 50);
+            tokio::time::sleep(wait + jitter).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+fn log(event: &Event, acceptance: Acceptance, bridge: &Bridge) {
+    let message = bridge.tag_event(&event.id);
+    let (kind, bytes, repeat) = (event.content.kind(), event.content.size(), acceptance.repeat);
+    match acceptance.answer {
+        Answer::Accepted => tracing::debug!(%message, %kind, bytes, repeat, "message taken"),
+        Answer::Refused(refusal) => {
+            tracing::debug!(%message, %kind, repeat, code = %refusal.code, "message refused");
+        }
+    }
+}

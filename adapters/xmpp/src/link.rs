@@ -1,0 +1,154 @@
+//! Keeps the component connected: dials, shakes hands, and begins anew when the connection is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawbridge_adapter::{Bridge, Connection, Secret};
+use minidom::Element;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use xmpp_parsers::component::Handshake;
+
+use crate::address::Addresses;
+use crate::intake::Inlet;
+use crate::ns;
+use crate::outward::Outward;
+use crate::session::{Ending, Session};
+use crate::stream::StanzaReader;
+
+/// For the address, the connection and the handshake together.
+const TO_CONNECT: Duration = Duration::from_secs(10);
+/// The wait before the second try, which doubles, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// What the system may hold of what the server wrote: lost, if this process is killed.
+const RECEIVE_BUFFER: u32 = 64 * 1024;
+
+/// What it takes to stay connected.
+pub(crate) struct Link<'a> {
+    pub(crate) server: &'a (String, u16),
+    pub(crate) secret: &'a Secret,
+    pub(crate) addresses: &'a Arc<Addresses>,
+    pub(crate) outward: &'a Outward,
+    pub(crate) bridge: &'a Bridge,
+}
+
+impl Link<'_> {
+    /// Until the daemon stops.
+    pub(crate) async fn keep(&self, inlet: Inlet) {
+        self.bridge.report(Connection::Waiting);
+        let mut wait = FIRST_WAIT;
+        let mut told = None;
+        loop {
+            let why = tokio::select! {
+                biased;
+                () = self.bridge.stopping() => return,
+                joined = tokio::time::timeout(TO_CONNECT, self.join()) => match joined {
+                    Ok(Ok(session)) => {
+                        tracing::info!("connected to the server");
+                        (wait, told) = (FIRST_WAIT, None);
+                        self.bridge.report(Connection::Up);
+                        match session.run(&inlet).await {
+                            Ending::Stopped => return,
+                            Ending::Lost(why) => why,
+                        }
+                    }
+                    Ok(Err(why)) => why,
+                    Err(_) => "the server does not answer",
+                },
+            };
+            if told != Some(why) {
+                tracing::warn!(why, "not connected, trying again");
+                self.bridge.report(Connection::Down { why });
+                told = Some(why);
+            }
+            // Between half and the whole, so that many bridges do not come back in step.
+            let half = u64::try_from(wait.as_millis() / 2).unwrap_or(u64::MAX);
+            let jittered = Duration::from_millis(half + self.bridge.random() % (half + 1));
+            tokio::select! {
+                () = self.bridge.stopping() => return,
+                () = tokio::time::sleep(jittered) => {}
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn join(
+        &self,
+    ) -> Result<Session<'_, impl AsyncRead + Unpin, impl AsyncWrite + Unpin>, &'static str> {
+        let stream = dial(self.server).await?;
+        let (read, mut write) = stream.into_split();
+        let mut reader = StanzaReader::new(read);
+        shake_hands(&mut reader, &mut write, self.addresses.component(), self.secret).await?;
+        Ok(Session {
+            reader,
+            write,
+            addresses: self.addresses,
+            outward: self.outward,
+            bridge: self.bridge,
+        })
+    }
+}
+
+async fn dial((host, port): &(String, u16)) -> Result<TcpStream, &'static str> {
+    let mut why = "the server's name has no address";
+    let found = lookup_host((host.as_str(), *port)).await.map_err(|_| why)?;
+    for address in found {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let Ok(socket) = socket else {
+            why = "this system gives no socket";
+            continue;
+        };
+        // Both are wishes: without them the bridge is slower, or loses more in a crash.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        let _ = socket.set_nodelay(true);
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(_) => why = "the server takes no connection",
+        }
+    }
+    Err(why)
+}
+
+/// XEP-0114, 3.
+async fn shake_hands<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    reader: &mut StanzaReader<R>,
+    write: &mut W,
+    domain: &str,
+    secret: &Secret,
+) -> Result<(), &'static str> {
+    const BROKE: &str = "the connection broke before the handshake";
+    let header = format!(
+        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' to='{domain}'>",
+        ns::COMPONENT,
+        ns::STREAM
+    );
+    write.write_all(header.as_bytes()).await.map_err(|_| BROKE)?;
+    let id = reader.header().await.map_err(|_| BROKE)?;
+    let id = id.ok_or("what answers is no XMPP server")?;
+    let Some(digest) = Handshake::from_stream_id_and_password(id, secret.expose()).data else {
+        return Err(BROKE);
+    };
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let handshake = format!("<handshake>{digest}</handshake>");
+    write.write_all(handshake.as_bytes()).await.map_err(|_| BROKE)?;
+    match reader.next().await {
+        Ok(Some(stanza)) if stanza.element.is("handshake", ns::COMPONENT) => Ok(()),
+        Ok(Some(stanza)) => Err(refusal(&stanza.element)),
+        Ok(None) | Err(_) => Err(BROKE),
+    }
+}
+
+/// What a stream error says, in words for the operator (RFC 6120, 4.9.3).
+pub(crate) fn refusal(error: &Element) -> &'static str {
+    let condition = error.children().find(|child| child.name() != "text");
+    match condition.map_or("", Element::name) {
+        "not-authorized" => "the server refused the component's secret",
+        "conflict" => "another connection uses the component's domain",
+        "host-unknown" => "the server has no component of this domain",
+        "system-shutdown" => "the server shut down",
+        "policy-violation" => "the server ended the stream for a breach of its limits",
+        "connection-timeout" => "the server gave the connection up",
+        _ => "the server ended the stream with an error",
+    }
+}

@@ -1,0 +1,208 @@
+//! What is on its way to the server, and how we learn what became of it.
+//!
+//! After the stanzas of one window goes a ping to our own domain, through the server. The server
+//! works through a stream in order, so when the ping comes back, all before it was taken, and what
+//! it refused at once was told by an error stanza before.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drawbridge_adapter::{Delivered, DeliveryError, EventId};
+use minidom::Element;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::failure;
+use crate::ns;
+use crate::xml::Xml;
+
+/// How long the server may take for one window.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many stanzas may wait for the writer.
+const WAITING: usize = 64;
+/// How many barriers may be open. The daemon opens one a conversation, and bounds those.
+const MAX_BARRIERS: usize = 1024;
+
+/// One stanza, ready to go.
+pub(crate) struct Ready {
+    /// Its id.
+    pub(crate) key: String,
+    /// The bare JID it goes to: only from there an error about it is believed.
+    pub(crate) to: String,
+    /// It.
+    pub(crate) wire: String,
+}
+
+/// Shared by the session and the deliveries.
+pub(crate) struct Outward {
+    domain: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    link: Option<mpsc::Sender<String>>,
+    barriers: HashMap<String, oneshot::Sender<()>>,
+    watched: HashMap<String, Watched>,
+    pings: u64,
+    epoch: u64,
+}
+
+struct Watched {
+    to: String,
+    error: Option<DeliveryError>,
+}
+
+/// Forgets a window, also when its delivery was dropped half-way.
+struct Window<'a> {
+    outward: &'a Outward,
+    keys: Vec<String>,
+    ping: String,
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        let mut state = self.outward.lock();
+        state.barriers.remove(&self.ping);
+        for key in &self.keys {
+            state.watched.remove(key);
+        }
+    }
+}
+
+impl Outward {
+    /// For a component with this domain.
+    pub(crate) fn new(domain: String) -> Self {
+        Self { domain, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held; if it did, the maps would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection is there; what it is to write comes out of the receiver. `epoch` tells its
+    /// pings from those of earlier ones.
+    pub(crate) fn open(&self, epoch: u64) -> mpsc::Receiver<String> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let mut state = self.lock();
+        state.link = Some(sender);
+        state.epoch = epoch;
+        receiver
+    }
+
+    /// No more is taken; what was, may still be confirmed.
+    pub(crate) fn close(&self) {
+        self.lock().link = None;
+    }
+
+    /// The connection is gone: what was not confirmed may have been taken or not.
+    pub(crate) fn lose(&self) {
+        let mut state = self.lock();
+        state.link = None;
+        state.barriers.clear();
+    }
+
+    /// Whether an IQ stanza is one of our pings, come back, or the answer to one.
+    pub(crate) fn answered(&self, stanza: &Element) -> bool {
+        // Nobody else can write from our domain: the server sees to that.
+        if stanza.attr("from") != Some(self.domain.as_str()) {
+            return false;
+        }
+        let Some(id) = stanza.attr("id") else {
+            return false;
+        };
+        if let Some(barrier) = self.lock().barriers.remove(id) {
+            // A receiver that is gone gave up before.
+            let _ = barrier.send(());
+        }
+        true
+    }
+
+    /// Takes note of an error stanza; whether it was about something under way.
+    pub(crate) fn bounced(&self, stanza: &Element) -> bool {
+        let (Some(id), Some(from)) = (stanza.attr("id"), stanza.attr("from")) else {
+            return false;
+        };
+        let mut state = self.lock();
+        let Some(watched) = state.watched.get_mut(id) else {
+            return false;
+        };
+        if from.split('/').next() != Some(watched.to.as_str()) {
+            return false;
+        }
+        watched.error.get_or_insert_with(|| failure::read(stanza));
+        true
+    }
+
+    /// A ping through the server, to us.
+    pub(crate) fn ping(&self, id: &str) -> String {
+        Xml::new("iq")
+            .attr("type", "get")
+            .attr("from", self.domain.as_str())
+            .attr("to", self.domain.as_str())
+            .attr("id", id)
+            .child(Xml::within("ping", ns::PING))
+            .to_wire()
+    }
+
+    /// Sends a window, in order, and waits until the server has taken it. One result for each from
+    /// the first on; after one that is to be tried again it ends.
+    pub(crate) async fn send(&self, ready: Vec<Ready>) -> Vec<Result<Delivered, DeliveryError>> {
+        let Some((link, window, barrier)) = self.enlist(&ready) else {
+            return vec![Err(DeliveryError::Disconnected)];
+        };
+        let ping = self.ping(&window.ping);
+        let going = async move {
+            for stanza in ready {
+                link.send(stanza.wire).await.map_err(|_| ())?;
+            }
+            link.send(ping).await.map_err(|_| ())?;
+            // Our sender must not keep a closed link open.
+            drop(link);
+            barrier.await.map_err(|_| ())
+        };
+        let why = match tokio::time::timeout(PATIENCE, going).await {
+            Ok(Ok(())) => return self.outcomes(&window),
+            Ok(Err(())) => "the connection was lost before the server confirmed",
+            Err(_) => "the server did not confirm in time",
+        };
+        vec![Err(DeliveryError::Unknown { why })]
+    }
+
+    fn enlist(
+        &self,
+        ready: &[Ready],
+    ) -> Option<(mpsc::Sender<String>, Window<'_>, oneshot::Receiver<()>)> {
+        let mut state = self.lock();
+        let link = state.link.clone().filter(|_| state.barriers.len() < MAX_BARRIERS)?;
+        state.pings += 1;
+        let ping = format!("{:016x}-{}", state.epoch, state.pings);
+        let (sender, barrier) = oneshot::channel();
+        state.barriers.insert(ping.clone(), sender);
+        let mut keys = Vec::with_capacity(ready.len());
+        for stanza in ready {
+            let watched = Watched { to: stanza.to.clone(), error: None };
+            state.watched.insert(stanza.key.clone(), watched);
+            keys.push(stanza.key.clone());
+        }
+        Some((link, Window { outward: self, keys, ping }, barrier))
+    }
+
+    fn outcomes(&self, window: &Window<'_>) -> Vec<Result<Delivered, DeliveryError>> {
+        let mut state = self.lock();
+        let mut outcomes = Vec::with_capacity(window.keys.len());
+        for key in &window.keys {
+            let error = state.watched.get_mut(key).and_then(|watched| watched.error.take());
+            let last = matches!(error, Some(DeliveryError::Retry { .. }));
+            outcomes.push(match error {
+                Some(error) => Err(error),
+                None => Ok(Delivered { id: EventId::new(key.as_str()).ok() }),
+            });
+            if last {
+                break;
+            }
+        }
+        outcomes
+    }
+}

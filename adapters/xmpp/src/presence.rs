@@ -1,0 +1,64 @@
+//! Presence: every well-formed puppet answers alike, whether anybody stands behind it or not.
+//!
+//! Puppets claim no presence of their own: nothing here knows it. The component itself is online.
+
+use drawbridge_adapter::{Addressing, Bridge};
+use minidom::Element;
+
+use crate::address::{self, Addresses};
+use crate::failure::{self, Envelope};
+use crate::xml::Xml;
+
+/// The answers to a presence stanza, in order.
+pub(crate) fn answers(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Vec<Xml> {
+    let Some(kind @ ("subscribe" | "probe" | "unsubscribe")) = stanza.attr("type") else {
+        return Vec::new();
+    };
+    let Some(mut envelope) = Envelope::of(stanza) else {
+        return Vec::new();
+    };
+    let shown = match who(&envelope.to, addresses, bridge) {
+        Who::Component => Xml::new("presence"),
+        Who::Puppet => Xml::new("presence").attr("type", "unavailable"),
+        // An error in answer to a probe would be noise: servers send it, not people.
+        Who::Nobody if kind == "probe" => return Vec::new(),
+        Who::Nobody => {
+            return vec![failure::plain("presence", &envelope, "cancel", "item-not-found")];
+        }
+    };
+    // RFC 6121, 3.1: subscriptions are between bare JIDs.
+    if let Ok(to) = address::parse(&envelope.to) {
+        envelope.to = to.to_bare().to_string();
+    }
+    let shown = shown.attr("from", envelope.to.clone()).attr("to", envelope.from.clone());
+    match kind {
+        "subscribe" => vec![envelope.answer("presence", "subscribed"), shown],
+        "unsubscribe" => vec![envelope.answer("presence", "unsubscribed")],
+        _ => vec![shown],
+    }
+}
+
+/// Whom an address of ours stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The component itself.
+    Component,
+    /// A user of another network, who may exist.
+    Puppet,
+    /// Nobody can: it is no address of a puppet.
+    Nobody,
+}
+
+/// By the form of the address alone.
+pub(crate) fn who(to: &str, addresses: &Addresses, bridge: &Bridge) -> Who {
+    let Ok(jid) = address::parse(to) else {
+        return Who::Nobody;
+    };
+    if jid.node().is_none() && jid.domain().as_str() == addresses.component() {
+        return Who::Component;
+    }
+    match addresses.user_at(to) {
+        Ok(user) if bridge.knows(&user) => Who::Puppet,
+        _ => Who::Nobody,
+    }
+}

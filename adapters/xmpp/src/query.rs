@@ -1,0 +1,136 @@
+//! IQ requests: what the component and its puppets say of themselves, and the gateway prompt of
+//! XEP-0100. Puppets answer by the form of their address alone, so nobody can find out who exists.
+
+use drawbridge_adapter::{Addressing, Bridge, UserId};
+use minidom::Element;
+
+use crate::address::Addresses;
+use crate::failure::{self, Envelope};
+use crate::ns;
+use crate::presence::{Who, who};
+use crate::xml::{Xml, one_line};
+
+/// What the component can be asked.
+const OF_COMPONENT: &[&str] =
+    &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::GATEWAY, ns::PING, ns::VCARD, ns::VERSION];
+/// What a puppet can be asked.
+const OF_PUPPET: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VCARD];
+/// The longest name that a card shows, in characters.
+const MAX_NAME: usize = 256;
+
+/// The answer to an IQ stanza; `None` for what is itself an answer.
+pub(crate) fn answer(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Xml> {
+    let kind = stanza.attr("type").filter(|kind| matches!(*kind, "get" | "set"))?;
+    let envelope = Envelope::of(stanza)?;
+    // An id that is too long to repeat would make an answer that nobody can match.
+    envelope.id.as_ref()?;
+    let asked = stanza.children().next();
+    let answered = match (asked, who(&envelope.to, addresses, bridge)) {
+        (_, Who::Nobody) => Err(("cancel", "item-not-found")),
+        (None, _) => Err(("modify", "bad-request")),
+        (Some(asked), Who::Component) => of_component(kind, asked, addresses, bridge),
+        (Some(asked), Who::Puppet) => of_puppet(kind, asked, &envelope.to, addresses),
+    };
+    Some(match answered {
+        Ok(Some(payload)) => envelope.answer("iq", "result").child(payload),
+        Ok(None) => envelope.answer("iq", "result"),
+        Err((kind, condition)) => failure::plain("iq", &envelope, kind, condition),
+    })
+}
+
+/// The payload of a result, or type and condition of an error.
+type Answered = Result<Option<Xml>, (&'static str, &'static str)>;
+
+const UNAVAILABLE: Answered = Err(("cancel", "service-unavailable"));
+
+fn of_component(kind: &str, asked: &Element, addresses: &Addresses, bridge: &Bridge) -> Answered {
+    match (kind, asked.name(), asked.ns().as_str()) {
+        ("get", "query", ns::DISCO_INFO) => {
+            let identity = identity("gateway", "drawbridge").attr("name", "Drawbridge");
+            info(asked, identity, OF_COMPONENT)
+        }
+        ("get", "query", ns::DISCO_ITEMS) => items(),
+        ("get", "ping", ns::PING) => Ok(None),
+        ("get", "vCard", ns::VCARD) => Ok(Some(card("Drawbridge"))),
+        ("get", "query", ns::VERSION) => {
+            let version = env!("CARGO_PKG_VERSION");
+            let query = Xml::within("query", ns::VERSION);
+            let query = query.child(Xml::new("name").text("Drawbridge"));
+            Ok(Some(query.child(Xml::new("version").text(version))))
+        }
+        ("get", "query", ns::GATEWAY) => {
+            let desc = "Write the network and the person's id there, \
+                such as matrix:@alice:example.org.";
+            let query = Xml::within("query", ns::GATEWAY).child(Xml::new("desc").text(desc));
+            Ok(Some(query.child(Xml::new("prompt").text("Person"))))
+        }
+        ("set", "query", ns::GATEWAY) => {
+            let typed = asked.get_child("prompt", ns::GATEWAY).map(Element::text);
+            let address = reach(&typed.unwrap_or_default(), addresses, bridge)?;
+            Ok(Some(Xml::within("query", ns::GATEWAY).child(Xml::new("jid").text(address))))
+        }
+        _ => UNAVAILABLE,
+    }
+}
+
+/// The address of whom somebody typed at the prompt.
+fn reach(
+    typed: &str,
+    addresses: &Addresses,
+    bridge: &Bridge,
+) -> Result<String, (&'static str, &'static str)> {
+    const NOT_ACCEPTABLE: (&str, &str) = ("modify", "not-acceptable");
+    let user: UserId = typed.trim().parse().map_err(|_| NOT_ACCEPTABLE)?;
+    if !bridge.knows(&user) {
+        return Err(("cancel", "item-not-found"));
+    }
+    addresses.address_of(&user).map_err(|_| NOT_ACCEPTABLE)
+}
+
+fn of_puppet(kind: &str, asked: &Element, to: &str, addresses: &Addresses) -> Answered {
+    let shown = || addresses.user_at(to).map(|user| user.to_string()).unwrap_or_default();
+    match (kind, asked.name(), asked.ns().as_str()) {
+        ("get", "query", ns::DISCO_INFO) => {
+            info(asked, identity("account", "registered"), OF_PUPPET)
+        }
+        ("get", "query", ns::DISCO_ITEMS) => items(),
+        ("get", "ping", ns::PING) => Ok(None),
+        ("get", "vCard", ns::VCARD) => Ok(Some(card(&shown()))),
+        ("get", "pubsub", ns::PUBSUB) => match asked.get_child("items", ns::PUBSUB) {
+            Some(items) if items.attr("node") == Some(ns::VCARD4_NODE) => Ok(Some(card4(&shown()))),
+            _ => Err(("cancel", "item-not-found")),
+        },
+        _ => UNAVAILABLE,
+    }
+}
+
+fn identity(category: &str, kind: &str) -> Xml {
+    Xml::new("identity").attr("category", category).attr("type", kind)
+}
+
+fn info(asked: &Element, identity: Xml, features: &[&str]) -> Answered {
+    // XEP-0030, 3.2: there are no nodes below.
+    if asked.attr("node").is_some() {
+        return Err(("cancel", "item-not-found"));
+    }
+    let query = Xml::within("query", ns::DISCO_INFO).child(identity);
+    let add = |query: Xml, feature: &&str| query.child(Xml::new("feature").attr("var", *feature));
+    Ok(Some(features.iter().fold(query, add)))
+}
+
+fn items() -> Answered {
+    Ok(Some(Xml::within("query", ns::DISCO_ITEMS)))
+}
+
+fn card(name: &str) -> Xml {
+    let name = one_line(name, MAX_NAME);
+    Xml::within("vCard", ns::VCARD).child(Xml::new("FN").text(name))
+}
+
+fn card4(name: &str) -> Xml {
+    let name = Xml::new("fn").child(Xml::new("text").text(one_line(name, MAX_NAME)));
+    let item = Xml::new("item").attr("id", "current");
+    let item = item.child(Xml::within("vcard", ns::VCARD4).child(name));
+    let items = Xml::new("items").attr("node", ns::VCARD4_NODE).child(item);
+    Xml::within("pubsub", ns::PUBSUB).child(items)
+}

@@ -1,0 +1,236 @@
+//! One connection, from the handshake to its end: a reader that gives stanzas their meaning, and
+//! the one writer.
+
+use std::time::Duration;
+
+use drawbridge_adapter::Bridge;
+use minidom::Element;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::address::Addresses;
+use crate::failure;
+use crate::intake::Inlet;
+use crate::link;
+use crate::message::{self, Heard};
+use crate::ns;
+use crate::outward::Outward;
+use crate::presence;
+use crate::query;
+use crate::stream::{Stanza, StanzaReader};
+use crate::xml::Xml;
+
+/// How long the server may be silent before it is asked, and then before it is given up.
+const SILENCE: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(20);
+/// How long one write may take.
+const WRITE: Duration = Duration::from_secs(30);
+/// How long the server may take to close a stream that we closed.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How many answers to requests may wait for the writer; a flood of requests gets no more.
+const ANSWERS: usize = 256;
+/// How much is put together for one write, in bytes.
+const TOGETHER: usize = 64 * 1024;
+
+/// How a session ended.
+pub(crate) enum Ending {
+    /// The daemon stops; the stream was closed in order, or the server did not care to.
+    Stopped,
+    /// The connection is gone.
+    Lost(&'static str),
+}
+
+/// One connection.
+pub(crate) struct Session<'a, R, W> {
+    pub(crate) reader: StanzaReader<R>,
+    pub(crate) write: W,
+    pub(crate) addresses: &'a Addresses,
+    pub(crate) outward: &'a Outward,
+    pub(crate) bridge: &'a Bridge,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
+    /// Until the connection is gone, or the daemon stops.
+    pub(crate) async fn run(self, inlet: &Inlet) -> Ending {
+        let outgoing = self.outward.open(self.bridge.random());
+        let (answers, answering) = mpsc::channel(ANSWERS);
+        let (stop, stopped) = oneshot::channel();
+        let mut reading = Reading {
+            reader: self.reader,
+            addresses: self.addresses,
+            outward: self.outward,
+            bridge: self.bridge,
+            inlet,
+            answers,
+        };
+        let mut stop = Some(stop);
+        let mut goodbye = Instant::now();
+        let ending = {
+            let reading = reading.run();
+            let writing = write_all(self.write, outgoing, answering, stopped);
+            tokio::pin!(reading, writing);
+            let mut written = false;
+            loop {
+                tokio::select! {
+                    why = &mut reading => break why,
+                    outcome = &mut writing, if !written => match outcome {
+                        Ok(()) => written = true,
+                        Err(why) => break why,
+                    },
+                    () = self.bridge.stopping(), if stop.is_some() => {
+                        // What the server still has for us comes before its own goodbye.
+                        self.outward.close();
+                        goodbye = Instant::now() + GOODBYE;
+                        if let Some(stop) = stop.take() {
+                            let _ = stop.send(());
+                        }
+                    }
+                    () = sleep_until(goodbye), if stop.is_none() => break "the server did not close",
+                }
+            }
+        };
+        self.outward.lose();
+        if stop.is_none() {
+            tracing::info!(how = ending, "disconnected");
+            return Ending::Stopped;
+        }
+        Ending::Lost(ending)
+    }
+}
+
+struct Reading<'a, R> {
+    reader: StanzaReader<R>,
+    addresses: &'a Addresses,
+    outward: &'a Outward,
+    bridge: &'a Bridge,
+    inlet: &'a Inlet,
+    answers: mpsc::Sender<String>,
+}
+
+impl<R: AsyncRead + Unpin> Reading<'_, R> {
+    /// Until there is nothing more to read: why.
+    async fn run(&mut self) -> &'static str {
+        let mut asked = false;
+        loop {
+            let patience = if asked { ANSWER } else { SILENCE };
+            match timeout(patience, self.reader.next()).await {
+                Ok(Ok(Some(stanza))) => {
+                    asked = false;
+                    if let Some(why) = self.take(stanza).await {
+                        return why;
+                    }
+                }
+                Ok(Ok(None)) => return "the server closed the stream",
+                Ok(Err(crate::stream::ReadError::NotXml)) => {
+                    return "the server sent what is no XML";
+                }
+                Ok(Err(crate::stream::ReadError::Io(_))) => return "the connection broke",
+                Err(_) if asked => return "the server stopped answering",
+                Err(_) => {
+                    asked = true;
+                    self.say(self.outward.ping("silence"));
+                }
+            }
+        }
+    }
+
+    /// Gives one stanza its meaning; why the stream ends, if it does.
+    async fn take(&mut self, stanza: Stanza) -> Option<&'static str> {
+        if stanza.element.is("error", ns::STREAM) {
+            return Some(link::refusal(&stanza.element));
+        }
+        match stanza.element.name() {
+            "message" => self.take_message(stanza).await,
+            "presence" => {
+                for answer in presence::answers(&stanza.element, self.addresses, self.bridge) {
+                    self.answer(&answer);
+                }
+            }
+            "iq" => self.take_query(&stanza.element),
+            _ => tracing::debug!("ignored: not a stanza"),
+        }
+        None
+    }
+
+    fn take_query(&mut self, stanza: &Element) {
+        if self.outward.answered(stanza) {
+            return;
+        }
+        if let Some(answer) = query::answer(stanza, self.addresses, self.bridge) {
+            self.answer(&answer);
+        }
+    }
+
+    async fn take_message(&mut self, stanza: Stanza) {
+        match message::read(stanza, self.addresses, self.bridge) {
+            Heard::Event(event, envelope) => {
+                let Err(code) = self.inlet.put(*event).await else {
+                    return;
+                };
+                self.answer(&failure::refuse("message", &envelope, code.into(), true));
+            }
+            Heard::Refused(envelope, code) => {
+                tracing::debug!(%code, "message refused");
+                self.answer(&failure::refuse("message", &envelope, code.into(), false));
+            }
+            Heard::Bounced(element) => {
+                if !self.outward.bounced(&element) {
+                    tracing::debug!("an error came for something that was confirmed");
+                }
+            }
+            Heard::Nothing(what) => tracing::debug!(what, "ignored"),
+        }
+    }
+
+    fn answer(&mut self, answer: &Xml) {
+        self.say(answer.to_wire());
+    }
+
+    /// Answers are dropped when too many wait: whoever asks so much can ask again.
+    fn say(&mut self, wire: String) {
+        if self.answers.try_send(wire).is_err() {
+            tracing::debug!("an answer was dropped: too many wait");
+        }
+    }
+}
+
+/// Writes what there is, until it is told to close the stream.
+async fn write_all<W: AsyncWrite + Unpin>(
+    mut write: W,
+    mut outgoing: mpsc::Receiver<String>,
+    mut answers: mpsc::Receiver<String>,
+    mut stopped: oneshot::Receiver<()>,
+) -> Result<(), &'static str> {
+    let mut stopping = false;
+    while !stopping {
+        let mut together = tokio::select! {
+            biased;
+            _ = &mut stopped => {
+                stopping = true;
+                String::new()
+            }
+            Some(wire) = answers.recv() => wire,
+            Some(wire) = outgoing.recv() => wire,
+        };
+        while together.len() < TOGETHER || stopping {
+            match answers.try_recv().or_else(|_| outgoing.try_recv()) {
+                Ok(wire) => together.push_str(&wire),
+                Err(_) => break,
+            }
+        }
+        if stopping {
+            together.push_str("</stream:stream>");
+        }
+        let writing = async {
+            write.write_all(together.as_bytes()).await?;
+            write.flush().await
+        };
+        match timeout(WRITE, writing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err("the connection broke"),
+            Err(_) => return Err("the server takes nothing more"),
+        }
+    }
+    Ok(())
+}
