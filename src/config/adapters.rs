@@ -9,7 +9,11 @@ use drawbridge_adapter::{
 use serde_json::Value;
 
 /// The adapters: one line each.
-pub static ADAPTERS: &[AdapterType] = &[];
+pub static ADAPTERS: &[AdapterType] = &[
+    AdapterType::of::<drawbridge_matrix::MatrixConfig>(),
+    AdapterType::of::<drawbridge_xmpp::XmppConfig>(),
+    AdapterType::of::<drawbridge_partner::PartnerConfig>(),
+];
 
 pub(super) type ReadError = serde_path_to_error::Error<serde_json::Error>;
 

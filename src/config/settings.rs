@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use drawbridge_adapter::Kind;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 use crate::gate::Role;
@@ -39,7 +39,7 @@ pub(super) struct LogSettings {
 }
 
 /// How the log is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For reading.
@@ -99,7 +99,7 @@ pub(super) struct UserSettings {
 }
 
 /// Whether remote users take part.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Remote {
     /// They may not.
@@ -140,7 +140,7 @@ impl Default for LogLevels {
     }
 }
 
-impl serde::Serialize for LogLevels {
+impl Serialize for LogLevels {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.all)
     }
