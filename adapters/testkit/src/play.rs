@@ -114,6 +114,12 @@ impl Play {
         self.bridge.wait_for(self.patience, &what, enough).await
     }
 
+    /// The texts which the peer's network considers taken, if that can be known.
+    pub(crate) async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        let taken = timeout(self.patience, self.peer.taken()).await;
+        taken.context("the peer did not say in time what its network considers taken")?
+    }
+
     /// The peer's texts that crossed so far. A server that several scenes share may still hand
     /// over what others said.
     pub(crate) fn crossed(&self) -> Vec<String> {

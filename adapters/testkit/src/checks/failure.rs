@@ -64,7 +64,7 @@ pub async fn not_taken(stage: &dyn Stage) -> Result<Done> {
     play.says("is it safe?").await?;
     // The second try comes after the first was wholly dealt with, acknowledgement included.
     play.turned_away(2).await?;
-    let Some(taken) = play.peer.taken().await? else {
+    let Some(taken) = play.taken().await? else {
         return Ok(Done::Skipped("the peer cannot know what its network considers taken"));
     };
     ensure!(taken.is_empty(), "it was acknowledged, though the bridge did not take it");
@@ -119,7 +119,7 @@ pub async fn stops(stage: &dyn Stage) -> Result<Done> {
 pub async fn drain(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     stop_under_traffic(&mut play).await?;
-    let Some(taken) = play.peer.taken().await? else {
+    let Some(taken) = play.taken().await? else {
         return Ok(Done::Skipped("the peer cannot know what its network considers taken"));
     };
     let heard = play.crossed();
