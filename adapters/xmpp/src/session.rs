@@ -70,12 +70,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             let reading = reading.run();
             let writing = write_all(self.write, outgoing, answering, stopped);
             tokio::pin!(reading, writing);
-            let mut written = false;
+            // Kept open: with the end of our half Prosody 0.12 would drop what it has not written.
+            let mut half = None;
             loop {
                 tokio::select! {
                     why = &mut reading => break why,
-                    outcome = &mut writing, if !written => match outcome {
-                        Ok(()) => written = true,
+                    outcome = &mut writing, if half.is_none() => match outcome {
+                        Ok(write) => half = Some(write),
                         Err(why) => break why,
                     },
                     () = self.bridge.stopping(), if stop.is_some() => {
@@ -195,13 +196,13 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     }
 }
 
-/// Writes what there is, until it is told to close the stream.
+/// Writes what there is, until it is told to close the stream; gives the half-connection back.
 async fn write_all<W: AsyncWrite + Unpin>(
     mut write: W,
     mut outgoing: mpsc::Receiver<String>,
     mut answers: mpsc::Receiver<String>,
     mut stopped: oneshot::Receiver<()>,
-) -> Result<(), &'static str> {
+) -> Result<W, &'static str> {
     let mut stopping = false;
     while !stopping {
         let mut together = tokio::select! {
@@ -232,5 +233,5 @@ async fn write_all<W: AsyncWrite + Unpin>(
             Err(_) => return Err("the server takes nothing more"),
         }
     }
-    Ok(())
+    Ok(write)
 }

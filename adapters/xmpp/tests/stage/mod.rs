@@ -1,0 +1,245 @@
+//! A real Prosody with the adapter as its component, and a user on slixmpp.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use async_trait::async_trait;
+use drawbridge_adapter::{
+    Adapter, Addressing, Code, Configuration, Kind, NetworkId, Place, SecretFile, UserId,
+};
+use drawbridge_servers::{Addresses, Prosody, User, XmppClients, XmppUser, escape, install};
+use drawbridge_testkit::{Heard, Peer, Tried};
+use drawbridge_xmpp::XmppConfig;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// The component's secret.
+pub(crate) const SECRET: &str = "open, says me";
+/// The component's domain.
+pub(crate) const DOMAIN: &str = "bridge.p.test";
+/// How long a user waits for something. Below the suite's own patience.
+const PATIENCE: Duration = Duration::from_secs(18);
+
+/// What is asked of the thread that keeps the server.
+type Errand = Box<dyn FnOnce(&mut Prosody) -> Result<()> + Send>;
+
+/// A Prosody of its own, ended when this is dropped.
+///
+/// Its processes end with the thread that started them, so it has one, which lives as long.
+pub(crate) struct Server {
+    errands: Option<mpsc::Sender<(Errand, oneshot::Sender<Result<()>>)>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    folder: TempDir,
+    components: std::net::SocketAddr,
+    clients: Arc<XmppClients>,
+}
+
+impl Server {
+    /// Starts one. Blocks.
+    pub(crate) fn start(users: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().to_owned();
+        let users: Vec<String> = users.iter().map(|&user| user.to_owned()).collect();
+        let (errands, asked) = mpsc::channel::<(Errand, oneshot::Sender<Result<()>>)>();
+        let (ready, started) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let (mut prosody, clients) = match open(&path, &users) {
+                Ok(open) => open,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            let _ = ready.send(Ok((prosody.component_address(), clients)));
+            while let Ok((errand, done)) = asked.recv() {
+                let _ = done.send(errand(&mut prosody));
+            }
+        });
+        let (components, clients) = started.recv().context("the server's thread ended")??;
+        Ok(Self { errands: Some(errands), thread: Some(thread), folder, components, clients })
+    }
+
+    /// Has something done with the server, on its thread.
+    pub(crate) async fn does(
+        &self,
+        errand: impl FnOnce(&mut Prosody) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        let errands = self.errands.as_ref().context("the server is gone")?;
+        errands.send((Box::new(errand), done)).map_err(|_| anyhow!("the server's thread ended"))?;
+        answer.await?
+    }
+
+    /// An adapter for it, with this secret.
+    pub(crate) fn adapter(&self, secret: &str) -> Result<(Arc<dyn Adapter>, Arc<dyn Addressing>)> {
+        let path = PathBuf::from("xmpp.secret");
+        std::fs::write(self.folder.path().join(&path), format!("{secret}\n"))?;
+        let config = XmppConfig {
+            server: self.components.to_string(),
+            domain: DOMAIN.to_owned(),
+            secret_file: SecretFile(path),
+        };
+        let network = NetworkId::new("xmpp")?;
+        let addressing = config.addressing(&network);
+        let place = Place { config_dir: self.folder.path().to_owned(), credentials_dir: None };
+        let adapter = config.build(network, &place).map_err(|found| anyhow!("{found:?}"))?;
+        Ok((adapter, addressing))
+    }
+
+    /// A user, once logged in.
+    pub(crate) async fn user(&self, name: &str) -> Result<Arc<XmppUser>> {
+        let (clients, jid) = (Arc::clone(&self.clients), format!("{name}@p.test"));
+        let login = move || clients.login(&jid, "pw");
+        Ok(Arc::new(tokio::task::spawn_blocking(login).await??))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.errands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn open(folder: &std::path::Path, users: &[String]) -> Result<(Prosody, Arc<XmppClients>)> {
+    let installed = install()?;
+    let mut prosody = Prosody::prepare(&installed, folder, SECRET)?;
+    for user in users {
+        prosody.register(user, "p.test", "pw")?;
+    }
+    prosody.start()?;
+    prosody.wait()?;
+    let nowhere = std::path::Path::new("/nowhere");
+    let addresses = Arc::new(Addresses::of_config(nowhere, nowhere));
+    let log = folder.join("clients.log");
+    let clients = XmppClients::start(&installed, prosody.address(), &log, &addresses)?;
+    Ok((prosody, Arc::new(clients)))
+}
+
+/// Does something with a user that blocks.
+pub(crate) async fn with<T: Send + 'static>(
+    user: &Arc<XmppUser>,
+    act: impl FnOnce(&XmppUser) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let user = Arc::clone(user);
+    tokio::task::spawn_blocking(move || act(&user)).await?
+}
+
+/// A user as the conformance suite wants one.
+pub(crate) struct Bob {
+    server: Arc<Server>,
+    user: Option<Arc<XmppUser>>,
+    /// What was said: id, address, text.
+    said: Vec<(String, String, String)>,
+    shown: Vec<String>,
+}
+
+impl Bob {
+    /// Not yet online.
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        Self { server, user: None, said: Vec::new(), shown: Vec::new() }
+    }
+
+    fn client(&self) -> Result<&Arc<XmppUser>> {
+        self.user.as_ref().context("bob is not online")
+    }
+}
+
+#[async_trait]
+impl Peer for Bob {
+    fn user(&self) -> UserId {
+        // A literal that is one.
+        "xmpp:bob@p.test".parse().unwrap_or_else(|_| unreachable!())
+    }
+
+    async fn joins(&mut self) -> Result<()> {
+        self.user = Some(self.server.user("bob").await?);
+        Ok(())
+    }
+
+    async fn says(&mut self, to: &str, text: &str) -> Result<()> {
+        let (address, body) = (to.to_owned(), text.to_owned());
+        let id = with(self.client()?, move |bob| bob.writes(&address, &body)).await?;
+        self.said.push((id, to.to_owned(), text.to_owned()));
+        Ok(())
+    }
+
+    async fn hears(&mut self) -> Result<Heard> {
+        loop {
+            let heard = with(self.client()?, |bob| bob.next_message(PATIENCE)).await?;
+            if !self.shown.contains(&heard.id) {
+                self.shown.push(heard.id);
+                return Ok(Heard { from: heard.from, text: heard.body });
+            }
+        }
+    }
+
+    async fn learns(&mut self) -> Result<Code> {
+        let told = with(self.client()?, |bob| bob.next_failure(PATIENCE)).await?;
+        let latest = self.said.last().map(|(id, ..)| id);
+        if latest != Some(&told.of) {
+            bail!("bob was told of another message than his latest");
+        }
+        told.code.parse().map_err(|error: String| anyhow!(error))
+    }
+
+    async fn says_again(&mut self) -> Result<Tried> {
+        let (id, to, text) = self.said.last().context("nothing was said")?;
+        let stanza = format!(
+            "<message xmlns='jabber:client' type='chat' id='{id}' to='{}'><body>{}</body></message>",
+            escape(to),
+            escape(text)
+        );
+        with(self.client()?, move |bob| bob.sends(&stanza)).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
+        let to = to.to_owned();
+        let bob = self.client()?;
+        match kind {
+            Kind::Sticker => with(bob, move |bob| bob.sends_sticker(&to)).await?,
+            Kind::Disappearing => {
+                with(bob, move |bob| bob.sends_disappearing(&to, "read this quickly")).await?
+            }
+            _ => return Ok(Tried::Impossible),
+        };
+        Ok(Tried::Done)
+    }
+
+    async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        // The server hands a message over and forgets it: only when no component is there can
+        // anybody tell what was handed over, namely all that did not come back.
+        let ping = format!(
+            "<iq xmlns='jabber:client' type='get' to='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        );
+        let answer = with(self.client()?, move |bob| bob.queries(&ping)).await?;
+        if answer.kind == "result" {
+            return Ok(None);
+        }
+        let failed = with(self.client()?, |bob| Ok(bob.everything_failed())).await?;
+        let came_back = |id: &String| failed.iter().any(|told| told.of == *id);
+        let taken = self.said.iter().filter(|(id, ..)| !came_back(id));
+        Ok(Some(taken.map(|(_, _, text)| text.clone()).collect()))
+    }
+
+    async fn network_goes_away(&mut self) -> Result<Tried> {
+        self.server.does(Prosody::stop).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn network_comes_back(&mut self) -> Result<()> {
+        self.server
+            .does(|prosody| {
+                prosody.start()?;
+                prosody.wait()
+            })
+            .await?;
+        with(self.client()?, XmppUser::comes_back).await
+    }
+}
