@@ -5,7 +5,9 @@ status, invited, left, receipt, other.
 """
 
 import asyncio
+import os
 import sys
+import traceback
 import uuid
 
 import aiohttp
@@ -13,6 +15,7 @@ from nio import (
     AsyncClient,
     AsyncClientConfig,
     ErrorResponse,
+    InviteMemberEvent,
     RoomPreset,
     SyncResponse,
 )
@@ -41,7 +44,7 @@ class User:
         answer = await self.client.register(self.name, password)
         check(answer)
         check(await self.client.sync(timeout=0, sync_filter=FILTER))
-        asyncio.get_running_loop().create_task(self.sync())
+        self.syncing = asyncio.get_running_loop().create_task(watched(self.sync()))
         return {"user": self.client.user_id}
 
     async def sync(self):
@@ -64,14 +67,12 @@ class User:
     async def invited(self, room, invite):
         me = self.client.user_id
         for event in invite.invite_state:
-            source = event.source
-            if source.get("type") != "m.room.member" or source.get("state_key") != me:
+            if not isinstance(event, InviteMemberEvent) or event.state_key != me:
                 continue
-            if source["content"].get("membership") == "invite":
-                inviter = source["sender"]
+            if event.membership == "invite":
                 await again(lambda: self.client.join(room))
-                self.rooms[inviter] = room
-                tell("invited", **{"as": self.name, "room": room, "from": inviter})
+                self.rooms[event.sender] = room
+                tell("invited", **{"as": self.name, "room": room, "from": event.sender})
 
     async def happened(self, room, joined):
         # A room that was just joined may show only a part of what was before; later, never.
@@ -185,6 +186,15 @@ class User:
         room = self.rooms.pop(peer)
         await again(lambda: self.client.room_leave(room))
         await again(lambda: self.client.room_forget(room))
+
+
+async def watched(work):
+    """Ends the program when something that should go on for ever fails."""
+    try:
+        await work
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def check(answer):

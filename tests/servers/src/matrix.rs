@@ -27,6 +27,7 @@ impl MatrixClients {
     ) -> Result<Self> {
         let mut command = Child::command(&installed.clients);
         command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(workspace().join("tests/clients/matrix_client.py"))
             .arg(format!("http://{homeserver}"));
         let script = Arc::new(Script::start("the Matrix clients", command, log)?);

@@ -37,6 +37,7 @@ impl PartnerApp {
     pub(crate) fn start(binary: &Path, folder: &Path, bridge: SocketAddr) -> Result<Self> {
         let mut command = Child::command(binary);
         command
+            .arg("run")
             .arg("--url")
             .arg(format!("ws://{bridge}/partner/v1"))
             .args(["--issuer", ISSUER])
@@ -48,30 +49,41 @@ impl PartnerApp {
 
     /// Waits until the bridge has welcomed it.
     pub fn is_welcomed(&self) -> Result<()> {
-        let is = |line: &Value| line["event"] == "welcome";
-        self.script.find(0, PATIENCE, "the bridge's welcome", is)?;
+        self.sees("welcome", |_| true)?;
         Ok(())
+    }
+
+    /// Tells the app to do something; see the app's own help.
+    pub fn does(&self, command: &Value) -> Result<()> {
+        self.script.tell(command)
     }
 
     /// Sends a frame as it stands, in the app's name.
     pub fn sends(&self, frame: &Value) -> Result<()> {
-        self.script.tell(&json!({"do": "send_raw", "frame": frame}))
+        self.does(&json!({"do": "send_raw", "frame": frame}))
     }
 
-    /// Everything that the app printed of one kind.
-    pub fn printed(&self, event: &str) -> Vec<Value> {
-        self.script.all(|line| line["event"] == event)
+    /// The first frame of a type, among those that came and those to come, that `is`.
+    pub fn sees(&self, kind: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
+        let what = format!("a frame of the type {kind}");
+        let found = |line: &Value| line["saw"] == kind && is(&line["frame"]);
+        Ok(self.script.find(0, PATIENCE, &what, found)?.1["frame"].take())
     }
 
-    /// Waits for a line of one kind that `is`, among those to come and those that were printed.
-    pub fn prints(&self, event: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
-        let found = |line: &Value| line["event"] == event && is(line);
-        Ok(self.script.find(0, PATIENCE, event, found)?.1)
+    /// Waits for something that happened on the app's own side, and gives its details.
+    pub fn notes(&self, what: &str) -> Result<String> {
+        let (_, line) = self.script.find(0, PATIENCE, what, |line| line["saw"] == what)?;
+        Ok(text(&line, "detail"))
+    }
+
+    /// How many frames of a type came so far.
+    pub fn count(&self, kind: &str) -> usize {
+        self.script.all(|line| line["saw"] == kind).len()
     }
 
     pub(crate) fn enlist(&self, name: &str, addresses: &Arc<Addresses>) -> Result<PartnerUser> {
         self.script.tell(&json!({"do": "enlist", "user": name}))?;
-        self.prints("enlisted", |line| line["user"] == name)?;
+        self.sees("enlisted", |frame| frame["user"] == name)?;
         Ok(PartnerUser {
             name: name.to_owned(),
             id: format!("{ISSUER}:{name}"),
@@ -83,7 +95,7 @@ impl PartnerApp {
 }
 
 fn key_of(folder: &Path) -> PathBuf {
-    folder.join("birdychat.key.json")
+    folder.join("birdychat.private.jwk.json")
 }
 
 /// A user of the partner's app.
@@ -97,13 +109,25 @@ pub struct PartnerUser {
 
 impl PartnerUser {
     fn is_message(&self, line: &Value) -> bool {
-        line["event"] == "event" && line["to"] == self.name.as_str()
+        line["saw"] == "event" && line["frame"]["to"] == self.name.as_str()
+    }
+
+    fn is_status(&self, line: &Value) -> bool {
+        line["saw"] == "status" && line["frame"]["from"] == self.name.as_str()
     }
 
     fn is_failure(&self, line: &Value) -> bool {
-        line["event"] == "status"
-            && line["from"] == self.name.as_str()
-            && text(line, "state").starts_with("failed")
+        self.is_status(line) && text(&line["frame"], "state").starts_with("failed")
+    }
+
+    /// Waits until the bridge says that the other network's server has this message.
+    pub fn sees_accepted(&self, id: &str) -> Result<()> {
+        let is = |line: &Value| {
+            let frame = &line["frame"];
+            self.is_status(line) && frame["event"] == id && frame["state"] == "accepted"
+        };
+        self.reader.next("accepted", PATIENCE, "the status accepted", is)?;
+        Ok(())
     }
 
     fn new_id(&self) -> Result<String> {
@@ -168,10 +192,12 @@ impl User for PartnerUser {
 }
 
 fn heard(line: &Value) -> Heard {
-    let body = text(&line["content"], "body");
-    Heard { from: text(line, "from"), body, id: text(line, "id") }
+    let frame = &line["frame"];
+    let body = text(&frame["content"], "body");
+    Heard { from: text(frame, "from"), body, id: text(frame, "id") }
 }
 
 fn told(line: &Value) -> Told {
-    Told { of: text(line, "about"), code: text(line, "code") }
+    let frame = &line["frame"];
+    Told { of: text(frame, "event"), code: text(frame, "code") }
 }

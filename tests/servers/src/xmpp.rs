@@ -27,6 +27,7 @@ impl XmppClients {
     ) -> Result<Self> {
         let mut command = Child::command(&installed.clients);
         command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(workspace().join("tests/clients/xmpp_client.py"))
             .args([server.ip().to_string(), server.port().to_string()]);
         let script = Arc::new(Script::start("the XMPP clients", command, log)?);
