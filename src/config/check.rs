@@ -257,11 +257,11 @@ impl<'a> Schema<'a> {
             _ => String::new(),
         };
         let wanted = self.wanted();
-        let found = name_of(value);
-        if hint.is_empty() && !value.is_string() {
-            return format!("{wanted}, found {found}");
+        // A text or a number of the right type is only the wrong one: that says nothing.
+        if value.is_string() || value.is_number() {
+            return format!("{wanted}{hint}");
         }
-        format!("{wanted}{hint}")
+        format!("{wanted}, found {}", name_of(value))
     }
 
     fn wanted(self) -> String {

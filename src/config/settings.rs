@@ -55,7 +55,7 @@ pub enum LogFormat {
 pub(super) struct QueueSettings {
     /// The most messages that wait on disk for one network. What comes beyond is refused, and its
     /// sender told: `network_unreachable`.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(super) max_messages: u32,
     /// After how many hours a message that could not be delivered fails, and its sender is told:
     /// `expired`.
