@@ -8,9 +8,8 @@ use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Configuration, Connection, Delivered, Delivery, DeliveryError,
     Descriptor, Fatal, Level, NetworkId, Place, Problem, StatusNeeds, TextLimits, async_trait,
 };
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +24,6 @@ const END_WITHIN: Duration = Duration::from_secs(9);
 
 /// The pause after an error that may pass by itself.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The answer to a connection over the limit.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 33\r\n\r\n{\"error\":\"too_many_connections\"}\n";
 
 /// The adapter of one partner network.
 pub struct Partner {
@@ -160,19 +156,15 @@ impl Partner {
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
-            let accepted = tokio::select! {
+            // Over the limit, newcomers wait in the listener's queue.
+            let taken = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = listener.accept() => accepted,
+                taken = take(&listener, &room) => taken,
             };
-            let Ok((stream, _)) = accepted else {
+            let Some((stream, permit)) = taken else {
                 // Out of file descriptors, most likely: others may close theirs.
                 tracing::warn!("cannot take a connection, trying again");
                 tokio::time::sleep(PAUSE).await;
-                continue;
-            };
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                tracing::warn!("turned a connection away: max_connections are open");
-                turn_away(stream).await;
                 continue;
             };
             let (shared, bridge) = (Arc::clone(&self.shared), bridge.clone());
@@ -188,6 +180,15 @@ impl Partner {
             tracing::warn!("a connection did not end in time");
         }
     }
+}
+
+async fn take(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    let (stream, _) = listener.accept().await.ok()?;
+    Some((stream, permit))
 }
 
 async fn connected(
@@ -207,11 +208,6 @@ async fn connected(
     if let Some(socket) = upgraded {
         session::serve(shared, bridge, socket, stop).await;
     }
-}
-
-async fn turn_away(mut stream: TcpStream) {
-    // Fits into any socket's buffer; whoever does not read it is turned away all the same.
-    let _ = timeout(PAUSE, stream.write_all(BUSY)).await;
 }
 
 #[async_trait]
@@ -262,6 +258,6 @@ impl Adapter for Partner {
         let Some(link) = self.shared.link() else {
             return vec![Err(DeliveryError::Disconnected)];
         };
-        link.deliver(batch, |id| self.shared.users.find(id).is_some()).await
+        link.deliver(batch, |id| self.shared.users.contains(id)).await
     }
 }

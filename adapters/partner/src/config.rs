@@ -51,7 +51,7 @@ pub struct PartnerConfig {
     pub ping_seconds: u64,
 
     /// How many connections may be open at a time, those included that are still proving who they
-    /// are; 1 to 1024. Only one of them carries messages.
+    /// are; 2 to 1024. Only one of them carries messages, and more have to wait.
     #[serde(default = "defaults::max_connections")]
     pub max_connections: usize,
 
@@ -105,7 +105,7 @@ impl Configuration for PartnerConfig {
             ("max_text_bytes", self.max_text_bytes as u64, 1, 1_000_000),
             ("credit", self.credit as u64, 1, 1024),
             ("ping_seconds", self.ping_seconds, 1, 3600),
-            ("max_connections", self.max_connections as u64, 1, 1024),
+            ("max_connections", self.max_connections as u64, 2, 1024),
             ("max_users", self.max_users as u64, 1, 10_000_000),
             ("jwks_ttl_seconds", self.jwks_ttl_seconds, 0, 86_400),
         ];

@@ -95,7 +95,7 @@ impl Intake {
         let mut bytes = Vec::with_capacity(run.len());
         for job in run {
             let What::Event(submission) = job.what else { continue };
-            let Some(name) = self.shared.users.find(submission.from.id()) else {
+            let Some(enlisted) = self.shared.users.find(submission.from.id()) else {
                 let about = submission.id.as_str().to_owned();
                 self.refuse(about, ErrorCode::Forbidden, "from", "is not enlisted", job.bytes)
                     .await;
@@ -103,7 +103,7 @@ impl Intake {
             };
             ids.push(submission.id.as_str().to_owned());
             bytes.push(job.bytes);
-            events.push(event(submission, name));
+            events.push(event(submission, enlisted.name));
         }
         if events.is_empty() {
             return true;
@@ -111,7 +111,9 @@ impl Intake {
         if !self.until_taken(&Accept { bridge: &self.bridge, events }).await {
             return false;
         }
-        bytes.into_iter().for_each(|bytes| self.open.give_back(bytes));
+        for bytes in bytes {
+            self.open.give_back(bytes);
+        }
         self.send(FromBridge::Ack(Ack { ids })).await;
         true
     }
@@ -172,7 +174,7 @@ impl Intake {
             return Err((user, ErrorCode::ProofInvalid, "proof", doubt));
         }
         let users = &self.shared.users;
-        if users.find(&user).is_none() && users.count() + coming >= self.shared.max_users {
+        if !users.contains(&user) && users.count() + coming >= self.shared.max_users {
             return Err((user, ErrorCode::TooManyUsers, "user", "no more users can be enlisted"));
         }
         Ok(Change::Enlist { id: user, name })

@@ -78,7 +78,9 @@ impl Link {
 
     /// The app has these.
     pub(crate) fn acknowledged(&self, ids: Vec<String>) {
-        ids.into_iter().for_each(|id| self.answered(id, Ok(())));
+        for id in ids {
+            self.answered(id, Ok(()));
+        }
     }
 
     /// The app has answered. What was not asked is not heard.
@@ -260,7 +262,8 @@ fn status_frame(id: String, status: &Status) -> StatusFrame {
         message: refusal.map(|refusal| refusal.code.explain()),
         retry_after_seconds: refusal
             .and_then(|refusal| refusal.retry_after)
-            .map(|after| after.as_secs_f64().ceil() as u64),
+            // Rounded up: a second too early would be in vain.
+            .map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0)),
     }
 }
 

@@ -14,8 +14,9 @@ const PAGE: usize = 1000;
 
 /// An enlisted user, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Enlisted {
-    name: Option<String>,
+pub(crate) struct Enlisted {
+    /// The name shown to others.
+    pub(crate) name: Option<String>,
 }
 
 /// Everyone for whom the partner speaks.
@@ -42,10 +43,15 @@ impl Users {
         Ok(count)
     }
 
-    /// Whether this user is enlisted, and under which name.
-    pub(crate) fn find(&self, id: &str) -> Option<Option<String>> {
+    /// This user, if enlisted.
+    pub(crate) fn find(&self, id: &str) -> Option<Enlisted> {
         let users = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        users.get(id).map(|user| user.name.clone())
+        users.get(id).cloned()
+    }
+
+    /// Whether this user is enlisted.
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
     /// How many there are.

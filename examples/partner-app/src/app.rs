@@ -267,16 +267,16 @@ impl App {
             Some(Err(error)) => self.show.note("problem", &error),
             Some(Ok(Command::Send(text))) => {
                 let content = json!({"type": "text", "body": text.body});
-                self.event(text.id, &text.from, &text.to, content, None);
+                self.event(text.id, &text.from, &text.to, &content, None);
             }
             Some(Ok(Command::Sticker { from, to, id })) => {
                 let content = json!({"type": "sticker", "body": "a waving hand"});
-                self.event(id, &from, &to, content, None);
+                self.event(id, &from, &to, &content, None);
             }
             Some(Ok(Command::Disappearing { text, expires_in })) => {
                 let Text { from, to, body, id } = text;
                 let content = json!({"type": "text", "body": body});
-                self.event(id, &from, &to, content, Some(expires_in));
+                self.event(id, &from, &to, &content, Some(expires_in));
             }
             Some(Ok(Command::Enlist { user, name })) => self.outbox.enlist(user, name),
             Some(Ok(Command::Delist { user })) => self.outbox.delist(user),
@@ -292,7 +292,7 @@ impl App {
         id: Option<String>,
         from: &str,
         to: &str,
-        content: Value,
+        content: &Value,
         expires_in: Option<u64>,
     ) {
         self.sent += 1;

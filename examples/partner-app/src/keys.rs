@@ -47,7 +47,7 @@ pub(crate) struct Key {
     kid: String,
     issuer: String,
     audience: String,
-    key: EncodingKey,
+    signing: EncodingKey,
 }
 
 impl Key {
@@ -61,8 +61,8 @@ impl Key {
         let secret = secret.ok().and_then(|secret| <[u8; 32]>::try_from(secret).ok());
         let key = SigningKey::from_bytes(&secret.with_context(context)?);
         let der = key.to_pkcs8_der().map_err(|error| anyhow!("{error}")).with_context(context)?;
-        let key = EncodingKey::from_ed_der(der.as_bytes());
-        Ok(Self { kid, issuer, audience, key })
+        let signing = EncodingKey::from_ed_der(der.as_bytes());
+        Ok(Self { kid, issuer, audience, signing })
     }
 
     /// Proves that this is the partner (`user` is `None`), or that this user wants to be bridged.
@@ -75,6 +75,6 @@ impl Key {
         }
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.kid.clone());
-        Ok(jsonwebtoken::encode(&header, &claims, &self.key)?)
+        Ok(jsonwebtoken::encode(&header, &claims, &self.signing)?)
     }
 }
