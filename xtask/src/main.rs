@@ -1,1 +1,46 @@
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `demo`, `generate`, `deny`.
+//!
+//! What is not here: anything that the daemon needs to run.
+
+mod cargo;
+mod demo;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Drawbridge's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs the servers that the tests need, once, and runs every test.
+    Test,
+    /// Shows the bridge at work between a real Synapse, a real Prosody and the example partner
+    /// app, all on this machine and on loopback.
+    Demo {
+        /// Ends afterwards, instead of staying up for clients of your own.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Writes the generated files anew: config/drawbridge.toml, docs/codes.md, docs/*.schema.json.
+    Generate,
+    /// Checks licences, sources and banned crates with cargo-deny, which it installs if it must.
+    Deny,
+}
+
+fn main() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Test => cargo::test(),
+        Command::Demo { once } => return demo::run(once),
+        Command::Generate => cargo::generate(),
+        Command::Deny => cargo::deny(),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

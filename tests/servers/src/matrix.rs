@@ -40,6 +40,7 @@ impl MatrixClients {
         let answer = self.script.ask(command)?;
         Ok(MatrixUser {
             name: name.to_owned(),
+            password: password.to_owned(),
             id: format!("matrix:{}", text(&answer, "user")),
             script: Arc::clone(&self.script),
             reader: Reader::new(Arc::clone(&self.script)),
@@ -51,6 +52,7 @@ impl MatrixClients {
 /// A user of Matrix. Joins every room that they are invited to.
 pub struct MatrixUser {
     name: String,
+    password: String,
     id: String,
     script: Arc<Script>,
     reader: Reader,
@@ -58,6 +60,11 @@ pub struct MatrixUser {
 }
 
 impl MatrixUser {
+    /// The password: for a client of somebody else's.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
     fn ask(&self, mut command: Value) -> Result<Value> {
         command["as"] = json!(self.name);
         self.script.ask(command)

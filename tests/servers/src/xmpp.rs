@@ -41,6 +41,7 @@ impl XmppClients {
         self.script.ask(command)?;
         Ok(XmppUser {
             name,
+            password: password.to_owned(),
             jid: jid.to_owned(),
             id: format!("xmpp:{jid}"),
             script: Arc::clone(&self.script),
@@ -53,6 +54,7 @@ impl XmppClients {
 /// A user of XMPP, with one device, who comes back when the server does.
 pub struct XmppUser {
     name: String,
+    password: String,
     jid: String,
     id: String,
     script: Arc<Script>,
@@ -72,6 +74,11 @@ pub struct Answer {
 }
 
 impl XmppUser {
+    /// The password: for a client of somebody else's.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
     /// The bare JID.
     pub fn jid(&self) -> &str {
         &self.jid
