@@ -1,0 +1,260 @@
+//! A Matrix user, played over the plain client-server API.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
+use drawbridge_testkit::{Heard, Peer, Tried};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::post::Post;
+use crate::stage::Keeper;
+
+pub(crate) struct MatrixPeer {
+    user: UserId,
+    token: String,
+    url: String,
+    http: reqwest::Client,
+    post: Post,
+    synapse: Keeper,
+    since: Option<String>,
+    /// The rooms shared with ghosts.
+    rooms: HashMap<String, String>,
+    heard: VecDeque<Heard>,
+    /// Notices, each with the room it was shown in.
+    pub(crate) notices: VecDeque<(String, String)>,
+    outcomes: HashMap<String, Code>,
+    last: String,
+    sent: u32,
+}
+
+impl MatrixPeer {
+    pub(crate) async fn new(
+        network: NetworkId,
+        name: &str,
+        url: String,
+        post: Post,
+        synapse: Keeper,
+    ) -> Result<Self> {
+        let user = UserId::new(network, format!("@{name}:hs.test"))?;
+        let mut peer = Self::of(user, "", url, post, synapse);
+        let registered = json!({
+            "username": name, "password": "open sesame", "auth": { "type": "m.login.dummy" },
+        });
+        let answer = peer.call(Method::POST, "register", registered).await?;
+        answer["access_token"].as_str().context("no token")?.clone_into(&mut peer.token);
+        Ok(peer)
+    }
+
+    pub(crate) fn of(user: UserId, token: &str, url: String, post: Post, synapse: Keeper) -> Self {
+        Self {
+            user,
+            token: token.to_owned(),
+            url,
+            http: reqwest::Client::builder().no_proxy().build().expect("a client"),
+            post,
+            synapse,
+            since: None,
+            rooms: HashMap::new(),
+            heard: VecDeque::new(),
+            notices: VecDeque::new(),
+            outcomes: HashMap::new(),
+            last: String::new(),
+            sent: 0,
+        }
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value> {
+        let url = format!("{}/_matrix/client/v3/{path}", self.url);
+        let mut request = self.http.request(method.clone(), url);
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if method != Method::GET {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let body: Value = serde_json::from_slice(&answer.bytes().await?)?;
+        if !status.is_success() {
+            bail!("{method} {path}: {status} {body}");
+        }
+        Ok(body)
+    }
+
+    /// The room shared with a ghost, who is there.
+    pub(crate) async fn room(&mut self, ghost: &str) -> Result<String> {
+        if let Some(room) = self.rooms.get(ghost) {
+            return Ok(room.clone());
+        }
+        let wanted = json!({
+            "preset": "trusted_private_chat", "is_direct": true, "invite": [ghost],
+        });
+        let made = self.call(Method::POST, "createRoom", wanted).await?;
+        let room = made["room_id"].as_str().context("no room")?.to_owned();
+        loop {
+            let path = format!("rooms/{room}/joined_members");
+            let present = self.call(Method::GET, &path, Value::Null).await?;
+            if present["joined"].get(ghost).is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.rooms.insert(ghost.to_owned(), room.clone());
+        Ok(room)
+    }
+
+    pub(crate) async fn sends(&mut self, to: &str, of_type: &str, content: Value) -> Result<()> {
+        let room = self.room(to).await?;
+        self.sent += 1;
+        let path = format!("rooms/{room}/send/{of_type}/txn{}", self.sent);
+        let sent = self.call(Method::PUT, &path, content).await?;
+        sent["event_id"].as_str().context("no event id")?.clone_into(&mut self.last);
+        Ok(())
+    }
+
+    /// Leaves the room shared with a ghost.
+    pub(crate) async fn leaves(&mut self, ghost: &str) -> Result<String> {
+        let room = self.rooms.remove(ghost).context("no room with this ghost")?;
+        self.call(Method::POST, &format!("rooms/{room}/leave"), json!({})).await?;
+        Ok(room)
+    }
+
+    /// The next notice that is shown, and its room.
+    pub(crate) async fn reads_notice(&mut self) -> Result<(String, String)> {
+        loop {
+            if let Some(notice) = self.notices.pop_front() {
+                return Ok(notice);
+            }
+            self.listens().await?;
+        }
+    }
+
+    /// Waits until a ghost is, or is not, in a room.
+    pub(crate) async fn sees(&self, room: &str, ghost: &str, membership: &str) -> Result<()> {
+        let path = format!("rooms/{room}/state/m.room.member/{ghost}");
+        loop {
+            let member = self.call(Method::GET, &path, Value::Null).await?;
+            if member["membership"] == membership {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// One sync: invites are followed, messages and outcomes kept.
+    pub(crate) async fn listens(&mut self) -> Result<()> {
+        let since = self.since.as_ref().map(|since| format!("&since={since}")).unwrap_or_default();
+        let filter = "%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:500%7D%7D%7D";
+        let path = format!("sync?timeout=10000&filter={filter}{since}");
+        let news = self.call(Method::GET, &path, Value::Null).await?;
+        self.since = news["next_batch"].as_str().map(str::to_owned);
+        for (room, invite) in news["rooms"]["invite"].as_object().into_iter().flatten() {
+            let state = invite["invite_state"]["events"].as_array().cloned().unwrap_or_default();
+            let inviter = state.iter().find(|e| e["state_key"] == self.user.id());
+            let inviter = inviter.and_then(|e| e["sender"].as_str()).context("no inviter")?;
+            self.call(Method::POST, &format!("rooms/{room}/join"), json!({})).await?;
+            self.rooms.insert(inviter.to_owned(), room.clone());
+        }
+        for (id, room) in news["rooms"]["join"].as_object().into_iter().flatten() {
+            for event in room["timeline"]["events"].as_array().into_iter().flatten() {
+                self.takes(id, event);
+            }
+        }
+        Ok(())
+    }
+
+    fn takes(&mut self, room: &str, event: &Value) {
+        let (content, sender) = (&event["content"], event["sender"].as_str().unwrap_or_default());
+        if sender == self.user.id() {
+            return;
+        }
+        if event["type"] == "m.room.message" && content["msgtype"] == "m.text" {
+            let text = content["body"].as_str().unwrap_or_default().to_owned();
+            self.heard.push_back(Heard { from: sender.to_owned(), text });
+        }
+        if event["type"] == "m.room.message" && content["msgtype"] == "m.notice" {
+            let text = content["body"].as_str().unwrap_or_default().to_owned();
+            self.notices.push_back((room.to_owned(), text));
+        }
+        if event["type"] == "com.beeper.message_send_status" {
+            let of = content["m.relates_to"]["event_id"].as_str().unwrap_or_default();
+            let code = content["reason"].as_str().and_then(|code| code.parse().ok());
+            self.outcomes.extend(code.map(|code| (of.to_owned(), code)));
+        }
+    }
+}
+
+#[async_trait]
+impl Peer for MatrixPeer {
+    fn user(&self) -> UserId {
+        self.user.clone()
+    }
+
+    async fn says(&mut self, to: &str, text: &str) -> Result<()> {
+        self.sends(to, "m.room.message", json!({ "msgtype": "m.text", "body": text })).await
+    }
+
+    async fn hears(&mut self) -> Result<Heard> {
+        loop {
+            if let Some(heard) = self.heard.pop_front() {
+                return Ok(heard);
+            }
+            self.listens().await?;
+        }
+    }
+
+    async fn learns(&mut self) -> Result<Code> {
+        loop {
+            if let Some(code) = self.outcomes.get(&self.last) {
+                return Ok(*code);
+            }
+            self.listens().await?;
+        }
+    }
+
+    async fn says_again(&mut self) -> Result<Tried> {
+        self.post.again(&self.last).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
+        match kind {
+            Kind::Sticker => {
+                let content = json!({ "body": "a cat", "url": "mxc://hs.test/cat", "info": {} });
+                self.sends(to, "m.sticker", content).await?;
+            }
+            Kind::Disappearing => {
+                let timer = json!({ "type": "after_read", "timer": 5000 });
+                let content = json!({
+                    "msgtype": "m.text", "body": "psst", "com.beeper.disappearing_timer": timer,
+                });
+                self.sends(to, "m.room.message", content).await?;
+            }
+            _ => return Ok(Tried::Impossible),
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        let events = self.post.taken();
+        let own = events.iter().filter(|event| event["sender"] == self.user.id());
+        let texts = own.filter_map(|event| event["content"]["body"].as_str().map(str::to_owned));
+        Ok(Some(texts.collect()))
+    }
+
+    async fn network_goes_away(&mut self) -> Result<Tried> {
+        self.synapse.stops().await?;
+        Ok(Tried::Done)
+    }
+
+    async fn network_comes_back(&mut self) -> Result<()> {
+        self.synapse.starts().await
+    }
+}

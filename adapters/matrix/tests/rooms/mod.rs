@@ -1,0 +1,139 @@
+//! What is Matrix's own: rooms that are left, shared, encrypted; ghosts; hostile requests.
+
+mod hostile;
+mod portals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use drawbridge_adapter::{
+    Adapter, Command, Content, ConversationId, Delivered, Delivery, DeliveryError, Event, EventId,
+    Message, Party, Refusal, State, Status, UserId,
+};
+use drawbridge_testkit::{Peer, ReferenceBridge};
+use tokio::task::JoinHandle;
+
+use crate::peer::MatrixPeer;
+use crate::stage::Homeserver;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A homeserver, the adapter running, alice there, and carol elsewhere.
+struct Play {
+    homeserver: Homeserver,
+    bridge: ReferenceBridge,
+    adapter: Arc<dyn Adapter>,
+    alice: MatrixPeer,
+    carol: UserId,
+    /// Carol's ghost.
+    ghost: String,
+    run: JoinHandle<()>,
+}
+
+impl Play {
+    async fn open() -> Result<Self> {
+        let homeserver = Homeserver::start().await?;
+        let alice = homeserver.user("alice").await?;
+        let bridge = ReferenceBridge::new(homeserver.network.clone());
+        let adapter = homeserver.adapter()?;
+        let carol: UserId = "elsewhere:carol".parse()?;
+        let ghost = homeserver.addressing().address_of(&carol)?;
+        let run = start(&adapter, &bridge);
+        let mut play = Self { homeserver, bridge, adapter, alice, carol, ghost, run };
+        play.up(0).await?;
+        Ok(play)
+    }
+
+    async fn up(&mut self, skip: usize) -> Result<()> {
+        let up = |journal: &drawbridge_testkit::Journal| {
+            let mut reports = journal.connections.iter().skip(skip);
+            reports.any(|c| *c == drawbridge_adapter::Connection::Up).then_some(())
+        };
+        self.bridge.wait_for(PATIENCE, "the adapter is up", up).await
+    }
+
+    /// The adapter dies, and another takes its place, with the bridge's memory only.
+    async fn dies_and_comes_back(&mut self) -> Result<()> {
+        self.run.abort();
+        let _ = (&mut self.run).await;
+        let reports = self.bridge.journal().connections.len();
+        self.adapter = self.homeserver.adapter()?;
+        self.run = start(&self.adapter, &self.bridge);
+        self.up(reports).await
+    }
+
+    async fn arrives(&self, text: &str) -> Result<Event> {
+        self.bridge.hears(PATIENCE, text).await
+    }
+
+    fn delivery(&self, key: &str, command: Command) -> Result<Delivery> {
+        let bridge = self.bridge.handle();
+        Ok(Delivery {
+            key: key.to_owned(),
+            tag: bridge.tag_event(&EventId::new(key)?),
+            conversation: ConversationId::direct(&self.carol, &self.alice.user()),
+            accepted_at: bridge.now(),
+            attempt: 1,
+            command,
+        })
+    }
+
+    /// A message of carol's to alice.
+    fn message(&self, key: &str, text: &str) -> Result<Delivery> {
+        let message = Message {
+            from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
+            to: self.alice.user(),
+            content: Content::text(text),
+            sent_at: self.bridge.handle().now(),
+        };
+        self.delivery(key, Command::Message(message))
+    }
+
+    /// The failure of an event of alice's.
+    fn failure(
+        &self,
+        key: &str,
+        event: &Event,
+        code: drawbridge_adapter::Code,
+    ) -> Result<Delivery> {
+        let status = Status {
+            event: event.id.clone(),
+            sender: event.sender.user.clone(),
+            recipient: Some(self.carol.clone()),
+            kind: event.content.kind(),
+            reply_path: event.reply_path.clone(),
+            state: State::FailedPermanent(Refusal::from(code)),
+        };
+        self.delivery(key, Command::Status(status))
+    }
+
+    async fn delivers(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
+        tokio::time::timeout(PATIENCE, self.adapter.deliver(batch)).await.unwrap_or_default()
+    }
+
+    /// Carol writes to alice, who is shown it.
+    async fn crosses_out(&mut self, key: &str, text: &str) -> Result<()> {
+        let answers = self.delivers(&[self.message(key, text)?]).await;
+        anyhow::ensure!(answers.iter().all(Result::is_ok), "{answers:?}");
+        let heard = tokio::time::timeout(PATIENCE, self.alice.hears()).await;
+        let heard = heard.with_context(|| format!("{text:?} was not shown"))??;
+        anyhow::ensure!(heard.text == text && heard.from == self.ghost, "{heard:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Play {
+    fn drop(&mut self) {
+        self.run.abort();
+    }
+}
+
+fn start(adapter: &Arc<dyn Adapter>, bridge: &ReferenceBridge) -> JoinHandle<()> {
+    let (adapter, bridge) = (Arc::clone(adapter), bridge.handle());
+    tokio::spawn(async move { adapter.run(bridge).await.expect("the adapter runs") })
+}
+
+async fn within<T>(what: &str, does: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, does).await.with_context(|| what.to_owned())?
+}
