@@ -90,14 +90,9 @@ fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, Da
     for network in networks {
         let Network { id, role, local_domains, policy, addressing, adapter } = network;
         match adapter.build(place) {
-            Ok(adapter) => setups.push(NetworkSetup {
-                id,
-                role,
-                local_domains,
-                policy,
-                adapter,
-                addressing,
-            }),
+            Ok(adapter) => {
+                setups.push(NetworkSetup { id, role, local_domains, policy, adapter, addressing })
+            }
             Err(found) => findings.extend(found),
         }
     }
