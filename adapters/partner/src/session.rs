@@ -9,12 +9,12 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::adapter::{Claim, Shared};
 use crate::frame::{
@@ -197,8 +197,8 @@ struct Session {
     claim: Claim,
     closing: CancellationToken,
     gone: CancellationToken,
-    writing: JoinHandle<SplitSink<Socket, Message>>,
-    taking: JoinHandle<()>,
+    writing: AbortOnDropHandle<SplitSink<Socket, Message>>,
+    taking: AbortOnDropHandle<()>,
     errors: usize,
     silence: u32,
 }
@@ -241,8 +241,8 @@ impl Session {
             open,
             claim,
             closing,
-            writing: tokio::spawn(write(sink, to_write, gone.clone())),
-            taking: tokio::spawn(intake.run(to_take)),
+            writing: AbortOnDropHandle::new(tokio::spawn(write(sink, to_write, gone.clone()))),
+            taking: AbortOnDropHandle::new(tokio::spawn(intake.run(to_take))),
             gone,
             errors: 0,
             silence: 0,

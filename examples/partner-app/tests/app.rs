@@ -1,0 +1,197 @@
+//! The program itself, against the real adapter: a scripted app, and a bridge that comes and goes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests panic to fail")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Adapter, Command as Order, Connection, Content, ConversationId, Delivery, Message, NetworkId,
+    Party, Place, Tag, Timestamp, UserId,
+};
+use drawbridge_partner::{Partner, PartnerConfig};
+use drawbridge_testkit::ReferenceBridge;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program, its input, and what it prints.
+struct App {
+    child: Child,
+    input: ChildStdin,
+    output: Receiver<Value>,
+}
+
+impl App {
+    fn start(dir: &Path, port: u16) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_partner-app"))
+            .args(["run", "--user", "carol=Carol", "--user", "dave", "--key"])
+            .arg(dir.join("birdychat.private.jwk.json"))
+            .args(["--url", &format!("ws://127.0.0.1:{port}/partner/v1")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Self { child, input, output }
+    }
+
+    fn does(&mut self, command: &Value) {
+        writeln!(self.input, "{command}").unwrap();
+    }
+
+    fn says(&mut self, to: &str, body: &str) {
+        let id = body.replace(' ', "-");
+        self.does(&json!({"do": "send", "from": "carol", "to": to, "body": body, "id": id}));
+    }
+
+    /// The next line about this.
+    fn saw(&self, what: &str) -> Value {
+        loop {
+            let line = self.output.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the app saw no {what}"));
+            if line["saw"] == what {
+                return line["frame"].clone();
+            }
+        }
+    }
+
+    fn quits(mut self) {
+        self.does(&json!({"do": "quit"}));
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One life of the bridge's process: dropped, all of it ends at once.
+struct Life {
+    partner: Arc<Partner>,
+    runtime: Runtime,
+}
+
+fn life(dir: &Path, port: u16, bridge: &ReferenceBridge) -> Life {
+    let config = json!({"listen": format!("127.0.0.1:{port}"), "issuer": "birdychat",
+                        "jwks_file": "birdychat.jwks.json"});
+    let config: PartnerConfig = serde_json::from_value(config).unwrap();
+    let place = Place { config_dir: dir.to_owned(), credentials_dir: None };
+    let partner = Partner::open(config, bridge.handle().network().clone(), &place).unwrap();
+    let (partner, runtime) = (Arc::new(partner), Runtime::new().unwrap());
+    let (running, handle) = (Arc::clone(&partner), bridge.handle());
+    runtime.spawn(async move { running.run(handle).await.unwrap() });
+    Life { partner, runtime }
+}
+
+fn scene() -> (tempfile::TempDir, u16, ReferenceBridge) {
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_partner-app"))
+        .args(["keys", "--dir"])
+        .arg(dir.path())
+        .stdout(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    (dir, port, ReferenceBridge::new(NetworkId::new("birdychat").unwrap()))
+}
+
+fn message(key: &str, to: &str, body: &str) -> Delivery {
+    let alice: UserId = "elsewhere:alice".parse().unwrap();
+    let to: UserId = to.parse().unwrap();
+    Delivery {
+        key: key.to_owned(),
+        tag: Tag::of(b"salt", &[key]),
+        conversation: ConversationId::direct(&alice, &to),
+        accepted_at: Timestamp(0),
+        attempt: 1,
+        command: Order::Message(Message {
+            from: Party { user: alice, name: Some("Alice".to_owned()) },
+            to,
+            content: Content::text(body),
+            sent_at: Timestamp(0),
+        }),
+    }
+}
+
+#[test]
+fn it_talks_for_several_users() {
+    let (dir, port, bridge) = scene();
+    let mut app = App::start(dir.path(), port);
+    // The bridge comes later: the app waits for it.
+    let life = life(dir.path(), port, &bridge);
+    assert_eq!(app.saw("enlisted")["user"], "carol");
+    assert_eq!(app.saw("enlisted")["user"], "dave");
+    app.says("elsewhere:alice", "hi");
+    assert_eq!(app.saw("ack")["ids"], json!(["hi"]));
+    let event = life.runtime.block_on(bridge.hears(PATIENCE, "hi")).unwrap();
+    assert_eq!(event.sender.name.as_deref(), Some("Carol"));
+
+    let both = [message("1", "birdychat:dave", "hi dave"), message("1", "birdychat:dave", "again")];
+    for delivery in both {
+        let results = life.runtime.block_on(life.partner.deliver(&[delivery]));
+        assert!(results[0].is_ok(), "{results:?}");
+    }
+    let event = app.saw("event");
+    assert_eq!((&event["to"], &event["content"]["body"]), (&json!("dave"), &json!("hi dave")));
+    assert_eq!(app.saw("repeat")["id"], "1");
+
+    app.does(&json!({"do": "sticker", "from": "carol", "to": "elsewhere:alice", "id": "s"}));
+    assert_eq!(app.saw("ack")["ids"], json!(["s"]));
+    app.does(&json!({"do": "disappearing", "from": "dave", "to": "elsewhere:alice", "body": "puff", "id": "d"}));
+    assert_eq!(app.saw("ack")["ids"], json!(["d"]));
+    let marks: Vec<_> = bridge.journal().handed.iter().map(|handed| handed.event.marks).collect();
+    assert!(marks[1].sticker && marks[2].disappearing);
+
+    app.does(&json!({"do": "send_raw", "frame": {"type": "event", "id": "raw"}}));
+    assert_eq!(app.saw("error")["about"], "raw");
+    app.does(&json!({"do": "delist", "user": "carol"}));
+    assert_eq!(app.saw("delisted")["user"], "carol");
+    app.says("elsewhere:alice", "once more");
+    assert_eq!(app.saw("error")["code"], "forbidden");
+    app.does(&json!({"do": "disconnect"}));
+    app.saw("welcome");
+    app.quits();
+}
+
+#[test]
+fn nothing_is_lost_reordered_or_doubled_when_the_bridge_dies_again_and_again() {
+    let (dir, port, bridge) = scene();
+    bridge.slow_down(Duration::from_millis(3));
+    let mut app = App::start(dir.path(), port);
+    let texts: Vec<_> = (0..500).map(|n| format!("{n} of 500")).collect();
+    for text in &texts {
+        app.says("elsewhere:alice", text);
+    }
+    for round in 1..=8 {
+        let life = life(dir.path(), port, &bridge);
+        let what = "a part of the messages arrives";
+        let part = bridge.wait_for(PATIENCE, what, |journal| {
+            (journal.texts().len() >= round * 50).then_some(())
+        });
+        life.runtime.block_on(part).unwrap();
+    }
+    let life = life(dir.path(), port, &bridge);
+    let last = texts.last().unwrap();
+    life.runtime.block_on(bridge.hears(PATIENCE, last)).unwrap();
+    assert_eq!(bridge.journal().texts(), texts);
+    assert!(bridge.journal().breaches.is_empty(), "{:?}", bridge.journal().breaches);
+    let lives = bridge.journal().connections.iter().filter(|one| **one == Connection::Up).count();
+    assert!(lives >= 3, "only {lives} lives took part");
+    app.quits();
+}
