@@ -8,6 +8,8 @@
 use drawbridge_adapter::{AddressError, Addressing, NetworkId, UserId};
 use jid::{BareJid, Jid, NodePart};
 
+use crate::hex::push_hex;
+
 /// XEP-0106: these characters, in a node, are written as `\` and their number.
 const ESCAPED: &str = " \"&'/:<>@\\";
 /// RFC 7622: the longest node, in bytes.
@@ -116,22 +118,17 @@ fn escape(user: &UserId, unicode: bool) -> String {
         };
         if !kept {
             for byte in c.encode_utf8(&mut buffer).bytes() {
-                push_hex(&mut node, '=', byte);
+                node.push('=');
+                push_hex(&mut node, byte);
             }
         } else if ESCAPED.contains(c) {
-            push_hex(&mut node, '\\', c as u8);
+            node.push('\\');
+            push_hex(&mut node, c as u8);
         } else {
             node.push(c);
         }
     }
     node
-}
-
-fn push_hex(out: &mut String, mark: char, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.push(mark);
-    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-    out.push(char::from(DIGITS[usize::from(byte & 15)]));
 }
 
 /// Both layers at once: in what [`escape`] wrote, `\` and `=` are always marks.

@@ -16,6 +16,9 @@ const BATCH: usize = 32;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
+/// How long the daemon is asked for, after it wants to stop.
+const LAST_TRY: Duration = Duration::from_secs(7);
+
 /// Where the session puts events.
 #[derive(Clone)]
 pub(crate) struct Inlet {
@@ -64,12 +67,21 @@ impl Inlet {
 impl Intake {
     /// Until every [`Inlet`] is gone and all is handed over, or the daemon takes no more.
     pub(crate) async fn run(mut self, bridge: &Bridge) {
+        let too_late = async {
+            bridge.stopping().await;
+            tokio::time::sleep(LAST_TRY).await;
+        };
+        tokio::pin!(too_late);
         loop {
             let mut batch = Vec::with_capacity(BATCH);
             if self.events.recv_many(&mut batch, BATCH).await == 0 {
                 return;
             }
-            if !self.hand_over(&batch, bridge).await {
+            let taken = tokio::select! {
+                taken = self.hand_over(&batch, bridge) => taken,
+                () = &mut too_late => false,
+            };
+            if !taken {
                 let lost = batch.len() + self.events.len();
                 tracing::error!(lost, "messages were lost: the daemon stopped before it took them");
                 return;

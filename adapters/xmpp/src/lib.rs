@@ -22,6 +22,7 @@
 mod address;
 mod config;
 mod failure;
+mod hex;
 mod intake;
 mod link;
 mod message;

@@ -10,6 +10,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use xmpp_parsers::component::Handshake;
 
 use crate::address::Addresses;
+use crate::hex::hex;
 use crate::intake::Inlet;
 use crate::ns;
 use crate::outward::Outward;
@@ -129,8 +130,7 @@ async fn shake_hands<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     let Some(digest) = Handshake::from_stream_id_and_password(id, secret.expose()).data else {
         return Err(BROKE);
     };
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let handshake = format!("<handshake>{digest}</handshake>");
+    let handshake = format!("<handshake>{}</handshake>", hex(&digest));
     write.write_all(handshake.as_bytes()).await.map_err(|_| BROKE)?;
     match reader.next().await {
         Ok(Some(stanza)) if stanza.element.is("handshake", ns::COMPONENT) => Ok(()),

@@ -13,6 +13,7 @@ use xmpp_parsers::date::DateTime;
 
 use crate::address::{self, Addresses};
 use crate::failure::{self, Envelope};
+use crate::hex::hex;
 use crate::ns;
 use crate::stream::Stanza;
 use crate::xml::{Xml, one_line};
@@ -64,9 +65,9 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
     let Some(envelope) = Envelope::of(&element) else {
         return Heard::Nothing("no address");
     };
-    let Ok(sender) = addresses.canonical(&envelope.from) else {
+    if !envelope.from.contains('@') {
         return Heard::Nothing("not from a user");
-    };
+    }
     let (content, marks) = if whole {
         let marks = classify::marks(&element);
         let Some(content) = classify::content(&element, marks) else {
@@ -75,6 +76,10 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
         (content, marks)
     } else {
         // What was cut off might have been a timer or a sticker: nothing of it crosses.
+        return Heard::Refused(envelope, Code::Malformed);
+    };
+    let Ok(sender) = addresses.canonical(&envelope.from) else {
+        // A server may let through what is no JID by its letter. Such a sender has no id.
         return Heard::Refused(envelope, Code::Malformed);
     };
     let to = match addresses.user_at(&envelope.to) {
@@ -120,8 +125,7 @@ fn event_id(
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    EventId::new(digest).ok()
+    EventId::new(hex(&hash.finalize())).ok()
 }
 
 /// XEP-0172, else what stands before the @.

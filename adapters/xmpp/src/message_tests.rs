@@ -99,22 +99,22 @@ fn kinds_and_marks_are_told_apart() {
     let edit = "<replace xmlns='urn:xmpp:message-correct:0' id='m0'/>";
     let oob = "<x xmlns='jabber:x:oob'><url>https://x.test/a.png</url></x>";
     let none = Marks::default();
-    let (stuck, timed) = (Marks { sticker: true, ..none }, Marks { disappearing: true, ..none });
+    let (stuck, brief) = (Marks { sticker: true, ..none }, Marks { disappearing: true, ..none });
     let rows: Vec<(String, Kind, Marks)> = vec![
         (format!("<body>x</body>{sticker}"), Kind::Text, stuck),
         (sticker.to_owned(), Kind::Sticker, stuck),
-        (format!("<body>x</body>{timer}"), Kind::Text, timed),
-        (timer.to_owned(), Kind::Disappearing, timed),
-        ("<body>x</body><x xmlns='jabber:x:expire' seconds='9'/>".to_owned(), Kind::Text, timed),
+        (format!("<body>x</body>{timer}"), Kind::Text, brief),
+        (timer.to_owned(), Kind::Disappearing, brief),
+        ("<body>x</body><x xmlns='jabber:x:expire' seconds='9'/>".to_owned(), Kind::Text, brief),
         (format!("<body>x</body>{edit}"), Kind::Edit, none),
-        (format!("<body>x</body>{edit}{timer}"), Kind::Edit, timed),
+        (format!("<body>x</body>{edit}{timer}"), Kind::Edit, brief),
         (format!("<body>x</body>{edit}{sticker}"), Kind::Edit, stuck),
         (
             format!(
                 "<body>x</body><reply xmlns='urn:xmpp:reply:0' to='a@b' id='1'>{timer}</reply>"
             ),
             Kind::Text,
-            timed,
+            brief,
         ),
         (
             "<body>&gt; q\nx</body><reply xmlns='urn:xmpp:reply:0' id='1'/>".to_owned(),
@@ -306,14 +306,14 @@ fn a_refusal_finds_its_way_back() {
         state: State::FailedPermanent(Code::Forbidden.into()),
     };
     let wire = status(&told, &addresses()).unwrap().to_wire();
-    let head = format!("<message type='error' from='{PUPPET}' to='Bob@p.test/phone' id='m1'>");
-    assert!(wire.starts_with(&head), "{wire}");
+    let start = format!("<message type='error' from='{PUPPET}' to='Bob@p.test/phone' id='m1'>");
+    assert!(wire.starts_with(&start), "{wire}");
     assert!(wire.contains("<code xmlns='urn:drawbridge:1'>forbidden</code>"));
 
     told.reply_path = ReplyPath::default();
     let wire = status(&told, &addresses()).unwrap().to_wire();
-    let head = format!("<message type='error' from='{PUPPET}' to='bob@p.test'>");
-    assert!(wire.starts_with(&head), "{wire}");
+    let start = format!("<message type='error' from='{PUPPET}' to='bob@p.test'>");
+    assert!(wire.starts_with(&start), "{wire}");
 
     told.state = State::Accepted;
     assert!(status(&told, &addresses()).is_none());

@@ -49,7 +49,7 @@ fn of_component(kind: &str, asked: &Element, addresses: &Addresses, bridge: &Bri
             let identity = identity("gateway", "drawbridge").attr("name", "Drawbridge");
             info(asked, identity, OF_COMPONENT)
         }
-        ("get", "query", ns::DISCO_ITEMS) => items(),
+        ("get", "query", ns::DISCO_ITEMS) => Ok(Some(Xml::within("query", ns::DISCO_ITEMS))),
         ("get", "ping", ns::PING) => Ok(None),
         ("get", "vCard", ns::VCARD) => Ok(Some(card("Drawbridge"))),
         ("get", "query", ns::VERSION) => {
@@ -93,7 +93,7 @@ fn of_puppet(kind: &str, asked: &Element, to: &str, addresses: &Addresses) -> An
         ("get", "query", ns::DISCO_INFO) => {
             info(asked, identity("account", "registered"), OF_PUPPET)
         }
-        ("get", "query", ns::DISCO_ITEMS) => items(),
+        ("get", "query", ns::DISCO_ITEMS) => Ok(Some(Xml::within("query", ns::DISCO_ITEMS))),
         ("get", "ping", ns::PING) => Ok(None),
         ("get", "vCard", ns::VCARD) => Ok(Some(card(&shown()))),
         ("get", "pubsub", ns::PUBSUB) => match asked.get_child("items", ns::PUBSUB) {
@@ -116,10 +116,6 @@ fn info(asked: &Element, identity: Xml, features: &[&str]) -> Answered {
     let query = Xml::within("query", ns::DISCO_INFO).child(identity);
     let add = |query: Xml, feature: &&str| query.child(Xml::new("feature").attr("var", *feature));
     Ok(Some(features.iter().fold(query, add)))
-}
-
-fn items() -> Answered {
-    Ok(Some(Xml::within("query", ns::DISCO_ITEMS)))
 }
 
 fn card(name: &str) -> Xml {

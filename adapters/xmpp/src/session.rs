@@ -18,11 +18,11 @@ use crate::ns;
 use crate::outward::Outward;
 use crate::presence;
 use crate::query;
-use crate::stream::{Stanza, StanzaReader};
+use crate::stream::{ReadError, Stanza, StanzaReader};
 use crate::xml::Xml;
 
 /// How long the server may be silent before it is asked, and then before it is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long one write may take.
 const WRITE: Duration = Duration::from_secs(30);
@@ -123,10 +123,10 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                     }
                 }
                 Ok(Ok(None)) => return "the server closed the stream",
-                Ok(Err(crate::stream::ReadError::NotXml)) => {
+                Ok(Err(ReadError::NotXml)) => {
                     return "the server sent what is no XML";
                 }
-                Ok(Err(crate::stream::ReadError::Io(_))) => return "the connection broke",
+                Ok(Err(ReadError::Io)) => return "the connection broke",
                 Err(_) if asked => return "the server stopped answering",
                 Err(_) => {
                     asked = true;
@@ -140,6 +140,11 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     async fn take(&mut self, stanza: Stanza) -> Option<&'static str> {
         if stanza.element.is("error", ns::STREAM) {
             return Some(link::refusal(&stanza.element));
+        }
+        // An answer from anywhere else would be a forgery, for which servers end the stream.
+        if domain(stanza.element.attr("to").unwrap_or_default()) != self.addresses.component() {
+            tracing::debug!("ignored: not to this domain");
+            return None;
         }
         match stanza.element.name() {
             "message" => self.take_message(stanza).await,
@@ -196,6 +201,12 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     }
 }
 
+/// The domain of a JID that need not be one.
+fn domain(jid: &str) -> &str {
+    let bare = jid.split('/').next().unwrap_or_default();
+    bare.rsplit('@').next().unwrap_or_default()
+}
+
 /// Writes what there is, until it is told to close the stream; gives the half-connection back.
 async fn write_all<W: AsyncWrite + Unpin>(
     mut write: W,
@@ -206,7 +217,6 @@ async fn write_all<W: AsyncWrite + Unpin>(
     let mut stopping = false;
     while !stopping {
         let mut together = tokio::select! {
-            biased;
             _ = &mut stopped => {
                 stopping = true;
                 String::new()
@@ -215,7 +225,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
             Some(wire) = outgoing.recv() => wire,
         };
         while together.len() < TOGETHER || stopping {
-            match answers.try_recv().or_else(|_| outgoing.try_recv()) {
+            match outgoing.try_recv().or_else(|_| answers.try_recv()) {
                 Ok(wire) => together.push_str(&wire),
                 Err(_) => break,
             }

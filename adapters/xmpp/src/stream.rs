@@ -6,8 +6,6 @@
 //! Here the first is far above what a server lets through, and what is nested too deep, or is too
 //! large, is cut off and said so, while the stream goes on.
 
-use std::io;
-
 use minidom::Element;
 use minidom::rxml::parser::EventMetrics;
 use minidom::rxml::{
@@ -40,7 +38,7 @@ pub(crate) struct Stanza {
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// The connection broke.
-    Io(io::Error),
+    Io,
     /// The server sent something that is not XML.
     NotXml,
 }
@@ -124,7 +122,7 @@ impl<R: AsyncRead + Unpin> StanzaReader<R> {
             self.buffer.clear();
             self.used = 0;
             let read = (&mut self.io).take(CHUNK as u64).read_buf(&mut self.buffer).await;
-            if read.map_err(ReadError::Io)? == 0 {
+            if read.map_err(|_| ReadError::Io)? == 0 {
                 return Ok(None);
             }
         }

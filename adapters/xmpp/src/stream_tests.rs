@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
+use std::io;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -34,7 +36,7 @@ async fn stanzas_come_one_by_one_until_the_footer() {
 #[tokio::test]
 async fn a_stanza_nested_too_deep_is_cut_and_the_next_one_is_not() {
     let deep =
-        format!("<message id='deep'>{}{}</message>", "<a>".repeat(40_000), "</a>".repeat(40_000));
+        format!("<message id='deep'>{}{}</message>", "<a>".repeat(10_000), "</a>".repeat(10_000));
     let read = all(&format!("{deep}<message id='next'/>")).await;
     assert!(!read[0].whole);
     assert_eq!(read[0].element.attr("id"), Some("deep"));
@@ -56,8 +58,9 @@ async fn a_stanza_of_too_many_nodes_is_cut_and_keeps_its_head() {
     assert!(!read[0].whole);
     assert_eq!(read[0].element.attr("id"), Some("wide"));
     assert!(read[1].whole);
-    let attributes: String = (0..20_000).map(|n| format!(" a{n}=''")).collect();
-    let read = all(&format!("<message id='many'{attributes}/><iq/>")).await;
+    let attributes: Vec<_> = (0..20_000).map(|n| format!("a{n}=''")).collect();
+    let attributes = attributes.join(" ");
+    let read = all(&format!("<message id='many' {attributes}/><iq/>")).await;
     assert!(!read[0].whole);
     assert_eq!(read[0].element.attr("id"), Some("many"));
     assert!(read[1].whole);

@@ -2,6 +2,7 @@
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 mod stage;
+mod stanzas;
 
 use std::sync::Arc;
 

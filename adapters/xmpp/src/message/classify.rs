@@ -94,9 +94,8 @@ fn of_child(child: &Element, body: Option<&str>) -> Option<Kind> {
         ("propose", other) if other.starts_with(ns::JINGLE_MESSAGE) => Some(Kind::Call),
         ("invite", other) if other.starts_with(ns::CALL_INVITES) => Some(Kind::Call),
         ("x", ns::ROSTER_EXCHANGE) => Some(Kind::Contact),
-        ("x", ns::CONFERENCE) => Some(Kind::Other),
         ("x", ns::MUC_USER) => child.has_child("invite", ns::MUC_USER).then_some(Kind::Other),
-        ("forwarded", ns::FORWARD) => Some(Kind::Other),
+        ("x", ns::CONFERENCE) | ("forwarded", ns::FORWARD) => Some(Kind::Other),
         _ => None,
     }
 }
