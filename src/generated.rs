@@ -1,4 +1,5 @@
 //! Files in the repository that are made from the code: fresh, or a test fails.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The environment: `DRAWBRIDGE_NETWORKS__XMPP__SERVER` is `networks.xmpp.server`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use ::config::Map;
@@ -36,7 +36,7 @@ impl Variables {
         for (name, value) in environment {
             if name == CREDENTIALS {
                 taken.credentials_dir = Some(PathBuf::from(value));
-            } else if let Some(name) = name_of_key(name)
+            } else if let Some(name) = name_of_key(&name)
                 && let Err(what) = taken.add(&name, value, origins)
             {
                 findings.push(Finding::error(Some(Origin::Variable(name)), String::new(), what));
@@ -74,7 +74,7 @@ impl Variables {
     }
 }
 
-fn name_of_key(name: OsString) -> Option<String> {
+fn name_of_key(name: &OsStr) -> Option<String> {
     // A name that is not UTF-8 cannot name a key: at worst it sets nothing.
     let name = name.to_string_lossy().into_owned();
     (name.starts_with(PREFIX) && !NOT_KEYS.contains(&name.as_str())).then_some(name)

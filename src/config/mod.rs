@@ -97,7 +97,7 @@ pub fn load(path: &Path, environment: Environment) -> Result<Loaded, Vec<Finding
     }
     let text = String::from_utf8(text).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let what = "is not UTF-8".to_owned();
         vec![Finding::error(Some(Origin::Line(line)), String::new(), what)]
     })?;
