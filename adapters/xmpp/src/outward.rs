@@ -206,3 +206,7 @@ impl Outward {
         outcomes
     }
 }
+
+#[cfg(test)]
+#[path = "outward_tests.rs"]
+mod tests;

@@ -1,0 +1,122 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+
+use drawbridge_adapter::Code;
+
+use super::*;
+
+const DOMAIN: &str = "bridge.p.test";
+
+fn ready(key: &str) -> Ready {
+    let to = "bob@p.test".to_owned();
+    Ready { key: key.to_owned(), to, wire: format!("<message id='{key}'/>") }
+}
+
+fn element(text: &str) -> Element {
+    text.replacen(' ', " xmlns='jabber:component:accept' ", 1).parse().unwrap()
+}
+
+fn bounce(id: &str, from: &str, kind: &str, condition: &str) -> Element {
+    element(&format!(
+        "<message type='error' id='{id}' from='{from}'><error type='{kind}'>\
+         <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    ))
+}
+
+/// The server: takes what is written until the ping, and gives the ping's stanza.
+async fn reads_to_ping(written: &mut mpsc::Receiver<String>) -> (Vec<String>, Element) {
+    let mut taken = Vec::new();
+    loop {
+        let wire = written.recv().await.unwrap();
+        if wire.starts_with("<iq") {
+            return (taken, element(&wire));
+        }
+        taken.push(wire);
+    }
+}
+
+type Outcomes = Vec<Result<Delivered, DeliveryError>>;
+
+/// A window of three, answered by these errors, and then by the ping.
+async fn window(errors: &[Element]) -> Outcomes {
+    let outward = Outward::new(DOMAIN.to_owned());
+    let mut written = outward.open(1);
+    let sending = outward.send(vec![ready("a"), ready("b"), ready("c")]);
+    let serving = async {
+        let (taken, ping) = reads_to_ping(&mut written).await;
+        assert_eq!(taken, ["<message id='a'/>", "<message id='b'/>", "<message id='c'/>"]);
+        for error in errors {
+            outward.bounced(error);
+        }
+        assert!(outward.answered(&ping));
+    };
+    let (outcomes, ()) = tokio::join!(sending, serving);
+    assert!(outward.lock().watched.is_empty() && outward.lock().barriers.is_empty());
+    outcomes
+}
+
+fn shown(outcomes: &Outcomes) -> Vec<String> {
+    let show = |outcome: &Result<Delivered, DeliveryError>| match outcome {
+        Ok(_) => "ok".to_owned(),
+        Err(DeliveryError::Refused { refusal, .. }) => refusal.code.to_string(),
+        Err(DeliveryError::Retry { .. }) => "retry".to_owned(),
+        Err(DeliveryError::Unknown { .. }) => "unknown".to_owned(),
+        Err(DeliveryError::Disconnected) => "disconnected".to_owned(),
+    };
+    outcomes.iter().map(show).collect()
+}
+
+#[tokio::test]
+async fn the_ping_confirms_all_before_it() {
+    let outcomes = window(&[]).await;
+    assert_eq!(shown(&outcomes), ["ok", "ok", "ok"]);
+    let id = outcomes[1].as_ref().unwrap().id.clone().unwrap();
+    assert_eq!(id.as_str(), "b");
+}
+
+#[tokio::test]
+async fn an_error_is_of_one_message_only() {
+    let gone = bounce("b", "bob@p.test", "cancel", "service-unavailable");
+    assert_eq!(shown(&window(&[gone]).await), ["ok", &Code::NotReachable.to_string(), "ok"]);
+}
+
+#[tokio::test]
+async fn after_one_to_be_tried_again_nothing_is_claimed() {
+    let full = bounce("b", "bob@p.test/phone", "wait", "resource-constraint");
+    assert_eq!(shown(&window(&[full]).await), ["ok", "retry"]);
+}
+
+#[tokio::test]
+async fn a_strangers_error_says_nothing() {
+    let forged = bounce("b", "mallory@p.test", "cancel", "service-unavailable");
+    assert_eq!(shown(&window(&[forged]).await), ["ok", "ok", "ok"]);
+}
+
+#[tokio::test]
+async fn only_our_own_ping_is_an_answer() {
+    let outward = Outward::new(DOMAIN.to_owned());
+    let _written = outward.open(1);
+    assert!(!outward.answered(&element("<iq type='result' id='x' from='bob@p.test'/>")));
+    assert!(!outward.answered(&element("<iq type='result' id='x'/>")));
+    assert!(outward.answered(&element("<iq type='error' id='x' from='bridge.p.test'/>")));
+}
+
+#[tokio::test]
+async fn a_lost_connection_leaves_the_outcome_open() {
+    let outward = Outward::new(DOMAIN.to_owned());
+    let mut written = outward.open(1);
+    let losing = async {
+        reads_to_ping(&mut written).await;
+        outward.lose();
+    };
+    let (outcomes, ()) = tokio::join!(outward.send(vec![ready("a"), ready("b")]), losing);
+    assert_eq!(shown(&outcomes), ["unknown"]);
+    assert_eq!(shown(&outward.send(vec![ready("a")]).await), ["disconnected"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_confirms_nothing_is_not_waited_for_for_ever() {
+    let outward = Outward::new(DOMAIN.to_owned());
+    let _written = outward.open(1);
+    assert_eq!(shown(&outward.send(vec![ready("a")]).await), ["unknown"]);
+    assert!(outward.lock().watched.is_empty() && outward.lock().barriers.is_empty());
+}
