@@ -303,6 +303,14 @@ mod tests {
     fn deep_json_is_refused() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(read_text(&format!(r#"{{"type":"event","x":{deep}}}"#)).is_err());
+        let nested = |levels: usize| {
+            let mut frame = event(&json!({"type": "text", "body": "hi"})).to_string();
+            frame.insert_str(1, &format!(r#""x":{}{},"#, "[".repeat(levels), "]".repeat(levels)));
+            read_text(&frame)
+        };
+        // The frame itself is a level.
+        assert!(nested(126).is_ok());
+        assert!(nested(127).is_err());
     }
 
     /// Puts `inner` somewhere within an event.

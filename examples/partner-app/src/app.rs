@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
@@ -24,6 +25,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How long connecting, or the answer to `hello`, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The close code of a connection that a newer one has replaced.
+const REPLACED: u16 = 4001;
+
 /// How many frames the bridge may send ahead of the app's acknowledgements.
 const CREDIT: usize = 256;
 
@@ -35,6 +39,8 @@ type Commands = mpsc::Receiver<Result<Command, String>>;
 enum End {
     Lost,
     Quit,
+    /// Another instance of this app has taken over: coming back would only drive it out.
+    Replaced,
 }
 
 /// What the bridge allows on this connection.
@@ -100,8 +106,10 @@ impl App {
                     End::Lost
                 }
             };
-            if end == End::Quit {
-                return Ok(());
+            match end {
+                End::Quit => return Ok(()),
+                End::Replaced => anyhow::bail!("another instance of this app has taken over"),
+                End::Lost => {}
             }
             let until = started + jittered(pause)?;
             if self.wait(until.max(Instant::now() + PAUSES.0), &mut commands).await == End::Quit {
@@ -178,6 +186,9 @@ impl App {
             tokio::select! {
                 message = socket.next() => {
                     deadline = Instant::now() + welcome.silence;
+                    if let Some(Ok(Message::Close(close))) = message {
+                        return Ok(self.closed(close, &mut socket).await);
+                    }
                     if let Err(why) = self.hear(message, &mut socket).await {
                         self.show.note("disconnected", &why.to_string());
                         return Ok(End::Lost);
@@ -211,6 +222,16 @@ impl App {
         self.outbox.next(&self.key, welcome.frames, welcome.bytes)
     }
 
+    /// The bridge has said goodbye.
+    async fn closed(&self, close: Option<CloseFrame>, socket: &mut Socket) -> End {
+        // The library has an answer ready, and sends it with the next flush.
+        let _ = timeout(Duration::from_secs(1), socket.flush()).await;
+        let (code, reason) = close
+            .map_or((1005, String::new()), |close| (close.code.into(), close.reason.to_string()));
+        self.show.note("disconnected", &format!("the bridge closed: {code} {reason}"));
+        if code == REPLACED { End::Replaced } else { End::Lost }
+    }
+
     async fn hear(
         &mut self,
         message: Option<Result<Message, Error>>,
@@ -218,12 +239,6 @@ impl App {
     ) -> Result<()> {
         let text = match message.context("the connection ended")?? {
             Message::Text(text) => text,
-            Message::Close(frame) => {
-                // The library answers it with the next flush.
-                let _ = timeout(Duration::from_secs(1), socket.flush()).await;
-                let why = frame.map(|frame| format!("{} {}", frame.code, frame.reason));
-                anyhow::bail!("the bridge closed: {}", why.unwrap_or_default());
-            }
             _ => return Ok(()),
         };
         let frame: Value = serde_json::from_str(&text)?;

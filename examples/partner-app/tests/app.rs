@@ -18,7 +18,7 @@ use drawbridge_testkit::ReferenceBridge;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// The program, its input, and what it prints.
 struct App {
@@ -181,10 +181,10 @@ fn nothing_is_lost_reordered_or_doubled_when_the_bridge_dies_again_and_again() {
     for round in 1..=8 {
         let life = life(dir.path(), port, &bridge);
         let what = "a part of the messages arrives";
-        let part = bridge.wait_for(PATIENCE, what, |journal| {
+        let arrived = bridge.wait_for(PATIENCE, what, |journal| {
             (journal.texts().len() >= round * 50).then_some(())
         });
-        life.runtime.block_on(part).unwrap();
+        life.runtime.block_on(arrived).unwrap();
     }
     let life = life(dir.path(), port, &bridge);
     let last = texts.last().unwrap();
@@ -194,4 +194,16 @@ fn nothing_is_lost_reordered_or_doubled_when_the_bridge_dies_again_and_again() {
     let lives = bridge.journal().connections.iter().filter(|one| **one == Connection::Up).count();
     assert!(lives >= 3, "only {lives} lives took part");
     app.quits();
+}
+
+#[test]
+fn of_two_instances_the_older_one_ends() {
+    let (dir, port, bridge) = scene();
+    let _life = life(dir.path(), port, &bridge);
+    let mut old = App::start(dir.path(), port);
+    old.saw("enlisted");
+    let new = App::start(dir.path(), port);
+    new.saw("enlisted");
+    assert!(!old.child.wait().unwrap().success());
+    new.quits();
 }
