@@ -105,7 +105,9 @@ pub fn load(path: &Path, environment: Environment) -> Result<Loaded, Vec<Finding
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    read_text(&text, folder, environment, ADAPTERS)
+    // Whoever reads a path in a message need not know from where the daemon was started.
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    read_text(&text, &folder, environment, ADAPTERS)
 }
 
 /// Everything of [`load`] but the file. Pure.
