@@ -100,20 +100,34 @@ impl Portals {
     /// Others have come into a room: it is the portal of nobody, so that nothing meant for one
     /// is shown to all.
     pub(crate) async fn crowd(&self, id: &RoomId, room: &Room) -> Result<(), Unavailable> {
-        self.close(id, room).await?;
-        self.learn(id, &Room { company: Company::Others, ..room.clone() }).await
+        self.unlink(id, room, Some(Company::Others)).await
     }
 
     /// Forgets a room, and that it is the portal of its two, if it is.
     pub(crate) async fn close(&self, id: &RoomId, room: &Room) -> Result<(), Unavailable> {
+        self.unlink(id, room, None).await
+    }
+
+    /// In one commit: a crash in between would leave people in a room that nobody knows.
+    async fn unlink(
+        &self,
+        id: &RoomId,
+        room: &Room,
+        left: Option<Company>,
+    ) -> Result<(), Unavailable> {
         let (user, ghost) = (&room.user, &room.ghost);
-        let mut memos = vec![Memo::forget(room_key(id))];
+        let left = left.map(|company| Room { company, ..room.clone() });
+        let of_room = left.as_ref().map(|left| memo_of(id, left));
+        let mut memos = vec![of_room.unwrap_or_else(|| Memo::forget(room_key(id)))];
         let portal = self.of(user, ghost).await?;
         if portal.is_some_and(|(portal, _)| portal == id) {
             memos.push(Memo::forget(pair_key("portal", user, ghost)));
         }
         self.bridge.remember(memos).await?;
-        self.rooms.forget(&id.to_owned());
+        match left {
+            Some(left) => self.rooms.put(id.to_owned(), left),
+            None => self.rooms.forget(&id.to_owned()),
+        }
         self.by_pair.forget(&(user.clone(), ghost.clone()));
         Ok(())
     }

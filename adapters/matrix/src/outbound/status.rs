@@ -17,10 +17,7 @@ impl Core {
         let Some(way) = WayBack::from_reply_path(&status.reply_path) else {
             return Ok(Delivered::default());
         };
-        let Some(content) = content(status) else {
-            super::note_accepted(self, status);
-            return Ok(Delivered::default());
-        };
+        let content = content(status);
         let sent = self.send((&way.room, &way.ghost), &delivery.key, STATUS, &content).await;
         match sent {
             Ok(delivered) => Ok(delivered),
@@ -34,13 +31,13 @@ impl Core {
     }
 }
 
-/// The status event, in Beeper's form; none for a success.
-fn content(status: &Status) -> Option<Value> {
+/// The status event, in Beeper's form. A success comes as one only to end a wait that was told.
+fn content(status: &Status) -> Value {
     let word = match status.state {
         State::Pending => "PENDING",
         State::FailedRetriable(_) => "FAIL_RETRIABLE",
         State::FailedPermanent(_) => "FAIL_PERMANENT",
-        _ => return None,
+        _ => "SUCCESS",
     };
     let mut content = json!({
         "m.relates_to": { "rel_type": "m.reference", "event_id": status.event.as_str() },
@@ -56,5 +53,5 @@ fn content(status: &Status) -> Option<Value> {
             content["retry_after_ms"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
         }
     }
-    Some(content)
+    content
 }
