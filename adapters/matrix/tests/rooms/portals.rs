@@ -162,10 +162,13 @@ async fn a_crash_doubles_neither_room_nor_message() -> Result<()> {
     play.crosses_out("e2", "after").await?;
     ensure!(play.alice.room(&ghost).await? == room, "a second room was made");
 
-    // The homeserver forgets the ghost's transactions with its device.
+    // The homeserver forgets the ghost's transactions: on disk with its device, in memory when it
+    // starts again.
     let device = format!("devices/DRAWBRIDGE?user_id={ghost}");
     let bot = play.homeserver.speaker(&play.homeserver.as_token);
     bot.call(Method::DELETE, &device, json!({})).await?;
+    play.alice.network_goes_away().await?;
+    play.alice.network_comes_back().await?;
     play.dies_and_comes_back().await?;
     let mut again = play.message("e2", "after")?;
     again.attempt = 2;
