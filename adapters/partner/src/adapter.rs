@@ -1,12 +1,14 @@
 //! The adapter itself: it listens, and knows the one connection that counts.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Configuration, Connection, Delivered, Delivery, DeliveryError,
-    Descriptor, Fatal, Level, NetworkId, Place, Problem, StatusNeeds, TextLimits, async_trait,
+    Descriptor, Fatal, Level, NetworkId, Place, Problem, StatusNeeds, TextLimits, Timestamp,
+    async_trait,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -45,6 +47,8 @@ pub(crate) struct Shared {
     /// Held by the one connection that may hand events over.
     pub(crate) floor: Arc<tokio::sync::Mutex<()>>,
     link: Mutex<Option<Arc<Link>>>,
+    /// When the log last told of somebody who was turned away.
+    complained_at: AtomicI64,
     newest: Mutex<CancellationToken>,
 }
 
@@ -55,6 +59,16 @@ pub(crate) struct Claim {
 }
 
 impl Shared {
+    /// Whether the log may tell of one more who was turned away: one a second.
+    pub(crate) fn may_complain(&self, now: Timestamp) -> bool {
+        let last = Timestamp(self.complained_at.load(Ordering::Relaxed));
+        let may = now < last || now.since(last) >= PAUSE;
+        if may {
+            self.complained_at.store(now.0, Ordering::Relaxed);
+        }
+        may
+    }
+
     /// Takes over from whichever connection has, or waits for, the floor.
     pub(crate) fn claim(&self) -> Claim {
         let replaced = CancellationToken::new();
@@ -118,6 +132,7 @@ impl Partner {
             ping: Duration::from_secs(config.ping_seconds),
             floor: Arc::default(),
             link: Mutex::new(None),
+            complained_at: AtomicI64::new(0),
             newest: Mutex::new(CancellationToken::new()),
         };
         Ok(Self {

@@ -60,7 +60,10 @@ fn admit(
     let proof = token.ok_or("there is no bearer token");
     let proof = proof.and_then(|token| shared.keys.check(token, Subject::Partner, bridge.now()));
     if let Err(doubt) = proof {
-        tracing::warn!(doubt, "a connection was turned away: its partner proof does not hold");
+        // Anybody can knock as often as they like: the log must not fill up by that.
+        if shared.may_complain(bridge.now()) {
+            tracing::warn!(doubt, "a connection was turned away: its partner proof does not hold");
+        }
         return Err(turned_away(StatusCode::UNAUTHORIZED, "unauthorized"));
     }
     let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);

@@ -127,7 +127,7 @@ impl Intake {
         for job in run {
             match self.change(job.what, coming) {
                 Ok(change) => {
-                    coming += usize::from(matches!(change, Change::Enlist { .. }));
+                    coming += usize::from(self.adds_one(&change));
                     changes.push(change);
                     bytes.push(job.bytes);
                 }
@@ -178,6 +178,10 @@ impl Intake {
             return Err((user, ErrorCode::TooManyUsers, "user", "no more users can be enlisted"));
         }
         Ok(Change::Enlist { id: user, name })
+    }
+
+    fn adds_one(&self, change: &Change) -> bool {
+        matches!(change, Change::Enlist { id, .. } if !self.shared.users.contains(id))
     }
 
     /// Asks the bridge until it takes the work, or this connection ends.

@@ -12,6 +12,7 @@ mod address;
 mod config;
 mod door;
 mod frame;
+mod hello;
 mod intake;
 mod link;
 mod proof;

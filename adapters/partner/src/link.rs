@@ -269,3 +269,87 @@ fn status_frame(id: String, status: &Status) -> StatusFrame {
 
 /// The kind that this version carries.
 pub(crate) const CARRIED: Kind = Kind::Text;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+    use drawbridge_adapter::{ConversationId, Party, Tag, Timestamp, UserId};
+
+    fn link(credit: usize) -> (Arc<Link>, mpsc::Receiver<Out>) {
+        let hello = serde_json::json!({"versions": [1], "credit": credit,
+            "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 100}}});
+        let (out, written) = mpsc::channel(10);
+        let hello = serde_json::from_value(hello).unwrap();
+        (Arc::new(Link::new(hello, Some(100), out, CancellationToken::new())), written)
+    }
+
+    fn delivery(key: &str) -> Delivery {
+        let alice: UserId = "matrix:@alice:hs.test".parse().unwrap();
+        let carol: UserId = "birdychat:carol".parse().unwrap();
+        Delivery {
+            key: key.to_owned(),
+            tag: Tag::of(b"salt", &[key]),
+            conversation: ConversationId::direct(&alice, &carol),
+            accepted_at: Timestamp(0),
+            attempt: 1,
+            command: Command::Message(Message {
+                from: Party { user: alice, name: None },
+                to: carol,
+                content: Content::text("hi"),
+                sent_at: Timestamp(0),
+            }),
+        }
+    }
+
+    fn ids(written: &mut mpsc::Receiver<Out>) -> Vec<String> {
+        let mut ids = Vec::new();
+        while let Ok(Out::Frame(FromBridge::Event(event))) = written.try_recv() {
+            ids.push(event.id);
+        }
+        ids
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_without_an_answer_is_unknown_until_the_late_ack() {
+        let (link, mut written) = link(10);
+        let batch = [delivery("1"), delivery("2")];
+        let results = link.deliver(&batch, |_| true).await;
+        assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
+        assert_eq!(ids(&mut written), ["1", "2"]);
+        link.acknowledged(vec!["1".to_owned(), "2".to_owned()]);
+        let results = link.deliver(&batch, |_| true).await;
+        assert!(results.len() == 2 && results.iter().all(Result::is_ok), "{results:?}");
+        assert!(ids(&mut written).is_empty(), "it was sent again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_takes_the_place_and_credit_of_the_first_try() {
+        let (link, mut written) = link(1);
+        for _ in 0..3 {
+            let results = link.deliver(&[delivery("1")], |_| true).await;
+            assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
+            assert_eq!(ids(&mut written), ["1"]);
+        }
+        let results = link.deliver(&[delivery("2")], |_| true).await;
+        assert!(matches!(results[..], [Err(DeliveryError::Retry { .. })]), "{results:?}");
+        assert!(ids(&mut written).is_empty(), "it was sent without credit");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_refusal_harms_no_neighbour() {
+        let (link, mut written) = link(10);
+        let acking = Arc::clone(&link);
+        let batch = [delivery("1"), delivery("2"), delivery("3")];
+        let delivering = tokio::spawn(async move { link.deliver(&batch, |_| true).await });
+        while acking.waiting().unanswered.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        acking.answered("2".to_owned(), Err(Code::Forbidden.into()));
+        acking.acknowledged(vec!["3".to_owned(), "1".to_owned()]);
+        let results = delivering.await.unwrap();
+        assert!(matches!(results[..], [Ok(_), Err(DeliveryError::Refused { .. }), Ok(_)]));
+        assert_eq!(ids(&mut written), ["1", "2", "3"]);
+    }
+}

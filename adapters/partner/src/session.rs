@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Connection, Level};
+use drawbridge_adapter::{Bridge, Connection};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
@@ -17,10 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::adapter::{Claim, Shared};
-use crate::frame::{
-    CREDIT_BYTES, Credit, Effective, ErrorCode, ErrorFrame, FromBridge, Hello, Limits, MAX_FRAME,
-    MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
-};
+use crate::frame::{ErrorCode, ErrorFrame, FromBridge, Hello};
+use crate::hello::{effective, first, turn_away, welcome};
 use crate::intake::{Intake, Job, Open, What};
 use crate::link::{CARRIED, Link, Out};
 use crate::read::{self, Frame};
@@ -38,7 +36,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long the app may take to answer a close.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long the last frames may take to be written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
@@ -52,11 +50,11 @@ const MAX_SILENCE: u32 = 2;
 /// How many frames wait for the writing side.
 const OUT: usize = 256;
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     /// The app closed it.
     Closed,
     /// It broke.
@@ -77,7 +75,7 @@ enum End {
 
 impl End {
     /// The close code and the reason that the app is told; `None` if there is nobody to tell.
-    fn close(self) -> Option<(u16, &'static str)> {
+    pub(crate) fn close(self) -> Option<(u16, &'static str)> {
         Some(match self {
             Self::Closed | Self::Lost => return None,
             Self::Stopping => (1001, "stopping"),
@@ -93,7 +91,7 @@ impl End {
     }
 
     /// Whether the WebSocket can still be read after this.
-    fn is_readable(self) -> bool {
+    pub(crate) fn is_readable(self) -> bool {
         !matches!(self, Self::Closed | Self::Lost | Self::NotUtf8 | Self::TooLarge)
     }
 
@@ -136,52 +134,6 @@ pub(crate) async fn serve(
         Ok(floor) => Session::start(shared, bridge, socket, hello, claim).run(stop, floor).await,
         Err(end) => turn_away(socket, None, end).await,
     }
-}
-
-/// Waits for `hello`.
-async fn first(shared: &Shared, socket: &mut Socket) -> Result<Hello, (Option<ErrorFrame>, End)> {
-    let error = |code, message| ErrorFrame { code, about: None, place: None, message };
-    loop {
-        let text = match socket.next().await {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Ok(Message::Binary(_))) => return Err((None, End::Binary)),
-            Some(Ok(_)) | None => return Err((None, End::Closed)),
-            Some(Err(error)) => return Err((None, end_of(&error))),
-        };
-        return match read::read(&text, &shared.addressing) {
-            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => Ok(hello),
-            Ok(Frame::Hello(_)) => {
-                let message = "this bridge speaks version 1";
-                Err((Some(error(ErrorCode::UnsupportedVersion, message)), End::NoHello))
-            }
-            Ok(_) => {
-                let message = "the first frame is hello";
-                Err((Some(error(ErrorCode::HelloExpected, message)), End::NoHello))
-            }
-            Err(malformed) => Err((Some(malformed.into()), End::NoHello)),
-        };
-    }
-}
-
-/// Ends a connection that never carried anything.
-async fn turn_away(mut socket: Socket, error: Option<ErrorFrame>, end: End) {
-    let goodbye = async {
-        if let Some(error) = error {
-            socket.send(text(&FromBridge::Error(error))).await?;
-        }
-        if let Some((code, reason)) = end.close() {
-            socket.close(Some(close_frame(code, reason))).await?;
-        }
-        if end.is_readable() {
-            while let Some(Ok(_)) = socket.next().await {}
-        } else {
-            drain(socket.get_mut()).await;
-        }
-        Ok::<(), Error>(())
-    };
-    // Whether the app hears the goodbye is its own business.
-    let _ = timeout(CLOSE_WITHIN, goodbye).await;
 }
 
 /// A connection that holds the floor.
@@ -426,12 +378,12 @@ async fn write(
 }
 
 /// Reads and forgets: a close frame is lost if the socket is dropped with bytes unread.
-async fn drain(stream: &mut TcpStream) {
+pub(crate) async fn drain(stream: &mut TcpStream) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(1..) = stream.read(&mut buffer).await {}
 }
 
-fn end_of(error: &Error) -> End {
+pub(crate) fn end_of(error: &Error) -> End {
     match error {
         Error::Capacity(_) => End::TooLarge,
         Error::Utf8(_) => End::NotUtf8,
@@ -439,39 +391,11 @@ fn end_of(error: &Error) -> End {
     }
 }
 
-fn text(frame: &FromBridge) -> Message {
+pub(crate) fn text(frame: &FromBridge) -> Message {
     // Plain data with text keys: it always serializes.
     Message::text(serde_json::to_string(frame).unwrap_or_default())
 }
 
-fn close_frame(code: u16, reason: &'static str) -> CloseFrame {
+pub(crate) fn close_frame(code: u16, reason: &'static str) -> CloseFrame {
     CloseFrame { code: code.into(), reason: reason.into() }
-}
-
-/// The bridge's capabilities, narrowed by the app's.
-fn effective(shared: &Shared, hello: &Hello) -> Effective {
-    let app = hello.capabilities.kinds.get(CARRIED.as_str()).copied().unwrap_or_default();
-    let level = app.min(Level::Full);
-    let kinds = (level != Level::Rejected).then_some((CARRIED, level)).into_iter().collect();
-    let max_bytes = hello.capabilities.text.max_bytes.min(shared.max_text_bytes);
-    Effective { kinds, text: TextLimit { max_bytes } }
-}
-
-fn welcome(shared: &Shared, bridge: &Bridge, session: &str, capabilities: Effective) -> Welcome {
-    Welcome {
-        version: VERSION,
-        session: session.to_owned(),
-        network: bridge.network().to_string(),
-        capabilities,
-        credit: Credit { frames: shared.credit, bytes: CREDIT_BYTES },
-        limits: Limits {
-            frame_bytes: MAX_FRAME,
-            id_bytes: MAX_ID,
-            name_bytes: MAX_NAME,
-            ids: MAX_IDS,
-            users: shared.max_users,
-        },
-        ping_seconds: shared.ping.as_secs(),
-        time: bridge.now().0,
-    }
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
-use common::{App, Key, claims, hello, key, partner};
+use common::{App, claims, hello, key, partner};
 use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
 use drawbridge_partner::{Partner, PartnerAddressing};
 use drawbridge_testkit::{Heard, Peer, Scene, Stage, Tried};
@@ -29,10 +29,11 @@ impl Stage for Loopback {
         let (partner, dir) = partner(|_| {});
         let partner = Arc::new(partner);
         let network = NetworkId::new("birdychat")?;
+        let proofs = [key().sign(&claims(None)), key().sign(&claims(Some("dave")))];
         let (got, inbox) = mpsc::unbounded_channel();
         let dave = Dave {
             partner: Arc::clone(&partner),
-            key: key(),
+            proofs: proofs.clone(),
             line: None,
             got,
             inbox,
@@ -50,7 +51,7 @@ impl Stage for Loopback {
             adapter: partner,
             peer: Box::new(dave),
             log_target: "drawbridge_partner",
-            secrets: vec![key().sign(&claims(None))],
+            secrets: proofs.to_vec(),
             props: Box::new(dir),
         })
     }
@@ -61,7 +62,8 @@ type Sink = Arc<tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message
 /// A user of the partner's app, and the app.
 struct Dave {
     partner: Arc<Partner>,
-    key: Key,
+    /// The partner proof, and dave's own: what no log may show.
+    proofs: [String; 2],
     line: Option<(Sink, JoinHandle<()>)>,
     got: mpsc::UnboundedSender<Value>,
     inbox: mpsc::UnboundedReceiver<Value>,
@@ -75,7 +77,8 @@ struct Dave {
 
 impl Dave {
     async fn dial(&mut self) -> Result<()> {
-        let bearer = format!("Bearer {}", self.key.sign(&claims(None)));
+        let [partner, user] = &self.proofs;
+        let bearer = format!("Bearer {partner}");
         let headers = [
             ("Authorization", bearer.as_str()),
             ("Sec-WebSocket-Protocol", "drawbridge.partner.v1"),
@@ -83,7 +86,8 @@ impl Dave {
         let mut app = App::dial(&self.partner, "/partner/v1", &headers).await?;
         app.says(&hello(&json!({}))).await;
         app.hears().await;
-        app.enlists("dave").await;
+        app.says(&json!({"type": "enlist", "user": "dave", "proof": user})).await;
+        app.hears().await;
         let (sink, mut stream) = app.socket.split();
         let sink: Sink = Arc::new(tokio::sync::Mutex::new(sink));
         let (got, answers, acked) = (self.got.clone(), Arc::clone(&sink), Arc::clone(&self.acked));

@@ -237,9 +237,8 @@ impl App {
         message: Option<Result<Message, Error>>,
         socket: &mut Socket,
     ) -> Result<()> {
-        let text = match message.context("the connection ended")?? {
-            Message::Text(text) => text,
-            _ => return Ok(()),
+        let Message::Text(text) = message.context("the connection ended")?? else {
+            return Ok(());
         };
         let frame: Value = serde_json::from_str(&text)?;
         let kind = frame["type"].as_str().unwrap_or_default();

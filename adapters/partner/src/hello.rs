@@ -1,0 +1,97 @@
+//! The greeting: the app's `hello`, the bridge's `welcome`, or a goodbye.
+
+use drawbridge_adapter::{Bridge, Level};
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::adapter::Shared;
+use crate::frame::{
+    CREDIT_BYTES, Credit, Effective, ErrorCode, ErrorFrame, FromBridge, Hello, Limits, MAX_FRAME,
+    MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
+};
+use crate::link::CARRIED;
+use crate::read::{self, Frame};
+use crate::session::{CLOSE_WITHIN, End, Socket, close_frame, drain, end_of, text};
+
+/// Waits for `hello`.
+pub(crate) async fn first(
+    shared: &Shared,
+    socket: &mut Socket,
+) -> Result<Hello, (Option<ErrorFrame>, End)> {
+    let error = |code, message| ErrorFrame { code, about: None, place: None, message };
+    loop {
+        let text = match socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_))) => return Err((None, End::Binary)),
+            Some(Ok(_)) | None => return Err((None, End::Closed)),
+            Some(Err(error)) => return Err((None, end_of(&error))),
+        };
+        return match read::read(&text, &shared.addressing) {
+            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => Ok(hello),
+            Ok(Frame::Hello(_)) => {
+                let message = "this bridge speaks version 1";
+                Err((Some(error(ErrorCode::UnsupportedVersion, message)), End::NoHello))
+            }
+            Ok(_) => {
+                let message = "the first frame is hello";
+                Err((Some(error(ErrorCode::HelloExpected, message)), End::NoHello))
+            }
+            Err(malformed) => Err((Some(malformed.into()), End::NoHello)),
+        };
+    }
+}
+
+/// Ends a connection that never carried anything.
+pub(crate) async fn turn_away(mut socket: Socket, error: Option<ErrorFrame>, end: End) {
+    let goodbye = async {
+        if let Some(error) = error {
+            socket.send(text(&FromBridge::Error(error))).await?;
+        }
+        if let Some((code, reason)) = end.close() {
+            socket.close(Some(close_frame(code, reason))).await?;
+        }
+        if end.is_readable() {
+            while let Some(Ok(_)) = socket.next().await {}
+        } else {
+            drain(socket.get_mut()).await;
+        }
+        Ok::<(), Error>(())
+    };
+    // Whether the app hears the goodbye is its own business.
+    let _ = timeout(CLOSE_WITHIN, goodbye).await;
+}
+
+/// The bridge's capabilities, narrowed by the app's.
+pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
+    let app = hello.capabilities.kinds.get(CARRIED.as_str()).copied().unwrap_or_default();
+    let level = app.min(Level::Full);
+    let kinds = (level != Level::Rejected).then_some((CARRIED, level)).into_iter().collect();
+    let max_bytes = hello.capabilities.text.max_bytes.min(shared.max_text_bytes);
+    Effective { kinds, text: TextLimit { max_bytes } }
+}
+
+pub(crate) fn welcome(
+    shared: &Shared,
+    bridge: &Bridge,
+    session: &str,
+    capabilities: Effective,
+) -> Welcome {
+    Welcome {
+        version: VERSION,
+        session: session.to_owned(),
+        network: bridge.network().to_string(),
+        capabilities,
+        credit: Credit { frames: shared.credit, bytes: CREDIT_BYTES },
+        limits: Limits {
+            frame_bytes: MAX_FRAME,
+            id_bytes: MAX_ID,
+            name_bytes: MAX_NAME,
+            ids: MAX_IDS,
+            users: shared.max_users,
+        },
+        ping_seconds: shared.ping.as_secs(),
+        time: bridge.now().0,
+    }
+}
