@@ -25,7 +25,7 @@ const ADAPTERS: Duration = Duration::from_secs(10);
 
 /// Why the daemon could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
+pub(crate) enum DaemonError {
     /// Adapters could not be made of their configuration.
     #[error("the configuration does not work")]
     Configuration(Vec<Finding>),
@@ -48,7 +48,7 @@ pub enum DaemonError {
 
 /// Runs until the operating system says to stop (SIGTERM, SIGINT), or until an adapter can't go
 /// on.
-pub async fn run(loaded: Loaded) -> Result<(), DaemonError> {
+pub(crate) async fn run(loaded: Loaded) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let limits = Limits {
@@ -91,7 +91,7 @@ fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, Da
         let Network { id, role, local_domains, policy, addressing, adapter } = network;
         match adapter.build(place) {
             Ok(adapter) => {
-                setups.push(NetworkSetup { id, role, local_domains, policy, adapter, addressing })
+                setups.push(NetworkSetup { id, role, local_domains, policy, adapter, addressing });
             }
             Err(found) => findings.extend(found),
         }

@@ -56,7 +56,7 @@ impl Crossing {
             return None;
         }
         let target = self.target(source, &event);
-        let verdict = match (self.judge(source, target, &event), target) {
+        let verdict = match (judge(source, target, &event), target) {
             (Verdict::Deliver, Some((target, _))) if target.is_full(&self.limits) => {
                 Err(Code::NetworkUnreachable.into())
             }
@@ -98,19 +98,6 @@ impl Crossing {
         let target = self.networks.get(recipient.network())?;
         let other = target.setup.id != source.setup.id;
         (other && target.spells(recipient)).then_some((target, recipient))
-    }
-
-    fn judge(
-        &self,
-        source: &Network,
-        target: Option<(&Network, &UserId)>,
-        event: &Event,
-    ) -> Verdict {
-        let facts = Facts {
-            source: source.side(&event.sender.user),
-            target: target.map(|(target, recipient)| target.side(recipient)),
-        };
-        gate::decide(&facts, event)
     }
 
     fn message_row(
@@ -185,6 +172,14 @@ impl Network {
             capabilities: &self.capabilities,
         }
     }
+}
+
+fn judge(source: &Network, target: Option<(&Network, &UserId)>, event: &Event) -> Verdict {
+    let facts = Facts {
+        source: source.side(&event.sender.user),
+        target: target.map(|(target, recipient)| target.side(recipient)),
+    };
+    gate::decide(&facts, event)
 }
 
 fn status_of(event: &Event, state: State) -> Status {

@@ -19,7 +19,7 @@ use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError};
 const WINDOWS: usize = 8;
 
 /// The longest one window may take. The adapters' own limits are shorter: this is for their bugs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Leaves the lane whatever happens, also by a panic.
 struct Turn<'a> {
@@ -144,7 +144,7 @@ impl Crossing {
                     settlements.push(self.refused(row, refusal, now));
                 }
                 Err(error) => {
-                    let (backoff, why) = backoff(error);
+                    let (backoff, why) = backoff(&error);
                     debug!(msg = %self.tag(row), to = %network.setup.id, why, "waits for another try");
                     left = Some(backoff);
                     break;
@@ -222,7 +222,7 @@ impl Crossing {
         let (from, user) = (&back.network, self.tag_user(&message.from.user));
         match code {
             None => {
-                info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted", "crossed")
+                info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted", "crossed");
             }
             Some(code) => {
                 info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = %code, why, "refused");
@@ -243,19 +243,12 @@ fn settlement(row: &Row, at: Timestamp, fate: Fate, tell: Option<NewRow>) -> Set
     }
 }
 
-fn backoff(error: DeliveryError) -> (Left, &'static str) {
-    match error {
-        DeliveryError::Retry { after, why } => {
-            (Left::Backoff { after, for_connection: false }, why)
-        }
-        DeliveryError::Unknown { why } => {
-            (Left::Backoff { after: None, for_connection: false }, why)
-        }
-        DeliveryError::Disconnected => {
-            (Left::Backoff { after: None, for_connection: true }, "disconnected")
-        }
-        DeliveryError::Refused { why, .. } => {
-            (Left::Backoff { after: None, for_connection: false }, why)
-        }
-    }
+/// How to leave the lane after an error that is not final, and why.
+fn backoff(error: &DeliveryError) -> (Left, &'static str) {
+    let (after, for_connection, why) = match *error {
+        DeliveryError::Retry { after, why } => (after, false, why),
+        DeliveryError::Unknown { why } | DeliveryError::Refused { why, .. } => (None, false, why),
+        DeliveryError::Disconnected => (None, true, "disconnected"),
+    };
+    (Left::Backoff { after, for_connection }, why)
 }

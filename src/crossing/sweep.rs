@@ -22,10 +22,10 @@ const ROWS: usize = 256;
 const FOLD: Duration = Duration::from_secs(30);
 
 /// How often old ids are looked for.
-const FORGET: Duration = Duration::from_secs(600);
+const FORGET: Duration = Duration::from_mins(10);
 
 /// For how long ids are kept after the final status.
-const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(90 * 24);
 
 /// Runs until no more deliveries are wanted.
 pub(super) async fn run(crossing: Arc<Crossing>) {

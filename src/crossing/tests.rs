@@ -186,8 +186,8 @@ struct Town {
 fn limits() -> Limits {
     Limits {
         queue: 1000,
-        expire_after: Duration::from_secs(3600),
-        pending_after: Duration::from_secs(3600),
+        expire_after: Duration::from_hours(1),
+        pending_after: Duration::from_hours(1),
     }
 }
 

@@ -29,7 +29,7 @@ use writer::{Job, Writer};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// Another daemon works on this data directory.
     #[error("another drawbridge is running on the data directory {0}")]
     Locked(String),
@@ -279,7 +279,7 @@ impl Store {
 
     /// Up to which row senders were told that their messages wait.
     pub(crate) async fn told_up_to(&self) -> Result<i64, StoreError> {
-        self.reader.ask(|reading| reading.told_up_to()).await
+        self.reader.ask(reader::Reading::told_up_to).await
     }
 
     /// How many rows wait for a network.

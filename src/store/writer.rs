@@ -38,7 +38,7 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(JOBS);
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || {
-            Writing { connection, on_commit, changes: Changes::default() }.run(waiting)
+            Writing { connection, on_commit, changes: Changes::default() }.run(waiting);
         })?;
         Ok(Self { jobs })
     }
