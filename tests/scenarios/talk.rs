@@ -1,16 +1,14 @@
 //! People of three networks talk.
 
-use anyhow::Result;
-use drawbridge_servers::User;
+use anyhow::{Result, ensure};
+use drawbridge_servers::{PATIENCE, User};
 
-use crate::town;
+use crate::{nothing_else_arrives, six, three, town};
 
 #[test]
 fn everybody_talks_with_everybody() -> Result<()> {
     let town = town()?;
-    let alice = town.matrix_user("alice")?;
-    let bob = town.xmpp_user("bob")?;
-    let carol = town.partner_user("carol")?;
+    let (alice, bob, carol) = three(&town)?;
 
     alice.says(&bob, "Hello Bob, Alice here.")?;
     bob.hears(&alice, "Hello Bob, Alice here.")?;
@@ -22,9 +20,163 @@ fn everybody_talks_with_everybody() -> Result<()> {
     carol.says(&bob, "I am.")?;
     bob.hears(&carol, "I am.")?;
 
+    // Carol writes first: her ghost opens a room and invites.
     carol.says(&alice, "And you, Alice?")?;
+    ensure!(
+        alice.is_invited()? == alice.address_of(&bob)?
+            || alice.is_invited()? == alice.address_of(&carol)?
+    );
     alice.hears(&carol, "And you, Alice?")?;
     alice.says(&carol, "So am I.")?;
     carol.hears(&alice, "So am I.")?;
+    Ok(())
+}
+
+#[test]
+fn senders_learn_of_success() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+
+    let id = alice.says(&bob, "Does it arrive?")?;
+    bob.hears(&alice, "Does it arrive?")?;
+    alice.sees_receipt(&id)?;
+    let id = carol.says(&bob, "And this?")?;
+    bob.hears(&carol, "And this?")?;
+    carol.sees_accepted(&id)?;
+    Ok(())
+}
+
+#[test]
+fn two_hundred_messages_stay_in_order() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    let people: [&dyn User; 3] = [&alice, &bob, &carol];
+
+    // All at once, so that the six conversations are in each other's way.
+    for (from, to) in six(people) {
+        nothing_else_arrives(from, to, "we begin")?;
+    }
+    for (from, to) in six(people) {
+        from.floods(&from.address_of(to)?, &format!("from {} number", from.id()), 200)?;
+    }
+    for to in people {
+        let mut next = std::collections::HashMap::new();
+        for _ in 0..400 {
+            let heard = to.next_message(PATIENCE)?;
+            let number = next.entry(heard.from).or_insert(0);
+            *number += 1;
+            let right = heard.body.ends_with(&format!(" number {number}"));
+            ensure!(right, "{} heard “{}” as number {number}", to.id(), heard.body);
+        }
+    }
+    for (from, to) in six(people) {
+        nothing_else_arrives(from, to, "that was all")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn texts_arrive_unaltered() -> Result<()> {
+    let texts = [
+        "Grüße, 你好, здравствуйте, नमस्ते, ᚠᚢᚦ",
+        "שלום עולם, مرحبا بالعالم \u{200f}(mixed) left-to-right",
+        "\u{202e}backwards\u{202c} and \u{2066}isolated\u{2069}",
+        "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 \u{10fffd}",
+        "e\u{301} is not é, and a\u{308}\u{323}\u{301} neither",
+        "<b>not bold</b> & \"quoted\" 'so' ]]> &amp; \\n %s {} */",
+        "  spaces before,\n\tlines, tabs\n\nand spaces behind  ",
+        "/me waves",
+        "\u{200b}",
+        "0",
+    ];
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        for text in texts {
+            from.says(to, text)?;
+            to.hears(from, text)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn sixty_kilobytes_arrive_whole() -> Result<()> {
+    let mut text = "Räder, drängeln 🚲, ".repeat(60 * 1024 / 23);
+    text.push_str(&"x".repeat(60 * 1024 - text.len()));
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        from.says(to, &text)?;
+        to.hears(from, &text)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_text_over_the_limit_is_refused_and_not_cut() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    let text = "too long ".repeat(30_000);
+    for to in [&alice as &dyn User, &bob] {
+        let id = carol.says(to, &text)?;
+        carol.is_told(&id, "text_too_long")?;
+        nothing_else_arrives(&carol, to, "short enough")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_target_cannot_show_is_refused() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    // XML has no way to write these.
+    for text in ["a bell: \u{7}", "an escape: \u{1b}[31m", "no character: \u{ffff}"] {
+        for from in [&alice as &dyn User, &carol] {
+            let id = from.says(&bob, text)?;
+            from.is_told(&id, "malformed")?;
+            nothing_else_arrives(from, &bob, text.get(..4).unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn two_equal_texts_are_two_messages() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        from.says(to, "ok")?;
+        from.says(to, "ok")?;
+        to.hears(from, "ok")?;
+        to.hears(from, "ok")?;
+        nothing_else_arrives(from, to, "two were enough")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_sender_repeats_shows_once() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+
+    let to = alice.address_of(&bob)?;
+    let carols = serde_json::json!({
+        "do": "send", "id": "the-same", "from": "carol", "to": alice.id(), "body": "once",
+    });
+    town.partner_app.does(&carols)?;
+    alice.hears(&carol, "once")?;
+    town.partner_app.does(&carols)?;
+    nothing_else_arrives(&carol, &alice, "Carol's repeat")?;
+
+    let to_alice = drawbridge_servers::escape(&bob.address_of(&alice)?);
+    let bobs = format!(
+        "<message xmlns='jabber:client' type='chat' id='again' to='{to_alice}'><body>twice?</body></message>"
+    );
+    bob.sends(&bobs)?;
+    alice.hears(&bob, "twice?")?;
+    bob.sends(&bobs)?;
+    nothing_else_arrives(&bob, &alice, "Bob's repeat")?;
+    ensure!(!to.is_empty());
     Ok(())
 }

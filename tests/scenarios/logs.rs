@@ -1,0 +1,85 @@
+//! What the daemon logs, even at `trace`: no body, no address, no token, no secret.
+
+use anyhow::{Result, ensure};
+use drawbridge_servers::{Town, User};
+use serde_json::json;
+
+use crate::{programs, six};
+
+#[test]
+fn nothing_private_is_logged() -> Result<()> {
+    let trace = |config: String| format!("{config}\n[log]\nlevel = \"trace\"\n");
+    let mut town = Town::start_with(&programs()?, trace)?;
+    // Names that appear nowhere else.
+    let zuzanna = town.matrix_user("zuzanna")?;
+    let quentin = town.xmpp_user("quentin")?;
+    let wilhelmina = town.partner_user("wilhelmina")?;
+    let people: [&dyn User; 3] = [&zuzanna, &quentin, &wilhelmina];
+
+    for format in ["human", "json"] {
+        for (from, to) in six(people) {
+            let body = format!("marmalade {format}");
+            from.says(to, &body)?;
+            to.hears(from, &body)?;
+            let id = from.sends_sticker(&from.address_of(to)?)?;
+            from.is_told(&id, "unsupported_kind:sticker")?;
+            let id = from.sends_disappearing(&from.address_of(to)?, "marmalade soon gone")?;
+            from.is_told(&id, "unsupported_kind:disappearing")?;
+        }
+        let id = wilhelmina.writes("xmpp:heribert@p.test", "marmalade for nobody")?;
+        wilhelmina.is_told(&id, "not_reachable")?;
+        let id = wilhelmina.writes("matrix:@heribert:hs.test", "marmalade for nobody")?;
+        wilhelmina.is_told(&id, "not_reachable")?;
+        let ghost = zuzanna.address_of(&quentin)?;
+        zuzanna.sends(&ghost, "m.room.message", &json!({"msgtype": "marmalade", "body": 1}))?;
+        town.partner_app.sends(&json!({"type": "event", "id": "marmalade", "from": "heribert"}))?;
+        town.partner_app.sees("error", |frame| frame["about"] == "marmalade")?;
+
+        // Trouble is logged most of all.
+        town.restart_prosody()?;
+        quentin.comes_back()?;
+        town.restart_synapse()?;
+        zuzanna.says(&quentin, "marmalade again")?;
+        quentin.hears(&zuzanna, "marmalade again")?;
+        town.daemon.stop()?;
+        town.daemon.set("DRAWBRIDGE_LOG__FORMAT", "json");
+        town.start_daemon()?;
+    }
+    town.daemon.stop()?;
+
+    let log = town.daemon.log()?;
+    ensure!(log.contains("TRACE") || log.contains("DEBUG"), "this is no log at trace");
+    ensure!(log.lines().any(|line| line.starts_with('{')), "this is no log in JSON");
+    let mut private: Vec<String> =
+        ["marmalade", "zuzanna", "quentin", "wilhelmina", "heribert", "eyJ", "Bearer"]
+            .map(String::from)
+            .into();
+    private.extend(town.secrets().iter().cloned());
+    for word in private {
+        if let Some(line) = log.lines().find(|line| line.contains(&word)) {
+            ensure!(town.secrets().contains(&word), "“{word}” is in the log: {line}");
+            ensure!(!town.secrets().contains(&word), "a secret is in the log");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn one_id_follows_a_message_through_its_whole_way() -> Result<()> {
+    let debug = |config: String| format!("{config}\n[log]\nlevel = \"trace\"\nformat = \"json\"\n");
+    let town = Town::start_with(&programs()?, debug)?;
+    let alice = town.matrix_user("alice")?;
+    let carol = town.partner_user("carol")?;
+    carol.says(&alice, "one message")?;
+    alice.hears(&carol, "one message")?;
+    let log = town.daemon.log()?;
+    let mut counts = std::collections::HashMap::new();
+    for line in log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+    {
+        if let Some(tag) = line["event"].as_str() {
+            *counts.entry(tag.to_owned()).or_insert(0) += 1;
+        }
+    }
+    ensure!(counts.values().any(|count| *count >= 2), "{counts:?}\n{log}");
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Who is reached, and who is not.
+
+use anyhow::{Result, ensure};
+use drawbridge_servers::User;
+use serde_json::json;
+
+use crate::{nothing_else_arrives, three, town};
+
+#[test]
+fn nobody_is_there() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+
+    let nobody_on_xmpp = town.daemon.asks(&["address", "xmpp:nobody@p.test", "--on", "matrix"])?;
+    let id = alice.writes(&nobody_on_xmpp, "Anybody?")?;
+    alice.is_told(&id, "not_reachable")?;
+    let id = carol.writes("xmpp:nobody@p.test", "Anybody?")?;
+    carol.is_told(&id, "not_reachable")?;
+
+    let nobody_on_matrix =
+        town.daemon.asks(&["address", "matrix:@nobody:hs.test", "--on", "xmpp"])?;
+    let id = bob.writes(&nobody_on_matrix, "Anybody?")?;
+    bob.is_told(&id, "not_reachable")?;
+    let id = carol.writes("matrix:@nobody:hs.test", "Anybody?")?;
+    carol.is_told(&id, "not_reachable")?;
+
+    let nobody_at_the_partner =
+        town.daemon.asks(&["address", "birdychat:nobody", "--on", "matrix"])?;
+    let id = alice.writes(&nobody_at_the_partner, "Anybody?")?;
+    alice.is_told(&id, "not_reachable")?;
+    let nobody_at_the_partner =
+        town.daemon.asks(&["address", "birdychat:nobody", "--on", "xmpp"])?;
+    let id = bob.writes(&nobody_at_the_partner, "Anybody?")?;
+    bob.is_told(&id, "not_reachable")?;
+
+    let id = carol.writes("nowhere:somebody", "Anybody?")?;
+    carol.is_told(&id, "not_reachable")?;
+    let id = bob.writes("not-an-address@bridge.p.test", "Anybody?")?;
+    bob.is_told(&id, "not_reachable")?;
+    Ok(())
+}
+
+#[test]
+fn remote_users_are_strangers() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    let eve = town.remote_xmpp_user("eve")?;
+
+    for to in [&alice as &dyn User, &carol] {
+        let id = eve.says(to, "Let me in.")?;
+        eve.is_told(&id, "forbidden")?;
+        nothing_else_arrives(&bob, to, "but Bob may")?;
+    }
+    // The other way she looks as if she were not there.
+    let id = alice.says(&eve, "Eve?")?;
+    alice.is_told(&id, "not_reachable")?;
+    let id = carol.says(&eve, "Eve?")?;
+    carol.is_told(&id, "not_reachable")?;
+    nothing_else_arrives(&bob, &eve, "Prosody itself still carries to her").ok();
+    Ok(())
+}
+
+#[test]
+fn a_room_that_was_left_is_written_to_again() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+
+    for other in [&bob as &dyn User, &carol] {
+        let ghost = alice.address_of(other)?;
+        other.says(&alice, "Hello!")?;
+        ensure!(alice.is_invited()? == ghost);
+        alice.hears(other, "Hello!")?;
+        alice.leaves(&ghost)?;
+
+        other.says(&alice, "You left?")?;
+        ensure!(alice.is_invited()? == ghost);
+        alice.hears(other, "You left?")?;
+        alice.says(other, "By accident.")?;
+        other.hears(&alice, "By accident.")?;
+
+        alice.leaves(&ghost)?;
+        alice.says(other, "And this is a new room.")?;
+        other.hears(&alice, "And this is a new room.")?;
+        other.says(&alice, "I see no difference.")?;
+        alice.hears(other, "I see no difference.")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_ghost_cannot_read_an_encrypted_room() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, _) = three(&town)?;
+    let ghost = alice.address_of(&bob)?;
+    let room = alice.creates(&[&ghost], true)?;
+    alice.sees_join(&room, &ghost)?;
+
+    let ciphertext = json!({
+        "algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AwgAEnAC", "device_id": "DEVICE",
+        "sender_key": "key", "session_id": "session",
+    });
+    for _ in 0..3 {
+        let id = alice.sends(&room, "m.room.encrypted", &ciphertext)?;
+        alice.is_told(&id, "unsupported_kind:encrypted")?;
+    }
+    let notice = alice.sees_notice()?;
+    ensure!(notice.body.contains("encrypt"), "{notice:?}");
+    let said = alice.notices().iter().filter(|heard| heard.body == notice.body).count();
+    ensure!(said == 1, "the ghost said it {said} times");
+
+    // In the other direction, and in the clear, they still talk.
+    bob.says(&alice, "Why so secret?")?;
+    ensure!(alice.next_message(drawbridge_servers::PATIENCE)?.body == "Why so secret?");
+    Ok(())
+}
+
+#[test]
+fn addresses_are_found_in_an_xmpp_client() -> Result<()> {
+    let town = town()?;
+    let (alice, bob, _) = three(&town)?;
+    let address = bob.address_of(&alice)?;
+
+    // XEP-0100: the gateway says how to write an address, and translates one.
+    let asked = bob.queries(
+        "<iq xmlns='jabber:client' type='get' to='bridge.p.test'><query xmlns='jabber:iq:gateway'/></iq>",
+    )?;
+    ensure!(asked.kind == "result" && asked.xml.contains("prompt"), "{asked:?}");
+    let asked = bob.queries(&format!(
+        "<iq xmlns='jabber:client' type='set' to='bridge.p.test'><query xmlns='jabber:iq:gateway'>\
+         <prompt>{}</prompt></query></iq>",
+        alice.id()
+    ))?;
+    ensure!(asked.xml.contains(&address), "{asked:?}");
+
+    // Those who exist and those who don't look alike.
+    let nobody = town.daemon.asks(&["address", "matrix:@nobody:hs.test", "--on", "xmpp"])?;
+    for namespace in
+        ["http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items"]
+    {
+        let mut answers = Vec::new();
+        for to in [&address, &nobody] {
+            let answer = bob.queries(&format!(
+                "<iq xmlns='jabber:client' type='get' to='{}'><query xmlns='{namespace}'/></iq>",
+                drawbridge_servers::escape(to)
+            ))?;
+            let without_id = answer.xml.split(" id=\"").next().unwrap_or_default().len();
+            answers.push((
+                answer.kind,
+                answer.condition,
+                answer.xml[without_id..].len() - to.len(),
+            ));
+        }
+        answers.dedup();
+        ensure!(answers.len() == 1, "{namespace}: {answers:?}");
+    }
+    for to in [&address, &nobody] {
+        bob.sends(&format!(
+            "<presence xmlns='jabber:client' type='subscribe' to='{}'/>",
+            drawbridge_servers::escape(to)
+        ))?;
+        ensure!(bob.sees_presence(to)? == "subscribed");
+    }
+    Ok(())
+}

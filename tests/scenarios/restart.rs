@@ -1,0 +1,150 @@
+//! Everything is restarted now and then.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use drawbridge_servers::{PATIENCE, User, until};
+
+use crate::{nothing_else_arrives, six, three, town};
+
+const MESSAGES: usize = 300;
+
+fn bodies(to: &dyn User, prefix: &str) -> Vec<String> {
+    let start = format!("{prefix} ");
+    let heard = to.everything_heard().into_iter().map(|heard| heard.body);
+    heard.filter(|body| body.starts_with(&start)).collect()
+}
+
+fn all(prefix: &str) -> Vec<String> {
+    (1..=MESSAGES).map(|number| format!("{prefix} {number}")).collect()
+}
+
+fn waits_for_all(to: &dyn User, prefix: &str) -> Result<()> {
+    until(
+        "all messages",
+        PATIENCE * 2,
+        || Ok((bodies(to, prefix).len() >= MESSAGES).then_some(())),
+    )
+    .map_err(|error| error.context(format!("{} of {prefix}", bodies(to, prefix).len())))?;
+    ensure!(bodies(to, prefix) == all(prefix), "{prefix}: lost, reordered or doubled");
+    Ok(())
+}
+
+#[test]
+fn the_daemon_stops_under_traffic() -> Result<()> {
+    let mut town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    let people: [&dyn User; 3] = [&alice, &bob, &carol];
+    for (from, to) in six(people) {
+        nothing_else_arrives(from, to, "we begin")?;
+    }
+
+    alice.floods(&alice.address_of(&carol)?, "from alice", MESSAGES)?;
+    carol.floods(&carol.address_of(&alice)?, "from carol", MESSAGES)?;
+    bob.floods(&bob.address_of(&carol)?, "from bob", MESSAGES)?;
+    until("the middle of it", PATIENCE, || {
+        let middle = bodies(&carol, "from alice").len() > 5 && bodies(&carol, "from bob").len() > 5;
+        Ok(middle.then_some(()))
+    })?;
+    town.daemon.stop()?;
+
+    // Nobody is there: Bob's server says so, Alice's and Carol's keep what they wrote.
+    let bounced = bob.says(&alice, "Alice, is nobody there?")?;
+    until("Bob's bounce", PATIENCE, || {
+        Ok(bob.everything_failed().iter().any(|told| told.of == bounced).then_some(()))
+    })?;
+    alice.says(&bob, "Bob, I write while nobody is there.")?;
+    carol.says(&bob, "Bob, so do I.")?;
+    town.start_daemon()?;
+
+    waits_for_all(&carol, "from alice")?;
+    waits_for_all(&alice, "from carol")?;
+    let mut heard = HashSet::new();
+    heard.insert(bob.next_message(PATIENCE)?.body);
+    heard.insert(bob.next_message(PATIENCE)?.body);
+    ensure!(heard.contains("Bob, I write while nobody is there."), "{heard:?}");
+    ensure!(heard.contains("Bob, so do I."), "{heard:?}");
+
+    // In order: when this is heard, all of Bob's that crosses has crossed.
+    until("the end of Bob's flood", PATIENCE, || {
+        Ok((bob.has_written("from bob") == MESSAGES).then_some(()))
+    })?;
+    bob.says(&carol, "That was it.")?;
+    until("Bob's last", PATIENCE, || {
+        Ok(carol.everything_heard().iter().any(|heard| heard.body == "That was it.").then_some(()))
+    })?;
+    let failed: HashSet<_> = bob.everything_failed().into_iter().map(|told| told.of).collect();
+    let expected: Vec<_> = bob
+        .written("from bob")
+        .into_iter()
+        .filter(|(id, _)| !failed.contains(id))
+        .map(|(_, body)| body)
+        .collect();
+    let arrived = bodies(&carol, "from bob");
+    ensure!(
+        arrived == expected,
+        "{} of Bob's arrived, and {} were not bounced",
+        arrived.len(),
+        expected.len()
+    );
+    Ok(())
+}
+
+#[test]
+fn the_homeserver_restarts_meanwhile() -> Result<()> {
+    let mut town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    nothing_else_arrives(&bob, &alice, "we begin")?;
+    nothing_else_arrives(&carol, &alice, "we begin")?;
+
+    carol.floods(&carol.address_of(&alice)?, "from carol", MESSAGES)?;
+    bob.floods(&bob.address_of(&alice)?, "from bob", MESSAGES)?;
+    until("the middle of it", PATIENCE, || {
+        Ok((bodies(&alice, "from carol").len() > 20).then_some(()))
+    })?;
+    town.restart_synapse()?;
+    waits_for_all(&alice, "from carol")?;
+    waits_for_all(&alice, "from bob")?;
+
+    alice.says(&bob, "And back?")?;
+    bob.hears(&alice, "And back?")?;
+    Ok(())
+}
+
+#[test]
+fn the_xmpp_server_restarts_meanwhile() -> Result<()> {
+    let mut town = town()?;
+    let (alice, bob, carol) = three(&town)?;
+    nothing_else_arrives(&alice, &bob, "we begin")?;
+    nothing_else_arrives(&carol, &bob, "we begin")?;
+
+    town.prosody.stop()?;
+    carol.floods(&carol.address_of(&bob)?, "from carol", MESSAGES)?;
+    alice.floods(&alice.address_of(&bob)?, "from alice", MESSAGES)?;
+    town.prosody.start()?;
+    town.prosody.wait()?;
+    bob.comes_back()?;
+    waits_for_all(&bob, "from carol")?;
+    waits_for_all(&bob, "from alice")?;
+
+    bob.says(&carol, "And back?")?;
+    carol.hears(&bob, "And back?")?;
+    Ok(())
+}
+
+#[test]
+fn a_message_that_waits_is_said_to_wait() -> Result<()> {
+    let mut town = town()?;
+    let (_, bob, carol) = three(&town)?;
+    nothing_else_arrives(&carol, &bob, "we begin")?;
+
+    town.prosody.stop()?;
+    let id = carol.says(&bob, "Bob?")?;
+    town.partner_app.sees("status", |frame| frame["event"] == id && frame["state"] == "pending")?;
+    town.restart_prosody()?;
+    let heard = bob.next_message(Duration::from_mins(2))?;
+    ensure!(heard.body == "Bob?", "{heard:?}");
+    carol.sees_accepted(&id)?;
+    Ok(())
+}
