@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -59,12 +59,20 @@ impl Post {
         bodies.iter().flat_map(|body| events(body)).collect()
     }
 
+    fn acknowledged(&self, event: &str) -> Option<Bytes> {
+        let bodies = self.0.acknowledged.lock().unwrap();
+        let holds = |body: &&Bytes| events(body).iter().any(|found| found["event_id"] == event);
+        bodies.iter().find(holds).cloned()
+    }
+
     /// Sends the transaction with this event to the adapter once more, under another id.
     pub(crate) async fn again(&self, event: &str) -> Result<()> {
-        let body = {
-            let bodies = self.0.acknowledged.lock().unwrap();
-            let holds = |body: &&Bytes| events(body).iter().any(|found| found["event_id"] == event);
-            bodies.iter().find(holds).cloned().context("no such transaction yet")?
+        // The bridge may have the event a moment before the acknowledgement passes here.
+        let body = loop {
+            if let Some(body) = self.acknowledged(event) {
+                break body;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         };
         let url = format!("{}/_matrix/app/v1/transactions/again-{event}", self.0.adapter);
         let request = self.0.http.put(url).bearer_auth(&self.0.token).body(body);
