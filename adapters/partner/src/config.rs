@@ -86,6 +86,7 @@ mod defaults {
 
 impl Configuration for PartnerConfig {
     const TYPE: &'static str = "partner";
+    const DOMAINS: bool = false;
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
