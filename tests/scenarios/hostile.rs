@@ -161,7 +161,7 @@ fn hostile_frames() -> Result<()> {
         json!({"type": "event", "id": 1, "from": {}, "to": [], "sent_at": "now", "content": null}),
         event("no network", "carol", "nobody"),
         event(&"i".repeat(5000), "carol", alice.id()),
-        json!({"type": "event", "id": "deep", "from": "carol", "to": alice.id(), "sent_at": 1, "content": nested(200)}),
+        json!({"type": "event", "id": "deep", "from": "carol", "to": alice.id(), "sent_at": 1, "content": nested(50)}),
         json!({"type": "enlist", "user": "mallory", "proof": "a.b.c"}),
         json!({"type": "ack", "ids": [1, 2]}),
         json!({"type": "hello", "versions": []}),

@@ -31,7 +31,11 @@ fn nothing_private_is_logged() -> Result<()> {
         let id = wilhelmina.writes("matrix:@heribert:hs.test", "marmalade for nobody")?;
         wilhelmina.is_told(&id, "not_reachable")?;
         let ghost = zuzanna.address_of(&quentin)?;
-        zuzanna.sends(&ghost, "m.room.message", &json!({"msgtype": "marmalade", "body": 1}))?;
+        zuzanna.sends(
+            &ghost,
+            "m.room.message",
+            &json!({"msgtype": "marmalade", "body": "of oranges"}),
+        )?;
         town.partner_app.sends(&json!({"type": "event", "id": "marmalade", "from": "heribert"}))?;
         town.partner_app.sees("error", |frame| frame["about"] == "marmalade")?;
 
@@ -76,7 +80,7 @@ fn one_id_follows_a_message_through_its_whole_way() -> Result<()> {
     let mut counts = std::collections::HashMap::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
     {
-        if let Some(tag) = line["event"].as_str() {
+        if let Some(tag) = line["msg"].as_str() {
             *counts.entry(tag.to_owned()).or_insert(0) += 1;
         }
     }

@@ -56,7 +56,6 @@ fn remote_users_are_strangers() -> Result<()> {
     alice.is_told(&id, "not_reachable")?;
     let id = carol.says(&eve, "Eve?")?;
     carol.is_told(&id, "not_reachable")?;
-    nothing_else_arrives(&bob, &eve, "Prosody itself still carries to her").ok();
     Ok(())
 }
 
@@ -138,20 +137,15 @@ fn addresses_are_found_in_an_xmpp_client() -> Result<()> {
         ["http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items"]
     {
         let mut answers = Vec::new();
-        for to in [&address, &nobody] {
+        for (to, name) in [(&address, "alice"), (&nobody, "nobody")] {
             let answer = bob.queries(&format!(
                 "<iq xmlns='jabber:client' type='get' to='{}'><query xmlns='{namespace}'/></iq>",
                 drawbridge_servers::escape(to)
             ))?;
-            let without_id = answer.xml.split(" id=\"").next().unwrap_or_default().len();
-            answers.push((
-                answer.kind,
-                answer.condition,
-                answer.xml[without_id..].len() - to.len(),
-            ));
+            let (_, said) = answer.xml.split_once("query").unwrap_or_default();
+            answers.push((answer.kind, answer.condition, said.replace(name, "somebody")));
         }
-        answers.dedup();
-        ensure!(answers.len() == 1, "{namespace}: {answers:?}");
+        ensure!(answers[0] == answers[1], "{namespace}: {answers:?}");
     }
     for to in [&address, &nobody] {
         bob.sends(&format!(

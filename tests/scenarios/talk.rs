@@ -22,10 +22,7 @@ fn everybody_talks_with_everybody() -> Result<()> {
 
     // Carol writes first: her ghost opens a room and invites.
     carol.says(&alice, "And you, Alice?")?;
-    ensure!(
-        alice.is_invited()? == alice.address_of(&bob)?
-            || alice.is_invited()? == alice.address_of(&carol)?
-    );
+    ensure!(alice.is_invited()? == alice.address_of(&carol)?);
     alice.hears(&carol, "And you, Alice?")?;
     alice.says(&carol, "So am I.")?;
     carol.hears(&alice, "So am I.")?;
@@ -102,7 +99,8 @@ fn texts_arrive_unaltered() -> Result<()> {
 
 #[test]
 fn sixty_kilobytes_arrive_whole() -> Result<()> {
-    let mut text = "Räder, drängeln 🚲, ".repeat(60 * 1024 / 23);
+    let words = "Räder drängeln 🚲, ";
+    let mut text = words.repeat(60 * 1024 / words.len());
     text.push_str(&"x".repeat(60 * 1024 - text.len()));
     let town = town()?;
     let (alice, bob, carol) = three(&town)?;
@@ -160,7 +158,6 @@ fn what_a_sender_repeats_shows_once() -> Result<()> {
     let town = town()?;
     let (alice, bob, carol) = three(&town)?;
 
-    let to = alice.address_of(&bob)?;
     let carols = serde_json::json!({
         "do": "send", "id": "the-same", "from": "carol", "to": alice.id(), "body": "once",
     });
@@ -177,6 +174,5 @@ fn what_a_sender_repeats_shows_once() -> Result<()> {
     alice.hears(&bob, "twice?")?;
     bob.sends(&bobs)?;
     nothing_else_arrives(&bob, &alice, "Bob's repeat")?;
-    ensure!(!to.is_empty());
     Ok(())
 }

@@ -40,6 +40,7 @@ impl Daemon {
     /// Runs one of its other commands to its end, and gives what it printed.
     pub fn asks(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.binary);
+        without_ours(&mut command);
         command.args(arguments).arg("--config").arg(&self.config);
         let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
         ensure!(
@@ -56,6 +57,7 @@ impl Daemon {
         ensure!(self.child.is_none(), "the daemon is running already");
         let mut command = Child::command(&self.binary);
         command.arg("run").arg("--config").arg(&self.config);
+        without_ours(&mut command);
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         self.child = Some(Child::start("the daemon", command, &self.log, false)?);
         Ok(())
@@ -92,5 +94,14 @@ impl Daemon {
     pub fn log(&self) -> Result<String> {
         let bytes = fs::read(&self.log)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The daemon takes every variable of this prefix for a key of its configuration.
+fn without_ours(command: &mut Command) {
+    for (key, _) in std::env::vars_os() {
+        if key.to_string_lossy().starts_with("DRAWBRIDGE_") {
+            command.env_remove(key);
+        }
     }
 }

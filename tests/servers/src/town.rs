@@ -63,7 +63,8 @@ pub struct Town {
 }
 
 impl Town {
-    /// Starts a town, and returns when everybody is connected.
+    /// Starts a town, and returns when everybody is connected. Its folder, with all logs, is kept
+    /// at the end if `DRAWBRIDGE_KEEP_TOWNS` is set.
     pub fn start(programs: &Programs) -> Result<Self> {
         Self::start_with(programs, |config| config)
     }
@@ -71,7 +72,9 @@ impl Town {
     /// The same, with changes to the daemon's configuration.
     pub fn start_with(programs: &Programs, change: impl Fn(String) -> String) -> Result<Self> {
         let installed = install()?;
-        let folder = tempfile::Builder::new().prefix("drawbridge-town-").tempdir()?;
+        let mut folder = tempfile::Builder::new().prefix("drawbridge-town-").tempdir()?;
+        // For looking into what went wrong.
+        folder.disable_cleanup(std::env::var_os("DRAWBRIDGE_KEEP_TOWNS").is_some());
         let at = folder.path();
         let mut secrets = vec![random()?];
         let mut prosody = Prosody::prepare(&installed, &at.join("prosody"), &secrets[0])?;
