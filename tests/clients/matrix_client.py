@@ -63,6 +63,8 @@ class User:
                 await self.invited(room, invite)
             for room, joined in answer.rooms.join.items():
                 await self.happened(room, joined)
+            # In a flood several events come at once then: it spares the homeserver half its work.
+            await asyncio.sleep(0.05)
 
     async def invited(self, room, invite):
         me = self.client.user_id

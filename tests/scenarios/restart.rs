@@ -20,13 +20,16 @@ fn all(prefix: &str) -> Vec<String> {
     (1..=MESSAGES).map(|number| format!("{prefix} {number}")).collect()
 }
 
+/// Waits as long as more and more arrives.
 fn waits_for_all(to: &dyn User, prefix: &str) -> Result<()> {
-    until(
-        "all messages",
-        PATIENCE * 2,
-        || Ok((bodies(to, prefix).len() >= MESSAGES).then_some(())),
-    )
-    .map_err(|error| error.context(format!("{} of {prefix}", bodies(to, prefix).len())))?;
+    let mut count = 0;
+    while count < MESSAGES {
+        count = until("the next message", PATIENCE, || {
+            let now = bodies(to, prefix).len();
+            Ok((now > count).then_some(now))
+        })
+        .map_err(|error| error.context(format!("{count} of {prefix}")))?;
+    }
     ensure!(bodies(to, prefix) == all(prefix), "{prefix}: lost, reordered or doubled");
     Ok(())
 }

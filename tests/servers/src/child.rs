@@ -27,6 +27,14 @@ impl Child {
         command
     }
 
+    /// The same, for a server that loses nothing but a test when the power goes: without `fsync`.
+    /// Not for the daemon.
+    pub fn careless(program: impl AsRef<OsStr>) -> Command {
+        let mut command = Self::command(program);
+        command.env("LD_PRELOAD", "libeatmydata.so");
+        command
+    }
+
     /// Starts a command made by [`Child::command`]; standard error, and standard output unless the
     /// command says otherwise, are added to the file `log`.
     pub fn start(

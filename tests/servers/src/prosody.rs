@@ -66,7 +66,7 @@ impl Prosody {
 
     /// Starts it; see [`Prosody::wait`].
     pub fn start(&mut self) -> Result<()> {
-        let mut command = Child::command("prosody");
+        let mut command = Child::careless("prosody");
         command.args(["--config", "prosody.cfg.lua", "-F"]).current_dir(&self.folder);
         self.child = Some(Child::start("Prosody", command, &self.folder.join("out.log"), false)?);
         Ok(())

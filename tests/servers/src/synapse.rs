@@ -52,7 +52,7 @@ impl Synapse {
 
     /// Starts it; see [`Synapse::wait`].
     pub fn start(&mut self) -> Result<()> {
-        let mut command = Child::command(&self.python);
+        let mut command = Child::careless(&self.python);
         command
             .args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"])
             .current_dir(&self.folder);
