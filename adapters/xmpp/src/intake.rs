@@ -101,8 +101,8 @@ impl Intake {
                     }
                     return true;
                 }
-                Err(Unavailable::Stopping) => return false,
-                Err(why @ (Unavailable::Full | Unavailable::Failed)) => {
+                Err(Unavailable::Stopping) if stops(bridge).await => return false,
+                Err(why) => {
                     if !self.stalled.swap(true, Ordering::Relaxed) {
                         tracing::warn!(%why, "the daemon takes no messages");
                     }
@@ -115,13 +115,26 @@ impl Intake {
     }
 }
 
+/// Whether the daemon stops, and not only says so in answer to one call.
+async fn stops(bridge: &Bridge) -> bool {
+    tokio::select! {
+        biased;
+        () = bridge.stopping() => true,
+        () = std::future::ready(()) => false,
+    }
+}
+
 fn log(event: &Event, acceptance: Acceptance, bridge: &Bridge) {
-    let message = bridge.tag_event(&event.id);
+    let msg = bridge.tag_event(&event.id);
     let (kind, bytes, repeat) = (event.content.kind(), event.content.size(), acceptance.repeat);
     match acceptance.answer {
-        Answer::Accepted => tracing::debug!(%message, %kind, bytes, repeat, "message taken"),
+        Answer::Accepted => tracing::debug!(%msg, %kind, bytes, repeat, "handed over"),
         Answer::Refused(refusal) => {
-            tracing::debug!(%message, %kind, repeat, code = %refusal.code, "message refused");
+            tracing::debug!(%msg, %kind, bytes, repeat, code = %refusal.code, "handed over, refused");
         }
     }
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;
