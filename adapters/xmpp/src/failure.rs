@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, DeliveryError, Refusal};
+use drawbridge_adapter::{Code, Refusal};
 use minidom::Element;
 
 use crate::ns;
@@ -20,6 +20,8 @@ pub(crate) struct Envelope {
     pub(crate) id: Option<String>,
 }
 
+/// When what a server wants to wait with may be written again; servers name no time.
+const LATER: Duration = Duration::from_secs(30);
 /// The longest id that is repeated to its sender, in bytes.
 const MAX_ID: usize = 1024;
 
@@ -98,21 +100,21 @@ pub(crate) fn plain(
     envelope.answer(name, "error").child(error)
 }
 
-/// What an error stanza, in answer to a message of ours, means for its delivery.
-pub(crate) fn read(stanza: &Element) -> DeliveryError {
+/// What an error stanza, in answer to a message of ours, means for it. For good, also where time
+/// may heal it: what was sent after it stands there already, and nothing may overtake.
+pub(crate) fn read(stanza: &Element) -> (Refusal, &'static str) {
     let Some(error) = stanza.children().find(|child| child.name() == "error") else {
-        return refused(Code::NotReachable, "the server refused it without a reason");
+        return (Code::NotReachable.into(), "the server refused it without a reason");
     };
-    let waits = error.attr("type") == Some(WAIT);
     let condition =
         error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text");
     let condition = condition.map_or("undefined-condition", Element::name);
     match condition {
         // RFC 6120, 8.3.3: what time may heal says so by its type.
-        _ if waits => DeliveryError::Retry {
-            after: Some(Duration::from_secs(30)),
-            why: "the recipient's server asks to wait",
-        },
+        _ if error.attr("type") == Some(WAIT) => (
+            Refusal { code: Code::RateLimited, retry_after: Some(LATER) },
+            "the recipient's server asks to wait",
+        ),
         "service-unavailable"
         | "item-not-found"
         | "remote-server-not-found"
@@ -121,17 +123,13 @@ pub(crate) fn read(stanza: &Element) -> DeliveryError {
         | "gone"
         | "redirect"
         | "jid-malformed" => {
-            refused(Code::NotReachable, "the recipient's server does not deliver it")
+            (Code::NotReachable.into(), "the recipient's server does not deliver it")
         }
         "bad-request" | "unexpected-request" => {
-            refused(Code::Malformed, "the recipient's server calls it malformed")
+            (Code::Malformed.into(), "the recipient's server calls it malformed")
         }
-        _ => refused(Code::Forbidden, "the recipient's server forbids it"),
+        _ => (Code::Forbidden.into(), "the recipient's server forbids it"),
     }
-}
-
-fn refused(code: Code, why: &'static str) -> DeliveryError {
-    DeliveryError::Refused { refusal: code.into(), why }
 }
 
 #[cfg(test)]
@@ -142,33 +140,30 @@ mod tests {
 
     use super::*;
 
-    fn bounced(kind: &str, condition: &str) -> DeliveryError {
+    fn bounced(kind: &str, condition: &str) -> Refusal {
         let text = format!(
             "<message xmlns='jabber:component:accept' type='error'><error type='{kind}'>\
              <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>x</text>\
              <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
         );
-        read(&text.parse().unwrap())
-    }
-
-    fn code(error: &DeliveryError) -> Option<Code> {
-        match error {
-            DeliveryError::Refused { refusal, .. } => Some(refusal.code),
-            _ => None,
-        }
+        read(&text.parse().unwrap()).0
     }
 
     #[test]
     fn errors_become_outcomes() {
-        assert_eq!(code(&bounced("cancel", "service-unavailable")), Some(Code::NotReachable));
-        assert_eq!(code(&bounced("cancel", "remote-server-not-found")), Some(Code::NotReachable));
-        assert_eq!(code(&bounced("cancel", "policy-violation")), Some(Code::Forbidden));
-        assert_eq!(code(&bounced("modify", "not-acceptable")), Some(Code::Forbidden));
-        assert_eq!(code(&bounced("modify", "bad-request")), Some(Code::Malformed));
+        for (kind, condition, code) in [
+            ("cancel", "service-unavailable", Code::NotReachable),
+            ("cancel", "remote-server-not-found", Code::NotReachable),
+            ("cancel", "policy-violation", Code::Forbidden),
+            ("modify", "not-acceptable", Code::Forbidden),
+            ("modify", "bad-request", Code::Malformed),
+        ] {
+            assert_eq!(bounced(kind, condition), code.into(), "{kind} {condition}");
+        }
         let wait = bounced("wait", "resource-constraint");
-        assert!(matches!(wait, DeliveryError::Retry { after: Some(_), .. }));
+        assert_eq!(wait, Refusal { code: Code::RateLimited, retry_after: Some(LATER) });
         let empty = "<message xmlns='jabber:component:accept' type='error'/>".parse().unwrap();
-        assert_eq!(code(&read(&empty)), Some(Code::NotReachable));
+        assert_eq!(read(&empty).0, Code::NotReachable.into());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Delivered, DeliveryError, EventId};
+use drawbridge_adapter::{Delivered, DeliveryError, EventId, Refusal};
 use minidom::Element;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,7 +50,7 @@ struct State {
 
 struct Watched {
     to: String,
-    error: Option<DeliveryError>,
+    error: Option<(Refusal, &'static str)>,
 }
 
 /// Forgets a window, also when its delivery was dropped half-way.
@@ -146,8 +146,8 @@ impl Outward {
             .to_wire()
     }
 
-    /// Sends a window, in order, and waits until the server has taken it. One result for each from
-    /// the first on; after one that is to be tried again it ends.
+    /// Sends a window, in order, and waits until the server has taken it: one result for each, or
+    /// one for all.
     pub(crate) async fn send(&self, ready: Vec<Ready>) -> Vec<Result<Delivered, DeliveryError>> {
         let Some((link, window, barrier)) = self.enlist(&ready) else {
             return vec![Err(DeliveryError::Disconnected)];
@@ -191,19 +191,15 @@ impl Outward {
 
     fn outcomes(&self, window: &Window<'_>) -> Vec<Result<Delivered, DeliveryError>> {
         let mut state = self.lock();
-        let mut outcomes = Vec::with_capacity(window.keys.len());
-        for key in &window.keys {
-            let error = state.watched.get_mut(key).and_then(|watched| watched.error.take());
-            let last = matches!(error, Some(DeliveryError::Retry { .. }));
-            outcomes.push(match error {
-                Some(error) => Err(error),
-                None => Ok(Delivered { id: EventId::new(key.as_str()).ok() }),
-            });
-            if last {
-                break;
-            }
-        }
-        outcomes
+        let outcome = |key: &String| match state
+            .watched
+            .get_mut(key)
+            .and_then(|watched| watched.error.take())
+        {
+            Some((refusal, why)) => Err(DeliveryError::Refused { refusal, why }),
+            None => Ok(Delivered { id: EventId::new(key.as_str()).ok() }),
+        };
+        window.keys.iter().map(outcome).collect()
     }
 }
 

@@ -80,9 +80,14 @@ async fn an_error_is_of_one_message_only() {
 }
 
 #[tokio::test]
-async fn after_one_to_be_tried_again_nothing_is_claimed() {
+async fn nothing_is_sent_again_behind_what_was_shown() {
     let full = bounce("b", "bob@p.test/phone", "wait", "resource-constraint");
-    assert_eq!(shown(&window(&[full]).await), ["ok", "retry"]);
+    let outcomes = window(&[full]).await;
+    assert_eq!(shown(&outcomes), ["ok", "rate_limited", "ok"]);
+    let Err(DeliveryError::Refused { refusal, .. }) = &outcomes[1] else {
+        panic!("not refused: {outcomes:?}")
+    };
+    assert!(refusal.retry_after.is_some());
 }
 
 #[tokio::test]
