@@ -70,14 +70,13 @@ fn killed_in_the_middle(town: &mut Town, from: &dyn User, to: &dyn User) -> Resu
         listen_and_kill(town, to, &mut heard, round)?;
         town.start_daemon()?;
         listen_until(to, &mut heard, |heard| heard.body == format!("{prefix} {MESSAGES}"))?;
-    }
-    nothing_else_but_repeats(from, to, &mut heard)?;
-
-    for round in 1..=ROUNDS {
-        let prefix = prefix(round);
         let arrived = once_each(to, &heard, &prefix)?;
         let expected: Vec<_> = (1..=MESSAGES).map(|n| format!("{prefix} {n}")).collect();
         ensure!(arrived == expected, "round {round}: {}", difference(&expected, &arrived));
+    }
+    nothing_else_but_repeats(from, to, &mut heard)?;
+    for round in 1..=ROUNDS {
+        once_each(to, &heard, &prefix(round))?;
     }
     Ok(())
 }

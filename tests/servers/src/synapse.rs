@@ -84,6 +84,7 @@ const LOG: &str = "version: 1
 formatters: {plain: {format: '%(asctime)s %(levelname)s %(name)s %(message)s'}}
 handlers: {out: {class: logging.StreamHandler, formatter: plain}}
 root: {level: WARNING, handlers: [out]}
+loggers: {synapse.appservice: {level: INFO}}
 disable_existing_loggers: false
 ";
 
