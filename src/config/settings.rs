@@ -119,7 +119,8 @@ pub(super) struct KindSettings {
     #[schemars(example = ["text"])]
     pub(super) deny: Vec<Kind>,
     /// Kinds that are refused by default and may cross between home networks: `sticker`, if both
-    /// allow it. Towards and from a third-party network nothing can allow it.
+    /// allow it and carry it (no adapter does yet). Towards and from a third-party network nothing
+    /// can allow it.
     #[schemars(example = ["sticker"])]
     pub(super) allow: Vec<Kind>,
 }

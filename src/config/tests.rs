@@ -22,7 +22,7 @@ use tracing::level_filters::LevelFilter;
 use super::*;
 use crate::gate::Role;
 
-/// The example of the first issue, as it stands there.
+/// The example of the documentation, as it stands there.
 const EXAMPLE: &str = r#"data_dir = "data"
 
 [networks.matrix]
@@ -151,7 +151,7 @@ fn errors(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_issues_example_is_valid_as_it_stands() {
+fn the_plain_example_is_valid_as_it_stands() {
     let loaded = read_text(EXAMPLE, Path::new("/etc/drawbridge"), Vec::new(), ADAPTERS);
     let loaded = loaded.unwrap_or_else(|findings| panic!("{findings:?}"));
     let ids: Vec<_> = loaded.networks.iter().map(|network| network.id.as_str()).collect();

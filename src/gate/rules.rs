@@ -80,12 +80,19 @@ pub(super) fn consent(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
 /// The effective capability is source ∩ target ∩ operator; what is not declared is rejected.
 pub(super) fn kind_carried(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
     let kind = event.content.kind();
-    let carries = |side: &Side<'_>| {
+    let carries = |side: &Side<'_>, kind| {
         side.capabilities.level(kind) > Level::Rejected && !side.policy.denied.contains(&kind)
     };
-    let unsupported = matches!(event.content, Content::Unsupported { .. });
-    if unsupported || !carries(&facts.source) || !facts.target.as_ref().is_some_and(carries) {
+    let both = |kind| {
+        carries(&facts.source, kind)
+            && facts.target.as_ref().is_some_and(|target| carries(target, kind))
+    };
+    if matches!(event.content, Content::Unsupported { .. }) || !both(kind) {
         return refuse(Code::UnsupportedKind(kind));
+    }
+    // A sticker beside a text must not be lost on the way.
+    if event.marks.sticker && !both(Kind::Sticker) {
+        return refuse(Code::UnsupportedKind(Kind::Sticker));
     }
     Ok(())
 }
