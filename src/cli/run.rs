@@ -1,6 +1,7 @@
 //! `drawbridge run`: the daemon, until it is asked to stop.
 
 use std::error::Error;
+use std::time::Duration;
 
 use tracing::{error, info, warn};
 
@@ -22,7 +23,10 @@ pub(super) fn run(loaded: Loaded) -> Exit {
             return Exit::Failed;
         }
     };
-    match runtime.block_on(daemon::run(loaded)) {
+    let ended = runtime.block_on(daemon::run(loaded));
+    // A look-up of a name that never ends must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match ended {
         Ok(()) => Exit::Done,
         Err(error) => exit_of(&error),
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogFormat, LogLevels};
 
 /// Foreign crates that quote what they carry even in their warnings.
-const QUOTING: &[&str] = &["tokio_xmpp", "xmpp_parsers", "xso", "minidom", "tungstenite"];
+const QUOTING: &[&str] = &["xmpp_parsers", "minidom", "tungstenite", "tokio_tungstenite"];
 
 /// Starts the log of this process. Once a process.
 pub fn start(format: LogFormat, levels: &LogLevels) {
@@ -29,6 +29,11 @@ pub fn start(format: LogFormat, levels: &LogLevels) {
         }
     };
     let started = tracing_subscriber::registry().with(layer.with_filter(filter(levels))).try_init();
+    // The usual one prints what the panic says, which may quote what people wrote.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
     if started.is_err() {
         tracing::warn!("the log was started before");
     }
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn crates_that_quote_stanzas_and_frames_say_nothing() {
         let filter = filter(&levels("trace"));
-        for target in ["tokio_xmpp::xmlstream", "xmpp_parsers::message", "tungstenite::protocol"] {
+        for target in ["minidom::element", "xmpp_parsers::message", "tungstenite::protocol"] {
             assert!(!filter.would_enable(target, &Level::ERROR), "{target}");
         }
     }
