@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, NetworkId, Refusal, Signal,
-    State, Status, Tag, Timestamp,
+    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal,
+    Signal, State, Status, Tag, Timestamp, Unavailable, UserId,
 };
 use tracing::{debug, error, info};
 
-use super::accept::failed;
+use super::accept::{failed, unavailable};
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
 use crate::clock;
@@ -37,7 +37,7 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.leave(&Left::Backoff { after: None, for_connection: false });
+        self.leave(&Left::FAILED);
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId, lane: String, tr
         Ok(left) => left,
         Err(error) => {
             error!(network = %id, error = &error as &dyn std::error::Error, "the queue failed");
-            Left::Backoff { after: None, for_connection: false }
+            Left::FAILED
         }
     };
     turn.leave(&left);
@@ -62,6 +62,7 @@ async fn work(
     mut tries: u32,
 ) -> Result<Left, StoreError> {
     let window = network.descriptor.window.clamp(1, 64);
+    let mut progressed = false;
     for _ in 0..WINDOWS {
         if crossing.stop_delivering.is_cancelled() {
             return Ok(Left::MoreToDo);
@@ -81,11 +82,15 @@ async fn work(
         let answer = tokio::time::timeout(PATIENCE, network.setup.adapter.deliver(&batch)).await;
         let results =
             answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })]);
-        let stopped = crossing.conclude(network, &due, results).await?;
-        if let Some(left) = stopped {
-            return Ok(left);
+        match crossing.conclude(network, &due, results).await? {
+            Some(Left::Backoff { after, for_connection, progressed: some }) => {
+                let progressed = progressed || some;
+                return Ok(Left::Backoff { after, for_connection, progressed });
+            }
+            Some(left) => return Ok(left),
+            None => {}
         }
-        tries = 0;
+        (tries, progressed) = (0, true);
     }
     Ok(Left::MoreToDo)
 }
@@ -129,7 +134,7 @@ impl Crossing {
         let mut left = None;
         // An adapter that answers for none of them breaks its contract: try again, later.
         if results.is_empty() {
-            left = Some(Left::Backoff { after: None, for_connection: false });
+            left = Some(Left::FAILED);
         }
         for (row, result) in rows.iter().zip(results) {
             match result {
@@ -146,7 +151,7 @@ impl Crossing {
                 Err(error) => {
                     let (backoff, why) = backoff(&error);
                     debug!(msg = %self.tag(row), to = %network.setup.id, why, "waits for another try");
-                    left = Some(backoff);
+                    left = Some(backoff.after_progress(!settlements.is_empty()));
                     break;
                 }
             }
@@ -171,12 +176,13 @@ impl Crossing {
         let Some(Back { network: source, status }) = row.payload.back.clone() else {
             return (settlement(row, at, Fate::Told, None), None);
         };
+        let back = Back { network: source.clone(), status: status.clone() };
         let status = Status { state: State::Accepted, ..status };
         let needs = self.networks.get(&source).map(|source| source.descriptor.status);
         let needs = needs.unwrap_or_default();
         let durable = needs.accepted || needs.pending;
         let tell = durable.then(|| self.status_row(&source, status.clone(), at));
-        let fate = Fate::Delivered { id: delivered.id };
+        let fate = Fate::Delivered { id: delivered.id, back: Some(back) };
         let settlement =
             Settlement { only_after_pending: !needs.accepted, ..settlement(row, at, fate, tell) };
         let signal = (!needs.accepted).then_some((source, Signal::Accepted(status)));
@@ -191,6 +197,31 @@ impl Crossing {
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
         settlement(row, at, Fate::Failed(refusal), tell)
+    }
+
+    /// Tells the sender of a delivered message that it came back. See
+    /// [`drawbridge_adapter::Bridge::bounced`].
+    pub(super) async fn bounced(
+        self: &Arc<Self>,
+        network: &NetworkId,
+        id: EventId,
+        by: UserId,
+        refusal: Refusal,
+    ) -> Result<bool, Unavailable> {
+        let crossing = Arc::clone(self);
+        let target = network.clone();
+        let tell = move |Back { network: source, status }: Back| {
+            if status.recipient.as_ref() != Some(&by) {
+                return None;
+            }
+            let parts = ["event", source.as_str(), status.event.as_str()];
+            let msg = Tag::of(crossing.store.salt(), &parts);
+            info!(%msg, from = %source, to = %target, outcome = %refusal.code, "came back");
+            let status = Status { state: failed(refusal), ..status };
+            Some(crossing.status_row(&source, status, clock::now()))
+        };
+        let told = self.store.bounce(network.clone(), id, tell).await;
+        told.map_err(|error| unavailable(&error))
     }
 
     /// Fails rows that waited for longer than their limit.
@@ -250,5 +281,5 @@ fn backoff(error: &DeliveryError) -> (Left, &'static str) {
         DeliveryError::Unknown { why } | DeliveryError::Refused { why, .. } => (None, false, why),
         DeliveryError::Disconnected => (None, true, "disconnected"),
     };
-    (Left::Backoff { after, for_connection }, why)
+    (Left::Backoff { after, for_connection, progressed: false }, why)
 }

@@ -13,6 +13,9 @@ const MOST: usize = 4096;
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_mins(5);
 
+/// The longest wait that a network may ask for: a lane must look at what expires meanwhile.
+const MOST_ASKED: Duration = Duration::from_hours(1);
+
 /// The lanes of one network that are not at rest.
 #[derive(Default)]
 pub(super) struct Lanes {
@@ -35,6 +38,21 @@ enum State {
     Waiting { until: Instant, tries: u32, for_connection: bool },
 }
 
+impl Inner {
+    /// Makes room for a lane that can go on at once, by leaving to the disk the one that would
+    /// wait the longest. False if none waits.
+    fn forget_last_waiting(&mut self) -> bool {
+        let waiting = self.states.iter().filter_map(|(lane, state)| match state {
+            State::Waiting { until, .. } => Some((*until, lane)),
+            _ => None,
+        });
+        let Some(last) = waiting.max().map(|(_, lane)| lane.clone()) else { return false };
+        self.states.remove(&last);
+        self.more_on_disk = true;
+        true
+    }
+}
+
 /// How a worker left its lane.
 pub(super) enum Left {
     /// Everything that it saw is done.
@@ -42,7 +60,24 @@ pub(super) enum Left {
     /// It is the next one's turn; there is more.
     MoreToDo,
     /// It must wait; `after` is the network's own word.
-    Backoff { after: Option<Duration>, for_connection: bool },
+    /// `progressed` if anything was done before: then the pauses begin anew.
+    Backoff { after: Option<Duration>, for_connection: bool, progressed: bool },
+}
+
+impl Left {
+    /// Something failed that says nothing of when to try again.
+    pub(super) const FAILED: Self =
+        Self::Backoff { after: None, for_connection: false, progressed: false };
+
+    /// The same, after something was done or not.
+    pub(super) fn after_progress(self, progressed: bool) -> Self {
+        match self {
+            Self::Backoff { after, for_connection, .. } => {
+                Self::Backoff { after, for_connection, progressed }
+            }
+            left => left,
+        }
+    }
 }
 
 impl Lanes {
@@ -55,11 +90,12 @@ impl Lanes {
     pub(super) fn offer(&self, lane: &str) {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let full = inner.states.len() >= MOST;
+        let full = inner.states.len() >= MOST && !inner.states.contains_key(lane);
+        let room = !full || inner.forget_last_waiting();
         match inner.states.get_mut(lane) {
             Some(State::Running { again, .. }) => *again = true,
             Some(State::Ready { .. } | State::Waiting { .. }) => return,
-            None if full => inner.more_on_disk = true,
+            None if !room => inner.more_on_disk = true,
             None => {
                 inner.states.insert(lane.to_owned(), State::Ready { tries: 0 });
                 inner.ready.push_back(lane.to_owned());
@@ -114,8 +150,9 @@ impl Lanes {
                 inner.states.insert(lane.clone(), State::Ready { tries: 0 });
                 inner.ready.push_back(lane);
             }
-            Left::Backoff { after, for_connection } => {
-                let wait = after.unwrap_or_default().max(backoff(tries, jitter));
+            Left::Backoff { after, for_connection, progressed } => {
+                let tries = if *progressed { 0 } else { tries };
+                let wait = after.unwrap_or_default().min(MOST_ASKED).max(backoff(tries, jitter));
                 let until = Instant::now() + wait;
                 let tries = tries.saturating_add(1);
                 let for_connection = *for_connection;
@@ -152,6 +189,11 @@ impl Lanes {
             }
         }
         next
+    }
+
+    /// Whether a worker is on the lane now.
+    pub(super) fn is_running(&self, lane: &str) -> bool {
+        matches!(self.lock().states.get(lane), Some(State::Running { .. }))
     }
 
     /// How many lanes are not at rest.
@@ -214,6 +256,37 @@ mod tests {
         assert!(lanes.has_room() && lanes.begin_to_look() && !lanes.begin_to_look());
     }
 
+    #[tokio::test]
+    async fn those_that_wait_keep_no_place_from_those_that_could_go_on() {
+        let lanes = Lanes::default();
+        for n in 0..MOST {
+            lanes.offer(&n.to_string());
+        }
+        while let Some((lane, _)) = lanes.take() {
+            lanes.leave(lane, &Left::FAILED, 0);
+        }
+        lanes.offer("quick");
+        assert_eq!(lanes.take(), Some(("quick".to_owned(), 0)));
+        assert!(lanes.len() == MOST && lanes.begin_to_look());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_begin_anew_after_progress() {
+        let lanes = Lanes::default();
+        lanes.offer("a");
+        for (progressed, tries) in [(false, 1), (false, 2), (true, 1), (false, 2)] {
+            let (lane, _) = lanes.take().unwrap_or_default();
+            lanes.leave(lane, &Left::FAILED.after_progress(progressed), 0);
+            tokio::time::advance(LONGEST).await;
+            lanes.ripen();
+            let seen = match lanes.lock().states.get("a") {
+                Some(State::Ready { tries }) => *tries,
+                _ => 0,
+            };
+            assert_eq!(seen, tries);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_lane_waits_its_time_or_for_the_connection() {
         let lanes = Lanes::default();
@@ -221,7 +294,7 @@ mod tests {
             lanes.offer(lane);
             let taken = lanes.take().unwrap_or_default().0;
             let after = Some(Duration::from_mins(1));
-            lanes.leave(taken, &Left::Backoff { after, for_connection }, 0);
+            lanes.leave(taken, &Left::Backoff { after, for_connection, progressed: false }, 0);
         }
         assert!(lanes.ripen().is_some());
         assert_eq!(lanes.take(), None);

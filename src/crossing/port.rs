@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Acceptance, BridgePort, Connection, Event, Memo, NetworkId, Timestamp, Unavailable, UserId,
-    async_trait,
+    Acceptance, BridgePort, Connection, Event, EventId, Memo, NetworkId, Refusal, Timestamp,
+    Unavailable, UserId, async_trait,
 };
 use tracing::{error, info, warn};
 
@@ -34,6 +34,15 @@ impl BridgePort for Port {
 
     async fn accept(&self, events: Vec<Event>) -> Result<Vec<Acceptance>, Unavailable> {
         self.crossing.accept(&self.network, events).await
+    }
+
+    async fn bounced(
+        &self,
+        id: &EventId,
+        by: &UserId,
+        refusal: Refusal,
+    ) -> Result<bool, Unavailable> {
+        self.crossing.bounced(&self.network, id.clone(), by.clone(), refusal).await
     }
 
     fn report(&self, connection: Connection) {

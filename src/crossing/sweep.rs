@@ -18,6 +18,9 @@ const EACH: Duration = Duration::from_secs(1);
 /// How many rows one look takes on, so that none takes long.
 const ROWS: usize = 256;
 
+/// How many looks follow one another, while what is found belongs to networks that are up.
+const PAGES: usize = 16;
+
 /// How often the database's log is folded.
 const FOLD: Duration = Duration::from_secs(30);
 
@@ -83,15 +86,23 @@ impl Crossing {
         }
     }
 
-    /// Fails what has waited too long for a network that nobody delivers to now. Where the network
-    /// is up, its own workers do this: only they know what is under way.
+    /// Fails what has waited too long for a network that nobody delivers to now. Where a worker is
+    /// on a conversation it does this itself: only it knows what is under way.
     async fn expire_unreachable(&self) -> Result<(), StoreError> {
         let limit = earlier(clock::now(), self.limits.expire_after);
-        let mut rows = self.store.oldest(0, limit, ROWS).await?;
-        rows.retain(|row: &Row| {
-            self.networks.get(&row.network).is_none_or(|network| !network.is_up())
-        });
-        self.expire(&rows).await
+        let mut after = 0;
+        for _ in 0..PAGES {
+            let mut rows = self.store.oldest(after, limit, ROWS).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.seq;
+            rows.retain(|row: &Row| {
+                let network = self.networks.get(&row.network);
+                network
+                    .is_none_or(|network| !network.is_up() && !network.lanes.is_running(&row.lane))
+            });
+            self.expire(&rows).await?;
+        }
+        Ok(())
     }
 
     async fn forget(&self) -> Result<(), StoreError> {

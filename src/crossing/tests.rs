@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use drawbridge_adapter::{
     AddressError, Answer, Code, Command, Content, Delivered, Delivery, DeliveryError, Destination,
-    Event, EventId, Fatal, Kind, Level, Marks, Party, ReplyPath, Signal, State, StatusNeeds,
-    TextLimits, Timestamp, Unavailable, async_trait,
+    Event, EventId, Fatal, Kind, Level, Marks, Party, Refusal, ReplyPath, Signal, State,
+    StatusNeeds, TextLimits, Timestamp, Unavailable, async_trait,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -127,7 +127,9 @@ impl Adapter for Fake {
             let result = match next {
                 None => {
                     self.heard.lock().unwrap().push(delivery.clone());
-                    Ok(Delivered::default())
+                    Ok(Delivered {
+                        id: self.texts().pop().and_then(|text| EventId::new(text).ok()),
+                    })
                 }
                 Some(Next::Fails(error)) => Err(error),
                 Some(Next::Panics) => panic!("as the test says"),
@@ -509,6 +511,24 @@ async fn conversations_at_rest_on_disk_are_taken_up_at_the_start() {
     let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
     town.right.until(|right| right.texts().len() == 700).await;
     town.rests().await;
+}
+
+#[tokio::test]
+async fn a_message_that_comes_back_after_all_is_told_once() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.says("left:ann", "right:bob", "hi").await;
+    town.right.hears(&["hi"]).await;
+    town.rests().await;
+    let (id, bridge) = (EventId::new("hi").unwrap(), town.bridge("right"));
+    let (bob, eve) = ("right:bob".parse().unwrap(), "right:eve".parse().unwrap());
+    let why = Refusal::from(Code::NotReachable);
+    assert_eq!(bridge.bounced(&id, &eve, why).await, Ok(false));
+    assert_eq!(bridge.bounced(&id, &bob, why).await, Ok(true));
+    assert_eq!(bridge.bounced(&id, &bob, why).await, Ok(false));
+    let unknown = EventId::new("never").unwrap();
+    assert_eq!(bridge.bounced(&unknown, &bob, why).await, Ok(false));
+    town.left.learns(&[refused(Code::NotReachable)]).await;
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ mod schema;
 mod tests;
 mod writer;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,12 +49,19 @@ pub(crate) enum StoreError {
     /// SQLite failed.
     #[error("the database failed")]
     Sqlite(#[from] rusqlite::Error),
-    /// A row is not what was written: the database was changed by something else.
-    #[error("a row of the database cannot be read back")]
-    Corrupt(#[from] serde_json::Error),
+    /// A row is not what was written: the database was changed by something else. The cause is
+    /// left out, because it would quote the row.
+    #[error("row {0} of the queue cannot be read back")]
+    Corrupt(i64),
+    /// What was to be written has no written form.
+    #[error("a row cannot be written")]
+    Unwritable,
     /// A thread of the store could not be started.
     #[error("a thread could not be started")]
     Thread(#[from] std::io::Error),
+    /// The transaction that the work belonged to was not committed: nothing of it was kept.
+    #[error("the commit failed")]
+    NotCommitted,
     /// The store is closed, or one of its threads ended.
     #[error("the store is closed")]
     Closed,
@@ -172,7 +181,7 @@ pub(crate) struct Tiding {
 /// The end of a row.
 pub(crate) enum Fate {
     /// The network took a message, under this id if it gives any.
-    Delivered { id: Option<EventId> },
+    Delivered { id: Option<EventId>, back: Option<Back> },
     /// A message did not cross.
     Failed(Refusal),
     /// A status was told, or could not be: it has no fate of its own.
@@ -187,9 +196,10 @@ impl Store {
         on_commit: OnCommit,
     ) -> Result<Self, StoreError> {
         let failed = |error| StoreError::Directory(dir.display().to_string(), error);
-        std::fs::create_dir_all(dir).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let lock = DataLock::take(dir)?;
         let path = dir.join("drawbridge.sqlite3");
+        schema::create(&path).map_err(failed)?;
         let connection = schema::open_writer(&path)?;
         let salt = schema::salt(&connection, new_salt)?;
         let inherited = schema::last_seq(&connection)?;
@@ -220,6 +230,18 @@ impl Store {
     /// many were settled.
     pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
         self.write(|reply| Job::Settle { settlements, reply }).await
+    }
+
+    /// Takes the way back of a message that `network` knows as `id`, if it has not come back
+    /// before, and writes the row that `tell` makes of it.
+    pub(crate) async fn bounce(
+        &self,
+        network: NetworkId,
+        id: EventId,
+        tell: impl FnOnce(Back) -> Option<NewRow> + Send + 'static,
+    ) -> Result<bool, StoreError> {
+        let tell = Box::new(tell);
+        self.write(|reply| Job::Bounce { network, id, tell, reply }).await
     }
 
     /// Writes tidings about rows that still wait, and that all rows up to `told_up_to` had theirs.

@@ -5,6 +5,7 @@ use std::path::Path;
 use drawbridge_adapter::{NetworkId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
+use tracing::error;
 
 use super::{Row, StoreError, schema};
 
@@ -152,18 +153,30 @@ fn rows(
     while bytes < BYTES
         && let Some(row) = found.next()?
     {
-        let payload = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
-        bytes += payload.len();
-        rows.push(Row {
-            seq: row.get(0)?,
-            inbox: row.get(1)?,
-            // Serde's own way in, so that a row that was tampered with is an error, not a panic.
-            network: serde_json::from_value(serde_json::Value::String(row.get(2)?))?,
-            lane: row.get(3)?,
-            key: row.get(4)?,
-            at: Timestamp(row.get(5)?),
-            payload: serde_json::from_str(payload)?,
-        });
+        bytes += row.get_ref(6)?.as_bytes().map_or(0, <[u8]>::len);
+        match read(row) {
+            Ok(row) => rows.push(row),
+            // Nothing will ever make it readable: what stands behind it must not wait for that.
+            Err(StoreError::Corrupt(seq)) => {
+                error!(seq, "a row of the queue cannot be read back, it is passed over");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(rows)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
+    let seq = row.get(0)?;
+    let network: String = row.get(2)?;
+    let payload = row.get_ref(6)?.as_str().map_err(|_| StoreError::Corrupt(seq))?;
+    Ok(Row {
+        seq,
+        inbox: row.get(1)?,
+        network: NetworkId::new(&network).map_err(|_| StoreError::Corrupt(seq))?,
+        lane: row.get(3)?,
+        key: row.get(4)?,
+        at: Timestamp(row.get(5)?),
+        payload: serde_json::from_str(payload).map_err(|_| StoreError::Corrupt(seq))?,
+    })
 }

@@ -1,11 +1,16 @@
 //! The tables, and how an older database becomes a newer one.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::StoreError;
+
+/// How long one waits for another process that holds the database: a backup, an operator's shell.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// Each step makes the next version out of the one before; never change one that was released.
 const MIGRATIONS: &[&str] = &["
@@ -37,11 +42,13 @@ const MIGRATIONS: &[&str] = &["
     );
     CREATE INDEX outbox_lane ON outbox (network, lane, seq);
 
-    -- Under which id a network knows a message that was delivered to it.
+    -- Under which id a network knows a message that was delivered to it, and the way back to its
+    -- sender, should it come back after all.
     CREATE TABLE ids (
         network TEXT NOT NULL,
         event TEXT NOT NULL,
         inbox INTEGER NOT NULL,
+        back TEXT,
         PRIMARY KEY (network, event)
     ) WITHOUT ROWID;
     CREATE INDEX ids_inbox ON ids (inbox);
@@ -54,13 +61,20 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
 "];
 
+/// Makes the file if it is not there, so that only its owner may read it. SQLite gives its
+/// companions the same mode.
+pub(super) fn create(path: &Path) -> std::io::Result<()> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    Ok(())
+}
+
 /// Opens the writing connection, and brings the database to this version.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection)?;
     Ok(connection)
@@ -70,7 +84,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -78,7 +78,7 @@ fn delivered(row: &Row) -> Settlement {
         inbox: row.inbox,
         network: row.network.clone(),
         at: row.at,
-        fate: Fate::Delivered { id: Some(EventId::new("there").unwrap()) },
+        fate: Fate::Delivered { id: Some(EventId::new("there").unwrap()), back: None },
         tell: None,
         only_after_pending: false,
     }
@@ -125,6 +125,66 @@ async fn an_id_comes_free_after_its_window() {
         assert_eq!(store.admit(vec![windowed(at)]).await.unwrap()[0].repeat, repeat, "at {at}");
     }
     assert_eq!(waiting(&store).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_id_is_free_for_another_try_after_a_failure() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let chosen = |at| Admission {
+        repeats_within: Some(Duration::from_mins(10)),
+        ..text("chosen", "ok", at)
+    };
+    let refused =
+        |at| Admission { answer: Answer::Refused(Code::NetworkUnreachable.into()), ..chosen(at) };
+    store.admit(vec![refused(1)]).await.unwrap();
+    assert!(!store.admit(vec![chosen(2)]).await.unwrap()[0].repeat);
+    assert!(store.admit(vec![chosen(3)]).await.unwrap()[0].repeat);
+    let row = waiting(&store).await.remove(1);
+    let failed = Settlement { fate: Fate::Failed(Code::Expired.into()), ..delivered(&row) };
+    store.settle(vec![failed]).await.unwrap();
+    assert!(!store.admit(vec![chosen(4)]).await.unwrap()[0].repeat);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_written_harms_no_neighbour() {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(open(&dir));
+    // Somebody else holds the database for longer than the writer waits for.
+    let other = rusqlite::Connection::open(dir.path().join("drawbridge.sqlite3")).unwrap();
+    store.admit(vec![text("$0", "zero", 0)]).await.unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let failed = store.admit(vec![text("$1", "one", 1)]).await;
+    assert!(matches!(failed, Err(StoreError::NotCommitted)));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(!store.admit(vec![text("$1", "one", 1)]).await.unwrap()[0].repeat);
+    assert_eq!(bodies(&waiting(&store).await), ["zero", "one"]);
+}
+
+#[tokio::test]
+async fn a_row_that_was_damaged_holds_nothing_up() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("drawbridge.sqlite3")).unwrap();
+    other.execute("UPDATE outbox SET payload = '{' WHERE seq = 1", []).unwrap();
+    assert_eq!(bodies(&waiting(&store).await), ["two"]);
+    assert_eq!(store.oldest(0, Timestamp(9), 64).await.unwrap().len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_reads_what_waits() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let inner = dir.path().join("data");
+    let store = Store::open(&inner, b"salt", Box::new(|_| ())).unwrap();
+    store.admit(vec![text("$1", "one", 1)]).await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&inner), 0o700);
+    for file in std::fs::read_dir(&inner).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0o600);
+    }
 }
 
 #[tokio::test]

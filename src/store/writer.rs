@@ -1,20 +1,25 @@
 //! The writing thread: all that waits at a moment becomes one commit.
 
-use drawbridge_adapter::{Answer, Code, Memo, NetworkId, Timestamp};
+use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
 use super::{
-    Admission, Admitted, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Tiding, schema,
+    Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Tiding,
+    schema,
 };
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Makes what a sender is told out of the way back to it.
+pub(super) type Tell = Box<dyn FnOnce(Back) -> Option<NewRow> + Send>;
 
 /// Something to write.
 pub(super) enum Job {
     Admit { admissions: Vec<Admission>, reply: Reply<Vec<Admitted>> },
     Settle { settlements: Vec<Settlement>, reply: Reply<usize> },
+    Bounce { network: NetworkId, id: EventId, tell: Tell, reply: Reply<bool> },
     Tell { told_up_to: i64, tidings: Vec<Tiding>, reply: Reply<()> },
     Remember { network: NetworkId, memos: Vec<Memo>, reply: Reply<()> },
     Forget { before: Timestamp, reply: Reply<usize> },
@@ -112,9 +117,13 @@ impl Writing {
         if asked.is_empty() {
             return false;
         }
-        let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = &folded {
-            warn!(%error, "the log could not be folded into the database");
+        let folded = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        match folded {
+            Ok(false) => {}
+            Ok(true) => debug!("the log could not be folded now, a reader is busy"),
+            Err(error) => warn!(%error, "the log could not be folded into the database"),
         }
         let ending = asked.iter().any(|(_, end)| *end);
         for (reply, _) in asked {
@@ -133,6 +142,10 @@ impl Writing {
             }
             Job::Settle { settlements, reply } => {
                 let work = self.guarded(started, |writing| writing.settle_all(&settlements));
+                after(reply, work)
+            }
+            Job::Bounce { network, id, tell, reply } => {
+                let work = self.guarded(started, |writing| writing.bounce(&network, &id, tell));
                 after(reply, work)
             }
             Job::Tell { told_up_to, tidings, reply } => {
@@ -157,8 +170,10 @@ impl Writing {
         started: bool,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if !started {
-            return Err(StoreError::Closed);
+        // SQLite ends a transaction by itself when the disk fails it. What came after would be
+        // committed alone, and reported as lost.
+        if !started || self.connection.is_autocommit() {
+            return Err(StoreError::NotCommitted);
         }
         self.connection.execute_batch("SAVEPOINT job")?;
         let before = (self.changes.lanes.len(), self.changes.growth.clone());
@@ -206,15 +221,18 @@ impl Writing {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT seq, accepted_at, answer FROM inbox WHERE network = ? AND event = ?",
+                "SELECT seq, accepted_at, answer, state IN ('waiting', 'accepted') FROM inbox
+                 WHERE network = ? AND event = ?",
             )?
             .query_row(params![network, event], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
+                let answer = row.get::<_, Option<String>>(2)?;
+                Ok((row.get::<_, i64>(0)?, row.get(1)?, answer, row.get::<_, bool>(3)?))
             })
             .optional()?;
-        let Some((seq, at, answer)) = found else { return Ok(None) };
+        let Some((seq, at, answer, alive)) = found else { return Ok(None) };
         let age = admission.at.since(Timestamp(at));
-        if admission.repeats_within.is_some_and(|window| age > window) {
+        // Where clients choose ids, one that is used again after a failure is another try.
+        if admission.repeats_within.is_some_and(|window| age > window || !alive) {
             // The id has come free again; the old event keeps its row under another name.
             let freed = format!("{event}\n{seq}");
             let mut statement =
@@ -227,7 +245,7 @@ impl Writing {
     }
 
     fn enqueue(&mut self, inbox: i64, row: &NewRow) -> Result<(), StoreError> {
-        let payload = serde_json::to_string(&row.payload)?;
+        let payload = serde_json::to_string(&row.payload).map_err(|_| StoreError::Unwritable)?;
         self.connection
             .prepare_cached(
                 "INSERT INTO outbox (inbox, network, lane, key, accepted_at, payload)
@@ -259,11 +277,17 @@ impl Writing {
         self.changes.grow(&settlement.network, -1);
         let state = match &settlement.fate {
             Fate::Told => None,
-            Fate::Delivered { id } => {
+            Fate::Delivered { id, back } => {
                 if let Some(id) = id {
+                    let back = back.as_ref().map(serde_json::to_string).transpose();
                     self.connection
-                        .prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)")?
-                        .execute(params![settlement.network.as_str(), id.as_str(), settlement.inbox])?;
+                        .prepare_cached("INSERT OR REPLACE INTO ids VALUES (?, ?, ?, ?)")?
+                        .execute(params![
+                            settlement.network.as_str(),
+                            id.as_str(),
+                            settlement.inbox,
+                            back.map_err(|_| StoreError::Unwritable)?
+                        ])?;
                 }
                 Some("accepted".to_owned())
             }
@@ -281,6 +305,32 @@ impl Writing {
         {
             self.enqueue(settlement.inbox, row)?;
         }
+        Ok(true)
+    }
+
+    fn bounce(
+        &mut self,
+        network: &NetworkId,
+        id: &EventId,
+        tell: Tell,
+    ) -> Result<bool, StoreError> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT inbox, back FROM ids WHERE network = ? AND event = ?")?
+            .query_row(params![network.as_str(), id.as_str()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+            })
+            .optional()?;
+        let Some((inbox, Some(back))) = found else { return Ok(false) };
+        let back = serde_json::from_str(&back).map_err(|_| StoreError::Corrupt(inbox))?;
+        let Some(row) = tell(back) else { return Ok(false) };
+        self.connection
+            .prepare_cached("UPDATE ids SET back = NULL WHERE network = ? AND event = ?")?
+            .execute(params![network.as_str(), id.as_str()])?;
+        self.connection
+            .prepare_cached("UPDATE inbox SET state = 'came back' WHERE seq = ?")?
+            .execute([inbox])?;
+        self.enqueue(inbox, &row)?;
         Ok(true)
     }
 
@@ -336,7 +386,7 @@ impl Writing {
 
 fn after<T: 'static>(reply: Reply<T>, work: Result<T, StoreError>) -> AfterCommit {
     Box::new(move |committed| {
-        let answer = if committed { work } else { work.and(Err(StoreError::Closed)) };
+        let answer = if committed { work } else { work.and(Err(StoreError::NotCommitted)) };
         // Whoever asked may be gone; what was committed stays committed.
         let _ = reply.send(answer);
     })

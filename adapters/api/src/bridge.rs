@@ -17,6 +17,13 @@ pub trait BridgePort: Send + Sync + 'static {
     fn network(&self) -> &NetworkId;
     /// See [`Bridge::accept`].
     async fn accept(&self, events: Vec<Event>) -> Result<Vec<Acceptance>, Unavailable>;
+    /// See [`Bridge::bounced`].
+    async fn bounced(
+        &self,
+        id: &EventId,
+        by: &UserId,
+        refusal: Refusal,
+    ) -> Result<bool, Unavailable>;
     /// See [`Bridge::report`].
     fn report(&self, connection: Connection);
     /// See [`Bridge::knows`].
@@ -65,6 +72,19 @@ impl Bridge {
     /// would be undefined.
     pub async fn accept(&self, events: Vec<Event>) -> Result<Vec<Acceptance>, Unavailable> {
         self.0.accept(events).await
+    }
+
+    /// A message that the target's server had taken came back after all: its sender is told.
+    ///
+    /// `id` is what [`crate::Delivered::id`] gave, `by` who sends it back, and only the message's
+    /// recipient can. False if no such message is known, or it came back before.
+    pub async fn bounced(
+        &self,
+        id: &EventId,
+        by: &UserId,
+        refusal: Refusal,
+    ) -> Result<bool, Unavailable> {
+        self.0.bounced(id, by, refusal).await
     }
 
     /// Says how the connection stands. Only changes are needed.

@@ -1,6 +1,8 @@
 //! What the reference bridge has seen, in order.
 
-use drawbridge_adapter::{Acceptance, Answer, Connection, Content, Event, UserId};
+use drawbridge_adapter::{
+    Acceptance, Answer, Connection, Content, Event, EventId, Refusal, UserId,
+};
 
 /// Everything that an adapter told the reference bridge.
 #[derive(Debug, Clone, Default)]
@@ -9,6 +11,8 @@ pub struct Journal {
     pub handed: Vec<Handed>,
     /// Each event for which `accept` returned an error: nothing was written.
     pub turned_away: Vec<Event>,
+    /// Each message that the adapter said came back, with who sent it back, and why.
+    pub bounces: Vec<(EventId, UserId, Refusal)>,
     /// Each report of the connection.
     pub connections: Vec<Connection>,
     /// Each breach of the contract that the bridge could see by itself, in words.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Answer, Bridge, BridgePort, Code, Connection, ConversationId, Destination, Event,
-    Memo, NetworkId, Refusal, ReplyPath, Timestamp, Unavailable, UserId,
+    EventId, Memo, NetworkId, Refusal, ReplyPath, Timestamp, Unavailable, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -291,6 +291,16 @@ impl BridgePort for ReferenceBridge {
             tokio::time::sleep(slowness).await;
         }
         self.take(events)
+    }
+
+    async fn bounced(
+        &self,
+        id: &EventId,
+        by: &UserId,
+        refusal: Refusal,
+    ) -> Result<bool, Unavailable> {
+        self.record(|state| state.journal.bounces.push((id.clone(), by.clone(), refusal)));
+        Ok(true)
     }
 
     fn report(&self, connection: Connection) {
