@@ -2,6 +2,7 @@
 
 mod invite;
 mod members;
+mod sequence;
 mod server;
 mod transaction;
 

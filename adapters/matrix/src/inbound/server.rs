@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
+use super::sequence::Sequence;
 use crate::core::Core;
 use crate::wire::Transaction;
 
@@ -32,7 +33,7 @@ struct Shared {
     token: Secret,
     /// Synapse sends one transaction at a time; events of one room must not be handed over by
     /// two at once, whoever sends.
-    order: Mutex<()>,
+    order: Mutex<Sequence>,
 }
 
 /// Takes the address to listen on.
@@ -48,7 +49,7 @@ pub(crate) async fn serve(
     token: Secret,
 ) -> Result<(), Fatal> {
     let bridge = core.bridge.clone();
-    let shared = Arc::new(Shared { core, token, order: Mutex::new(()) });
+    let shared = Arc::new(Shared { core, token, order: Mutex::default() });
     let router = Router::new()
         .route("/_matrix/app/v1/transactions/{txn}", put(transaction))
         .route("/_matrix/app/v1/users/{user}", get(user))
@@ -98,7 +99,11 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(header::AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")
 }
 
-async fn transaction(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn transaction(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
     let body = match tokio::time::timeout(BODY, Bytes::from_request(request, &())).await {
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN"),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
@@ -110,9 +115,16 @@ async fn transaction(State(shared): State<Arc<Shared>>, request: Request) -> Res
     let Ok(transaction) = serde_json::from_slice::<Transaction>(&body) else {
         return error(StatusCode::BAD_REQUEST, "M_BAD_JSON");
     };
-    let _one_at_a_time = shared.order.lock().await;
+    let mut sequence = shared.order.lock().await;
+    if !sequence.takes(&id, shared.core.bridge.now()) {
+        tracing::info!("a transaction is missing: the homeserver is asked for it");
+        return error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN");
+    }
     match shared.core.take(&transaction.events).await {
-        Ok(()) => Json(json!({})).into_response(),
+        Ok(()) => {
+            sequence.took(&id);
+            Json(json!({})).into_response()
+        }
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
     }
 }
@@ -138,4 +150,32 @@ async fn not_found() -> Response {
 
 async fn unrecognized() -> Response {
     error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_token_is_what_follows_the_scheme(
+            value in prop::collection::vec(b' '..=b'~', 0..40),
+            scheme in prop::sample::select(&["Bearer ", "Bearer", "bearer ", "Basic ", ""][..]),
+        ) {
+            let mut headers = HeaderMap::new();
+            prop_assert_eq!(bearer(&headers), None);
+            let header = [scheme.as_bytes(), &value].concat();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(&header).unwrap());
+            let found = bearer(&headers);
+            if scheme == "Bearer " {
+                prop_assert_eq!(found, Some(&value[..]));
+            } else if !header.starts_with(b"Bearer ") {
+                prop_assert_eq!(found, None);
+            }
+        }
+    }
 }
