@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::adapter::Shared;
 use crate::frame::{Ack, CREDIT_BYTES, Delist, Enlist, ErrorCode, ErrorFrame, FromBridge};
@@ -64,6 +64,8 @@ pub(crate) struct Intake {
     pub(crate) open: Arc<Open>,
     /// No more is read: what the bridge can't take now, the app sends again.
     pub(crate) closing: CancellationToken,
+    /// Dropped when the taking ends, however it does.
+    pub(crate) ended: DropGuard,
 }
 
 impl Intake {
@@ -184,16 +186,13 @@ impl Intake {
         matches!(change, Change::Enlist { id, .. } if !self.shared.users.contains(id))
     }
 
-    /// Asks the bridge until it takes the work, or this connection ends.
+    /// Asks the bridge until it takes the work, or this connection ends, which it also does when
+    /// the bridge stops.
     async fn until_taken(&self, work: &dyn Work) -> bool {
         let (mut pause, longest) = PAUSES;
         loop {
-            match work.hand_over().await {
-                Ok(()) => return true,
-                Err(Unavailable::Stopping) => return false,
-                Err(Unavailable::Full | Unavailable::Failed) => {}
-            }
-            tracing::debug!(pause_ms = pause.as_millis(), "the bridge can't take events now");
+            let Err(error) = work.hand_over().await else { return true };
+            tracing::debug!(%error, pause_ms = pause.as_millis(), "the bridge can't take events now");
             tokio::select! {
                 () = self.closing.cancelled() => return false,
                 () = tokio::time::sleep(pause) => {}

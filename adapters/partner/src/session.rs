@@ -65,6 +65,8 @@ pub(crate) enum End {
     Replaced,
     /// Nothing was heard for too long.
     Silent,
+    /// What the app sends is no longer handed over, though nobody asked for that.
+    Failed,
     NotUtf8,
     TooLarge,
     Binary,
@@ -82,6 +84,7 @@ impl End {
             Self::Binary => (1003, "binary_frame"),
             Self::NotUtf8 => (1007, "not_utf8"),
             Self::TooLarge => (1009, "frame_too_large"),
+            Self::Failed => (1011, "failed"),
             Self::NoHello => (4000, "bad_hello"),
             Self::Replaced => (4001, "replaced"),
             Self::TooManyErrors => (4002, "too_many_errors"),
@@ -100,6 +103,7 @@ impl End {
             Self::Closed | Self::Stopping | Self::Replaced => Connection::Waiting,
             Self::Silent => Connection::Down { why: "the partner's app does not answer" },
             Self::Lost => Connection::Down { why: "the connection of the partner's app broke" },
+            Self::Failed => Connection::Down { why: "handing over the app's events failed" },
             _ => Connection::Down { why: "the partner's app broke the protocol" },
         }
     }
@@ -149,6 +153,8 @@ struct Session {
     claim: Claim,
     closing: CancellationToken,
     gone: CancellationToken,
+    /// Nothing is handed over any more.
+    untaken: CancellationToken,
     writing: AbortOnDropHandle<SplitSink<Socket, Message>>,
     taking: AbortOnDropHandle<()>,
     errors: usize,
@@ -167,6 +173,7 @@ impl Session {
         let (out, to_write) = mpsc::channel(OUT);
         let (jobs, to_take) = mpsc::unbounded_channel();
         let (closing, gone) = (CancellationToken::new(), CancellationToken::new());
+        let untaken = CancellationToken::new();
         let open = Arc::new(Open::default());
         let effective = effective(shared, &hello);
         let text = effective.kinds.contains_key(&CARRIED).then_some(effective.text.max_bytes);
@@ -181,6 +188,7 @@ impl Session {
             out: out.clone(),
             open: Arc::clone(&open),
             closing: closing.clone(),
+            ended: untaken.clone().drop_guard(),
         };
         Self {
             shared: Arc::clone(shared),
@@ -196,6 +204,7 @@ impl Session {
             writing: AbortOnDropHandle::new(tokio::spawn(write(sink, to_write, gone.clone()))),
             taking: AbortOnDropHandle::new(tokio::spawn(intake.run(to_take))),
             gone,
+            untaken,
             errors: 0,
             silence: 0,
         }
@@ -220,6 +229,7 @@ impl Session {
                 () = stop.cancelled() => Some(End::Stopping),
                 () = self.claim.replaced.cancelled() => Some(End::Replaced),
                 () = self.gone.cancelled() => Some(End::Lost),
+                () = self.untaken.cancelled() => Some(End::Failed),
                 _ = beat.tick() => self.beat(),
                 message = self.incoming.next() => self.hear(message),
             };
@@ -267,8 +277,8 @@ impl Session {
 
     fn take(&mut self, what: What, bytes: usize) -> Option<End> {
         if self.open.take(bytes, self.shared.credit) {
-            // Fails only after the bridge has stopped taking: the app sends it again.
-            return self.jobs.send(Job { what, bytes }).err().map(|_| End::Stopping);
+            // Fails only when nothing is handed over any more: the app sends it again.
+            return self.jobs.send(Job { what, bytes }).err().map(|_| End::Failed);
         }
         let about = Some(match what {
             What::Event(event) => event.id.as_str().to_owned(),

@@ -92,6 +92,17 @@ async fn a_text_crosses_and_is_acknowledged_after_the_commit() {
 }
 
 #[tokio::test]
+async fn a_bridge_that_says_it_stops_and_does_not_is_asked_again() {
+    let home = Home::open();
+    let mut app = home.carols_app().await;
+    home.bridge.fail_next(2, Unavailable::Stopping);
+    app.says(&text("e1", "hi")).await;
+    app.hears_ack(&["e1"]).await;
+    assert_eq!(home.bridge.journal().turned_away.len(), 2);
+    home.stops().await;
+}
+
+#[tokio::test]
 async fn a_repeat_is_answered_like_the_first_time() {
     let home = Home::open();
     let mut app = home.carols_app().await;
