@@ -64,13 +64,12 @@ pub(crate) struct Intake {
     pub(crate) open: Arc<Open>,
     /// No more is read: what the bridge can't take now, the app sends again.
     pub(crate) closing: CancellationToken,
-    /// Dropped when the taking ends, however it does.
-    pub(crate) ended: DropGuard,
 }
 
 impl Intake {
-    /// Hands over what comes, until there is no more or the bridge takes no more.
-    pub(crate) async fn run(self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    /// Hands over what comes, until there is no more or the bridge takes no more. `_ended` tells
+    /// of the end, however it comes.
+    pub(crate) async fn run(self, mut jobs: mpsc::UnboundedReceiver<Job>, _ended: DropGuard) {
         let mut batch = Vec::with_capacity(BATCH);
         while jobs.recv_many(&mut batch, BATCH).await > 0 {
             let mut rest = batch.drain(..).peekable();

@@ -174,6 +174,7 @@ impl Session {
         let (jobs, to_take) = mpsc::unbounded_channel();
         let (closing, gone) = (CancellationToken::new(), CancellationToken::new());
         let untaken = CancellationToken::new();
+        let ended = untaken.clone().drop_guard();
         let open = Arc::new(Open::default());
         let effective = effective(shared, &hello);
         let text = effective.kinds.contains_key(&CARRIED).then_some(effective.text.max_bytes);
@@ -188,7 +189,6 @@ impl Session {
             out: out.clone(),
             open: Arc::clone(&open),
             closing: closing.clone(),
-            ended: untaken.clone().drop_guard(),
         };
         Self {
             shared: Arc::clone(shared),
@@ -202,7 +202,7 @@ impl Session {
             claim,
             closing,
             writing: AbortOnDropHandle::new(tokio::spawn(write(sink, to_write, gone.clone()))),
-            taking: AbortOnDropHandle::new(tokio::spawn(intake.run(to_take))),
+            taking: AbortOnDropHandle::new(tokio::spawn(intake.run(to_take, ended))),
             gone,
             untaken,
             errors: 0,
