@@ -209,9 +209,9 @@ pub(crate) struct Ack {
 pub(crate) struct Refuse {
     /// The id of the frame.
     pub(crate) id: String,
-    /// A code of docs/codes.md. `rate_limited` makes the bridge try again; any other is final.
+    /// A code of docs/codes.md. Each is final, `rate_limited` too; the sender is told.
     pub(crate) code: String,
-    /// With `rate_limited`: when.
+    /// With `rate_limited`: when the sender may write again.
     #[serde(default)]
     #[schemars(range(max = 86_400))]
     pub(crate) retry_after_seconds: Option<u32>,

@@ -47,6 +47,15 @@ struct Waiting {
     received: HashSet<String>,
 }
 
+impl Waiting {
+    /// Keeps in mind that the app has this.
+    fn keep(&mut self, id: String) {
+        if self.received.len() < 2 * MAX_IDS {
+            self.received.insert(id);
+        }
+    }
+}
+
 struct Unanswered {
     answer: oneshot::Sender<Result<(), Refusal>>,
     _credit: OwnedSemaphorePermit,
@@ -54,7 +63,9 @@ struct Unanswered {
 
 /// How far one delivery has come.
 enum Step {
-    Done(Result<Delivered, DeliveryError>),
+    Failed(DeliveryError),
+    /// The app has it from an earlier try.
+    Received(String),
     Sent(String, oneshot::Receiver<Result<(), Refusal>>),
 }
 
@@ -88,8 +99,8 @@ impl Link {
         let mut waiting = self.waiting();
         let Some(unanswered) = waiting.unanswered.remove(&id) else { return };
         let late = unanswered.answer.send(answer).is_err();
-        if late && answer.is_ok() && waiting.received.len() < 2 * MAX_IDS {
-            waiting.received.insert(id);
+        if late && answer.is_ok() {
+            waiting.keep(id);
         }
     }
 
@@ -103,22 +114,38 @@ impl Link {
         let mut steps = Vec::with_capacity(batch.len());
         for delivery in batch {
             let step = self.send(delivery, deadline, &is_enlisted).await;
-            let ends = matches!(&step, Step::Done(Err(error)) if !is_final(error));
+            let ends = matches!(&step, Step::Failed(error) if !is_final(error));
             steps.push(step);
             if ends {
                 break;
             }
         }
         let mut results = Vec::with_capacity(steps.len());
-        for step in steps {
+        let mut steps = steps.into_iter();
+        for step in steps.by_ref() {
             let result = match step {
-                Step::Done(result) => result,
+                Step::Failed(error) => Err(error),
+                Step::Received(id) => Ok(delivered(&id)),
                 Step::Sent(id, answer) => self.answer(id, answer, deadline).await,
             };
             let ends = matches!(&result, Err(error) if !is_final(error));
             results.push(result);
             if ends {
                 break;
+            }
+        }
+        // The rest will be asked for again. What the app has answered already stays known; what it
+        // answers from now on is late.
+        for step in steps {
+            match step {
+                Step::Received(id) => self.waiting().keep(id),
+                Step::Sent(id, mut answer) => {
+                    answer.close();
+                    if let Ok(Ok(())) = answer.try_recv() {
+                        self.waiting().keep(id);
+                    }
+                }
+                Step::Failed(_) => {}
             }
         }
         results
@@ -130,23 +157,26 @@ impl Link {
         deadline: Instant,
         is_enlisted: &impl Fn(&str) -> bool,
     ) -> Step {
+        {
+            let mut waiting = self.waiting();
+            if waiting.received.remove(&delivery.key) {
+                return Step::Received(delivery.key.clone());
+            }
+            // An earlier try, which the app has not answered: this one takes its place and credit.
+            waiting.unanswered.remove(&delivery.key);
+        }
         let frame = match self.frame(delivery, is_enlisted) {
             Ok(frame) => frame,
-            Err(error) => return Step::Done(Err(error)),
+            Err(error) => return Step::Failed(error),
         };
-        if self.waiting().received.remove(&delivery.key) {
-            return Step::Done(Ok(delivered(&delivery.key)));
-        }
-        // An earlier try, which the app has not answered: this one takes its place and credit.
-        self.waiting().unanswered.remove(&delivery.key);
-        let disconnected = Step::Done(Err(DeliveryError::Disconnected));
+        let disconnected = Step::Failed(DeliveryError::Disconnected);
         let credit = tokio::select! {
             () = self.gone.cancelled() => return disconnected,
             credit = timeout_at(deadline, Arc::clone(&self.credit).acquire_owned()) => credit,
         };
         let Ok(Ok(credit)) = credit else {
             let why = "the app does not acknowledge, and its credit is used up";
-            return Step::Done(Err(DeliveryError::Retry { after: None, why }));
+            return Step::Failed(DeliveryError::Retry { after: None, why });
         };
         let (answer, answered) = oneshot::channel();
         let unanswered = Unanswered { answer, _credit: credit };
@@ -178,9 +208,8 @@ impl Link {
         };
         match answered {
             Some(Ok(())) => Ok(delivered(&id)),
-            Some(Err(Refusal { code: Code::RateLimited, retry_after })) => {
-                Err(DeliveryError::Retry { after: retry_after, why: "the app asked to wait" })
-            }
+            // Also final if it asks to wait: what was sent after it may have been shown already,
+            // and must not be overtaken by it. The sender is told when to try again.
             Some(Err(refusal)) => {
                 Err(DeliveryError::Refused { refusal, why: "the app refused it" })
             }
@@ -335,6 +364,42 @@ mod tests {
         let results = link.deliver(&[delivery("2")], |_| true).await;
         assert!(matches!(results[..], [Err(DeliveryError::Retry { .. })]), "{results:?}");
         assert!(ids(&mut written).is_empty(), "it was sent without credit");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_acknowledged_beyond_a_gap_is_not_sent_again() {
+        let (link, mut written) = link(10);
+        let acking = Arc::clone(&link);
+        let batch = [delivery("1"), delivery("2"), delivery("3")];
+        let again = batch.clone();
+        let delivering = tokio::spawn(async move { link.deliver(&batch, |_| true).await });
+        while acking.waiting().unanswered.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        acking.acknowledged(vec!["2".to_owned(), "3".to_owned()]);
+        let results = delivering.await.unwrap();
+        assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
+        assert_eq!(ids(&mut written), ["1", "2", "3"]);
+        let results = acking.deliver(&again, |_| true).await;
+        assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
+        assert_eq!(ids(&mut written), ["1"], "only the first was unanswered");
+        acking.acknowledged(vec!["1".to_owned()]);
+        let results = acking.deliver(&again, |_| true).await;
+        assert!(results.len() == 3 && results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_that_cannot_be_sent_gives_its_credit_back() {
+        let (link, mut written) = link(1);
+        link.deliver(&[delivery("1")], |_| true).await;
+        let results = link.deliver(&[delivery("1")], |_| false).await;
+        assert!(matches!(results[..], [Err(DeliveryError::Refused { .. })]), "{results:?}");
+        link.deliver(&[delivery("2")], |_| true).await;
+        assert_eq!(ids(&mut written), ["1", "2"]);
+        // The app has the second after all: whoever has left since, it was delivered.
+        link.acknowledged(vec!["2".to_owned()]);
+        let results = link.deliver(&[delivery("2")], |_| false).await;
+        assert!(matches!(results[..], [Ok(_)]), "{results:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -321,12 +321,15 @@ async fn the_app_may_refuse() {
     let later =
         json!({"type": "refuse", "id": "2", "code": "rate_limited", "retry_after_seconds": 9});
     app.says(&later).await;
+    app.acks(&json!("3")).await;
     let results = delivering.await.unwrap();
     assert!(matches!(&results[0], Err(DeliveryError::Refused { refusal, .. })
         if refusal.code == drawbridge_adapter::Code::TextTooLong));
-    assert!(matches!(&results[1], Err(DeliveryError::Retry { after, .. })
-        if *after == Some(Duration::from_secs(9))));
-    assert_eq!(results.len(), 2);
+    // Final, too: sent again it would come after the third.
+    assert!(matches!(&results[1], Err(DeliveryError::Refused { refusal, .. })
+        if refusal.code == drawbridge_adapter::Code::RateLimited
+            && refusal.retry_after == Some(Duration::from_secs(9))));
+    assert!(results[2].is_ok() && results.len() == 3);
     home.stops().await;
 }
 
