@@ -60,7 +60,7 @@ fn judge(error: &CallError) -> Connection {
     }
     let why = match error {
         CallError::Unreachable => "the homeserver does not listen",
-        CallError::Unanswered => "the homeserver does not answer",
+        CallError::Unanswered | CallError::Oversized => "the homeserver does not answer",
         CallError::Failed { .. } => "the homeserver fails",
         CallError::Limited(_) => "the homeserver limits the bridge's pings",
         error if error.is_unknown_token() => {

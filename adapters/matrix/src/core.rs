@@ -16,6 +16,8 @@ use crate::portals::Portals;
 
 /// Matrix users whose names, or existence, are at hand.
 const USERS_AT_HAND: usize = 10_000;
+/// Rooms whose members could not be learned.
+const ROOMS_UNSEEN: usize = 1_000;
 /// Invites by users of other servers that are followed at a time.
 const REMOTE_INVITES: usize = 16;
 
@@ -30,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) displayed: Cache<OwnedUserId, Option<String>>,
     /// Users of the homeserver who were seen to exist.
     pub(crate) existing: Cache<OwnedUserId, ()>,
+    /// How often the members of a room could not be learned.
+    pub(crate) unseen: Cache<OwnedRoomId, u32>,
     pub(crate) receipts: Receipts,
     pub(crate) notices: Notices,
     pub(crate) remote_invites: Arc<Semaphore>,
@@ -47,6 +51,7 @@ impl Core {
             ghosts: Ghosts::new(),
             displayed: Cache::new(USERS_AT_HAND),
             existing: Cache::new(USERS_AT_HAND),
+            unseen: Cache::new(ROOMS_UNSEEN),
             receipts: Receipts::default(),
             notices: Notices::new(),
             remote_invites: Arc::new(Semaphore::new(REMOTE_INVITES)),

@@ -17,12 +17,17 @@ use ruma::api::{
 };
 use ruma::{DeviceId, UserId};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 /// The largest answer that is read, in bytes: the members of a very large room.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 const DIAL: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_mins(1);
+/// The longest that a call is made again and again.
+const INSIST: Duration = Duration::from_secs(20);
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// The id of the one device that each ghost has. Synapse remembers the transactions of a device
 /// for a day, over its own restarts too; without a device, for half an hour in memory.
@@ -55,6 +60,8 @@ pub(crate) enum CallError {
     Unreachable,
     /// No answer, or none that can be read: it may have happened.
     Unanswered,
+    /// An answer larger than any that the bridge can use.
+    Oversized,
     /// The homeserver failed: it may have happened.
     Failed {
         /// Matrix's word on why.
@@ -86,7 +93,15 @@ impl CallError {
     pub(crate) fn says(&self, code: &str) -> bool {
         match self {
             Self::Refused { errcode, .. } | Self::Failed { errcode } => errcode == code,
-            Self::Unreachable | Self::Unanswered | Self::Limited(_) => false,
+            Self::Unreachable | Self::Unanswered | Self::Oversized | Self::Limited(_) => false,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable | Self::Unanswered | Self::Failed { .. } | Self::Limited(_) => true,
+            Self::Oversized | Self::Refused { .. } => false,
         }
     }
 
@@ -105,6 +120,7 @@ impl From<CallError> for DeliveryError {
         match error {
             CallError::Unreachable => Self::Disconnected,
             CallError::Unanswered => Self::Unknown { why: "the homeserver did not answer" },
+            CallError::Oversized => Self::Unknown { why: "the homeserver's answer is too large" },
             CallError::Failed { .. } => Self::Unknown { why: "the homeserver failed" },
             CallError::Limited(after) => {
                 Self::Retry { after, why: "the homeserver limits the bridge's rate" }
@@ -154,6 +170,35 @@ impl Homeserver {
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, versions })
     }
 
+    /// Makes a call again for a while if it may help, where others' events wait for the answer.
+    pub(crate) async fn insist<R>(
+        &self,
+        speaker: As<'_>,
+        request: R,
+    ) -> Result<R::IncomingResponse, CallError>
+    where
+        R: OutgoingRequest + Clone,
+        for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
+        for<'a> R::PathBuilder: PathBuilder<Input<'a> = Cow<'a, SupportedVersions>>,
+    {
+        let deadline = Instant::now() + INSIST;
+        let mut tried = 1;
+        loop {
+            let call = self.call(speaker, request.clone());
+            let answer = tokio::time::timeout_at(deadline, call).await;
+            let error = match answer.unwrap_or(Err(CallError::Unanswered)) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let hopeless = error == CallError::Unreachable || !error.is_temporary();
+            if hopeless || tried == TRIES || Instant::now() >= deadline {
+                return Err(error);
+            }
+            tried += 1;
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+    }
+
     /// Makes one call.
     pub(crate) async fn call<R>(
         &self,
@@ -199,7 +244,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, CallError> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|_| CallError::Unanswered)? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(CallError::Unanswered);
+            return Err(CallError::Oversized);
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,7 +1,6 @@
 //! A Matrix user invites a ghost.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use drawbridge_adapter::UserId as Account;
 use ruma::api::client::membership::join_room_by_id;
@@ -14,11 +13,6 @@ use crate::homeserver::{As, CallError};
 use crate::outbound;
 use crate::portals::{Company, Room};
 use crate::wire::WireEvent;
-
-const TRIES: u32 = 3;
-const BETWEEN_TRIES: Duration = Duration::from_secs(1);
-/// The longest that a join is waited for.
-const JOIN: Duration = Duration::from_secs(20);
 
 impl Core {
     /// The account behind a ghost, if the ghost is well-formed and its network configured.
@@ -83,20 +77,8 @@ impl Core {
     }
 
     async fn join(&self, id: &RoomId, ghost: &UserId) -> Result<(), CallError> {
-        let deadline = tokio::time::Instant::now() + JOIN;
-        let mut tried = 1;
-        loop {
-            let request = join_room_by_id::v3::Request::new(id.to_owned());
-            let call = self.homeserver.call(As::Ghost(ghost), request);
-            let answer = tokio::time::timeout_at(deadline, call).await;
-            let Err(error) = answer.unwrap_or(Err(CallError::Unanswered)) else { return Ok(()) };
-            let hopeless = matches!(error, CallError::Refused { .. } | CallError::Unreachable);
-            if hopeless || tried == TRIES || tokio::time::Instant::now() >= deadline {
-                return Err(error);
-            }
-            tried += 1;
-            tokio::time::sleep(BETWEEN_TRIES).await;
-        }
+        let request = join_room_by_id::v3::Request::new(id.to_owned());
+        self.homeserver.insist(As::Ghost(ghost), request).await.map(drop)
     }
 
     /// A ghost has to exist to say no, even one of a network that is not configured.

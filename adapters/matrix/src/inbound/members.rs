@@ -11,6 +11,9 @@ use crate::outbound;
 use crate::portals::{Company, Room};
 use crate::wire::WireEvent;
 
+/// How many transactions wait for one room's members before it is taken for a group.
+pub(super) const WAITS: u32 = 5;
+
 impl Core {
     /// Deals with one membership event.
     pub(super) async fn member(self: &Arc<Self>, event: &WireEvent) -> Result<(), Later> {
@@ -73,6 +76,14 @@ impl Core {
         }
     }
 
+    /// Whether a transaction may wait until the homeserver says who is in this room: a room that
+    /// it never tells about must not hold up everybody's events.
+    fn waits_for(&self, id: &RoomId) -> bool {
+        let waited = self.unseen.get(&id.to_owned()).unwrap_or(0);
+        self.unseen.put(id.to_owned(), waited.saturating_add(1));
+        waited < WAITS
+    }
+
     /// Finds out who is in a room with a ghost: a direct chat becomes its two's portal; from a
     /// group where the ghost is new it leaves; a portal that others have joined is none for now.
     pub(super) async fn look_around(
@@ -81,16 +92,18 @@ impl Core {
         room: &Room,
     ) -> Result<Option<Room>, Later> {
         let request = joined_members::v3::Request::new(id.to_owned());
-        let present = match self.homeserver.call(As::Ghost(&room.ghost), request).await {
+        let present = match self.homeserver.insist(As::Ghost(&room.ghost), request).await {
             Ok(answer) => answer.joined,
-            Err(CallError::Unreachable) => return Err(Later),
             Err(error) if error.is_forbidden() => {
                 self.portals.close(id, room).await?;
                 return Ok(None);
             }
-            // Not known for now: so nothing crosses as if the two were alone.
+            Err(CallError::Unreachable) => return Err(Later),
+            Err(error) if error.is_temporary() && self.waits_for(id) => return Err(Later),
+            // Not known: so nothing crosses as if the two were alone.
             Err(_) => return Ok(Some(Room { company: Company::Others, ..room.clone() })),
         };
+        self.unseen.forget(&id.to_owned());
         let mut others = present.keys().filter(|user| **user != room.ghost && **user != room.user);
         let others = others.any(|user| user != self.names.bot());
         if !present.contains_key(&room.user) {

@@ -64,7 +64,8 @@ impl Core {
         if let Some(known) = &room
             && known.company == Company::Unknown
         {
-            room = self.look_around(&event.room, known).await?;
+            let left = Room { company: Company::Others, ..known.clone() };
+            room = self.look_around(&event.room, known).await?.or(Some(left));
         }
         let Some(room) = room else {
             tracing::warn!(tag = %self.bridge.tag_event(&id), "said in a room that is no portal");
