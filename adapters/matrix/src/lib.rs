@@ -22,4 +22,7 @@ mod portals;
 mod registration;
 mod wire;
 
+#[cfg(test)]
+mod stub;
+
 pub use config::MatrixConfig;

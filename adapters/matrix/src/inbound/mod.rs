@@ -6,4 +6,7 @@ mod sequence;
 mod server;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use server::{bind, serve};

@@ -1,4 +1,4 @@
-//! One transaction's events, in their order: what was said goes to the daemon in one call.
+//! One transaction's events, in their order. What was said goes to the daemon in few calls.
 
 use std::sync::Arc;
 
@@ -28,23 +28,38 @@ impl Core {
                 continue;
             };
             match meaning(&event) {
-                Meaning::Membership => self.member(&event).await?,
+                // What was said before must be safe by then: a portal that is closed here is
+                // closed for the transaction's repeat too.
+                Meaning::Membership => {
+                    self.hand_over(&mut said).await?;
+                    self.member(&event).await?;
+                }
                 // The ghosts' own events come back.
                 _ if self.names.is_ours(event.sender.as_str()) => {}
                 Meaning::EncryptionOn => self.encryption_on(&event).await?,
-                Meaning::Tombstone => self.tombstone(&event).await?,
+                Meaning::Tombstone => {
+                    self.hand_over(&mut said).await?;
+                    self.tombstone(&event).await?;
+                }
                 Meaning::Said(content, marks) => {
                     said.extend(self.said(&event, content, marks).await?);
                 }
                 Meaning::Nothing => {}
             }
         }
+        self.hand_over(&mut said).await
+    }
+
+    async fn hand_over(&self, said: &mut Vec<Event>) -> Result<(), Later> {
         if said.is_empty() {
             return Ok(());
         }
-        let count = said.len();
-        self.bridge.accept(said).await?;
-        tracing::debug!(events = count, "transaction taken");
+        let events = std::mem::take(said);
+        let lines: Vec<_> = events.iter().map(line).collect();
+        self.bridge.accept(events).await?;
+        for (id, kind, bytes) in lines {
+            tracing::debug!(msg = %self.bridge.tag_event(&id), %kind, bytes, "handed over");
+        }
         Ok(())
     }
 
@@ -135,4 +150,9 @@ impl Core {
         let name = name.map(|name| name[..name.floor_char_boundary(MAX_NAME)].to_owned());
         self.displayed.put(user, name.filter(|name| !name.trim().is_empty()));
     }
+}
+
+/// What the log says of an event.
+fn line(event: &Event) -> (EventId, Kind, usize) {
+    (event.id.clone(), event.content.kind(), event.content.size())
 }
