@@ -83,7 +83,8 @@ impl Core {
             room = self.look_around(&event.room, known).await?.or(Some(left));
         }
         let Some(room) = room else {
-            tracing::warn!(tag = %self.bridge.tag_event(&id), "said in a room that is no portal");
+            // Which of the ghosts is there, only a member of the room may ask.
+            tracing::error!(msg = %self.bridge.tag_event(&id), "lost: said in a room that is no portal");
             return Ok(None);
         };
         if content.kind() == Kind::Encrypted {
