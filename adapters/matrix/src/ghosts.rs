@@ -53,7 +53,14 @@ impl Ghosts {
                 let name = wanted.unwrap_or_else(|| display_name(user.id(), user));
                 let value = ProfileFieldValue::DisplayName(name.clone());
                 let request = set_profile_field::v3::Request::new(ghost.to_owned(), value);
-                homeserver.call(As::Ghost(ghost), request).await?;
+                match homeserver.call(As::Ghost(ghost), request).await {
+                    // A message is worth more than its writer's name.
+                    Err(CallError::Refused { status, .. }) if status != 401 => {
+                        tracing::warn!(status, "the homeserver refused a ghost's display name");
+                    }
+                    Err(error) => return Err(error),
+                    Ok(_) => {}
+                }
                 name
             }
         };
@@ -88,7 +95,8 @@ async fn borne(homeserver: &Homeserver, ghost: &UserId) -> Result<Option<String>
     let request = get_profile_field::v3::Request::new(ghost.to_owned(), field);
     match homeserver.call(As::Ghost(ghost), request).await {
         Ok(answer) => Ok(answer.value.and_then(|value| value.value().as_str().map(str::to_owned))),
-        Err(error) if error.is_missing() => Ok(None),
+        // None, or nobody's to know: it is set anew.
+        Err(CallError::Refused { status, .. }) if status != 401 => Ok(None),
         Err(error) => Err(error),
     }
 }
