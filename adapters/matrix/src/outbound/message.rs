@@ -17,6 +17,8 @@ use crate::homeserver::{As, CallError};
 const KEY: &str = "dev.drawbridge.delivery";
 /// From this age on the homeserver may have forgotten a transaction: Synapse keeps it for a day.
 const FORGOTTEN: Duration = Duration::from_hours(20);
+/// The most pages of 100 events that are searched for an earlier try.
+const PAGES: usize = 10;
 
 #[derive(Deserialize)]
 struct Earlier {
@@ -82,12 +84,23 @@ impl Core {
         if delivery.attempt < 2 || age < FORGOTTEN {
             return Ok(None);
         }
-        let mut request =
-            get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
-        request.limit = uint!(100);
-        let page = self.homeserver.call(As::Ghost(ghost), request).await?;
-        let earlier = page.chunk.iter().filter_map(|event| event.deserialize_as_unchecked().ok());
-        let mut found = earlier.filter(|earlier: &Earlier| earlier.content.key == delivery.key);
-        Ok(found.next().and_then(|earlier| EventId::new(earlier.event_id).ok()))
+        let mut from = None;
+        for _ in 0..PAGES {
+            let mut request =
+                get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
+            request.limit = uint!(100);
+            request.from = from;
+            let page = self.homeserver.call(As::Ghost(ghost), request).await?;
+            let earlier = page.chunk.iter().filter_map(|raw| raw.deserialize_as_unchecked().ok());
+            let mut same = earlier.filter(|event: &Earlier| event.content.key == delivery.key);
+            if let Some(found) = same.next() {
+                return Ok(EventId::new(found.event_id).ok());
+            }
+            from = page.end;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(None)
     }
 }
