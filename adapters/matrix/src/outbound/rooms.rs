@@ -1,7 +1,7 @@
 //! The room for a message: the portal of its two, or a new one.
 
 use drawbridge_adapter::{Code, DeliveryError, Unavailable};
-use ruma::api::client::membership::joined_rooms;
+use ruma::api::client::membership::{joined_members, joined_rooms};
 use ruma::api::client::profile::get_profile;
 use ruma::api::client::room::create_room;
 use ruma::api::client::state::get_state_event_for_key;
@@ -32,8 +32,15 @@ impl Core {
         match self.portals.of(user, ghost).await.map_err(retry)? {
             Some((room, true)) => return Ok(room),
             Some((room, false)) if self.is_there(&room, user, ghost).await? => {
-                self.portals.stands(user, ghost, &room);
-                return Ok(room);
+                if self.are_alone(&room, user, ghost).await? {
+                    self.portals.stands(user, ghost, &room);
+                    return Ok(room);
+                }
+                // Others came while the bridge was away, and the news of it may still be on its
+                // way.
+                let crowd =
+                    Room { ghost: ghost.clone(), user: user.clone(), company: Company::Others };
+                self.portals.crowd(&room, &crowd).await.map_err(retry)?;
             }
             Some((room, false)) => self.abandon(&room, user, ghost).await?,
             None => {}
@@ -69,6 +76,19 @@ impl Core {
             Err(error) if error.is_forbidden() || error.is_missing() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether nobody else would read what is meant for one.
+    async fn are_alone(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        ghost: &UserId,
+    ) -> Result<bool, CallError> {
+        let request = joined_members::v3::Request::new(room.to_owned());
+        let present = self.homeserver.call(As::Ghost(ghost), request).await?.joined;
+        let ours = |one: &OwnedUserId| *one == user || *one == ghost || *one == self.names.bot();
+        Ok(present.keys().all(ours))
     }
 
     /// A portal that is none any more.
@@ -114,7 +134,7 @@ impl Core {
         Ok(self.homeserver.call(As::Ghost(ghost), request).await?.room_id)
     }
 
-    /// A room that was made, but not written down: a ghost is in no other room that is unknown.
+    /// A room of the two alone that was made, but not written down.
     async fn opened_before_a_crash(
         &self,
         user: &OwnedUserId,
@@ -127,7 +147,10 @@ impl Core {
         let rooms = self.homeserver.call(As::Ghost(ghost), request).await?.joined_rooms;
         for room in rooms.into_iter().take(SEARCHED) {
             let unknown = self.portals.room(&room).await.map_err(retry)?.is_none();
-            if unknown && self.is_there(&room, user, ghost).await? {
+            if unknown
+                && self.is_there(&room, user, ghost).await?
+                && self.are_alone(&room, user, ghost).await?
+            {
                 return Ok(Some(room));
             }
         }
