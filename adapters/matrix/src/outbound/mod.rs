@@ -10,29 +10,49 @@ mod status;
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 
+use std::time::Duration;
+
 use drawbridge_adapter::{Command, Delivered, Delivery, DeliveryError};
+
+use tokio::time::Instant;
 
 use crate::core::Core;
 use notices::Failures;
+
+/// After this time nothing more is begun, if something is done: the daemon waits for two minutes,
+/// and then knows of none.
+const ENOUGH: Duration = Duration::from_mins(1);
+/// Until then what was begun must be done.
+const LONGEST: Duration = Duration::from_secs(90);
+/// Until then its notices must be shown.
+const LONGEST_WITH_NOTICES: Duration = Duration::from_secs(110);
+const TOO_SLOW: DeliveryError = DeliveryError::Unknown { why: "the homeserver is too slow" };
 
 /// Carries out one conversation's next commands, one after another.
 pub(crate) async fn deliver(
     core: &Core,
     batch: &[Delivery],
 ) -> Vec<Result<Delivered, DeliveryError>> {
+    deliver_since(core, batch, Instant::now()).await
+}
+
+async fn deliver_since(
+    core: &Core,
+    batch: &[Delivery],
+    started: Instant,
+) -> Vec<Result<Delivered, DeliveryError>> {
     let mut results = Vec::with_capacity(batch.len());
     let mut failures = Failures::default();
     for delivery in batch {
-        let result = match &delivery.command {
-            Command::Message(message) => core.say(delivery, message).await,
-            Command::Status(status) => {
-                let told = core.tell(delivery, status).await;
-                if told.is_ok() {
-                    failures.add(results.len(), delivery, status);
-                }
-                told
-            }
-        };
+        if !results.is_empty() && started.elapsed() >= ENOUGH {
+            break;
+        }
+        let carried = tokio::time::timeout_at(started + LONGEST, carry(core, delivery)).await;
+        let result = carried.unwrap_or(Err(TOO_SLOW));
+        tracing::debug!(msg = %delivery.tag, outcome = outcome(&result), "carried out");
+        if let (Ok(_), Command::Status(status)) = (&result, &delivery.command) {
+            failures.add(results.len(), delivery, status);
+        }
         let goes_on = matches!(result, Ok(_) | Err(DeliveryError::Refused { .. }));
         results.push(result);
         if !goes_on {
@@ -49,4 +69,22 @@ pub(crate) async fn deliver(
         core.lost.notify_one();
     }
     results
+}
+
+async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
+    match &delivery.command {
+        Command::Message(message) => core.say(delivery, message).await,
+        Command::Status(status) => core.tell(delivery, status).await,
+    }
+}
+
+/// A word for the log; the daemon says more.
+fn outcome(result: &Result<Delivered, DeliveryError>) -> &'static str {
+    match result {
+        Ok(_) => "done",
+        Err(DeliveryError::Refused { .. }) => "refused",
+        Err(DeliveryError::Retry { .. }) => "not now",
+        Err(DeliveryError::Unknown { .. }) => "unknown",
+        Err(DeliveryError::Disconnected) => "disconnected",
+    }
 }
