@@ -119,6 +119,7 @@ impl Portals {
         let left = left.map(|company| Room { company, ..room.clone() });
         let of_room = left.as_ref().map(|left| memo_of(id, left));
         let mut memos = vec![of_room.unwrap_or_else(|| Memo::forget(room_key(id)))];
+        memos.push(Memo::forget(notice_key(id)));
         let portal = self.of(user, ghost).await?;
         if portal.is_some_and(|(portal, _)| portal == id) {
             memos.push(Memo::forget(pair_key("portal", user, ghost)));
@@ -146,6 +147,16 @@ impl Portals {
         self.bridge.remember(vec![Memo::set(pair_key("opening", user, ghost), "")]).await
     }
 
+    /// The key of the last failure in the last notice that was begun in a room.
+    pub(crate) async fn noticed(&self, room: &RoomId) -> Result<Option<String>, Unavailable> {
+        self.bridge.recall(&notice_key(room)).await
+    }
+
+    /// A notice up to this failure is about to be shown.
+    pub(crate) async fn notice(&self, room: &RoomId, last: &str) -> Result<(), Unavailable> {
+        self.bridge.remember(vec![Memo::set(notice_key(room), last)]).await
+    }
+
     /// Whether people in a room were told that the bridge reads no ciphertext.
     pub(crate) async fn told_encrypted(&self, room: &RoomId) -> Result<bool, Unavailable> {
         Ok(self.bridge.recall(&format!("encrypted/{room}")).await?.is_some())
@@ -166,6 +177,10 @@ fn memo_of(id: &RoomId, room: &Room) -> Memo {
 
 fn room_key(room: &RoomId) -> String {
     format!("room/{room}")
+}
+
+fn notice_key(room: &RoomId) -> String {
+    format!("notice/{room}")
 }
 
 /// No MXID holds a line feed.

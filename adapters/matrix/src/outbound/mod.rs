@@ -59,10 +59,11 @@ async fn deliver_since(
             break;
         }
     }
-    // Many failures at once are one notice. If it could not be shown, the last of them is not
-    // done, and neither is what came after it.
-    if let Err((last, error)) = core.notices.show(core, &failures).await {
-        results.truncate(last);
+    // Many failures at once are one notice. If it could not be shown, none of them is done, so
+    // that it tells of all when it comes again.
+    let shown = core.notices.show(core, &failures, started + LONGEST_WITH_NOTICES).await;
+    if let Err((first, error)) = shown {
+        results.truncate(first);
         results.push(Err(error));
     }
     if results.last() == Some(&Err(DeliveryError::Disconnected)) {

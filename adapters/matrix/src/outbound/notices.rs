@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Delivery, DeliveryError, State, Status};
+use drawbridge_adapter::{Code, Delivery, DeliveryError, EventId, Refusal, Status};
 use ruma::{OwnedRoomId, RoomId, UserId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::TOO_SLOW;
+use super::rooms::retry;
 use crate::cache::Cache;
 use crate::core::{Core, Later, WayBack};
 
@@ -17,54 +19,47 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// When notices were shown last.
 pub(crate) struct Notices(Cache<OwnedRoomId, Instant>);
 
-/// The permanent failures of one batch, of one room at a time.
+/// The failures of one batch, by the rooms where they are shown.
 #[derive(Default)]
-pub(super) struct Failures(BTreeMap<OwnedRoomId, Notice>);
+pub(super) struct Failures(Vec<(WayBack, Vec<Failure>)>);
 
-/// One notice to be shown.
-struct Notice {
-    way: WayBack,
-    /// Where the last of its failures stands in the batch.
-    last: usize,
+/// One message that did not cross.
+struct Failure {
+    /// Where it stands in the batch.
+    place: usize,
     key: String,
-    event: String,
-    count: usize,
-    codes: BTreeMap<String, (Code, usize)>,
+    event: EventId,
+    code: Code,
 }
 
 impl Failures {
     pub(super) fn add(&mut self, place: usize, delivery: &Delivery, status: &Status) {
-        let State::FailedPermanent(refusal) = status.state else { return };
+        let Some(Refusal { code, .. }) = status.state.refusal() else { return };
         let Some(way) = WayBack::from_reply_path(&status.reply_path) else { return };
-        let notice = self.0.entry(way.room.clone()).or_insert_with(|| Notice {
-            way,
-            last: place,
-            key: String::new(),
-            event: String::new(),
-            count: 0,
-            codes: BTreeMap::new(),
-        });
-        notice.last = place;
-        notice.count += 1;
-        notice.key = format!("{}-notice", delivery.key);
-        status.event.as_str().clone_into(&mut notice.event);
-        notice.codes.entry(refusal.code.to_string()).or_insert((refusal.code, 0)).1 += 1;
+        let key = delivery.key.clone();
+        let failure = Failure { place, key, event: status.event.clone(), code };
+        match self.0.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, failures)) => failures.push(failure),
+            None => self.0.push((way, vec![failure])),
+        }
     }
 }
 
-impl Notice {
-    fn content(&self) -> Value {
-        let mut lines = Vec::with_capacity(self.codes.len());
-        for (name, (code, count)) in &self.codes {
-            let many = if *count == 1 { String::new() } else { format!(" ({count} messages)") };
-            lines.push(format!("Not delivered{many}: {} [{name}]", code.explain()));
-        }
-        let mut content = json!({ "msgtype": "m.notice", "body": lines.join("\n") });
-        if self.count == 1 {
-            content["m.relates_to"] = json!({ "m.in_reply_to": { "event_id": self.event } });
-        }
-        content
+fn notice(failures: &[Failure]) -> Value {
+    let mut codes = BTreeMap::new();
+    for failure in failures {
+        codes.entry(failure.code.to_string()).or_insert((failure.code, 0_usize)).1 += 1;
     }
+    let mut lines = Vec::with_capacity(codes.len());
+    for (name, (code, count)) in codes {
+        let many = if count == 1 { String::new() } else { format!(" ({count} messages)") };
+        lines.push(format!("Not delivered{many}: {} [{name}]", code.explain()));
+    }
+    let mut content = json!({ "msgtype": "m.notice", "body": lines.join("\n") });
+    if let [one] = failures {
+        content["m.relates_to"] = json!({ "m.in_reply_to": { "event_id": one.event.as_str() } });
+    }
+    content
 }
 
 impl Notices {
@@ -72,29 +67,60 @@ impl Notices {
         Self(Cache::new(10_000))
     }
 
-    /// Shows the failures of a batch. An error names the place in the batch of the last failure
-    /// that was not shown.
-    ///
-    /// Notices of a room keep a second's distance: what fails meanwhile comes with the next
-    /// batch, and is one notice again.
+    /// Shows the failures of a batch, until `deadline` at the latest. An error names the place in
+    /// the batch of the first failure in the notice that was not shown.
     pub(super) async fn show(
         &self,
         core: &Core,
         failures: &Failures,
+        deadline: Instant,
     ) -> Result<(), (usize, DeliveryError)> {
-        let mut notices: Vec<&Notice> = failures.0.values().collect();
-        notices.sort_by_key(|notice| notice.last);
-        for notice in notices {
-            let room = &notice.way.room;
-            if let Some(last) = self.0.get(room) {
-                tokio::time::sleep_until(last + PAUSE).await;
-            }
-            let place = (room.as_ref(), notice.way.ghost.as_ref());
-            match core.send(place, &notice.key, "m.room.message", &notice.content()).await {
-                Ok(_) => self.0.put(room.clone(), Instant::now()),
-                Err(error) if error.is_forbidden() || error.is_missing() => {}
-                Err(error) => return Err((notice.last, error.into())),
-            }
+        for (way, failures) in &failures.0 {
+            let shown = tokio::time::timeout_at(deadline, self.tell(core, way, failures)).await;
+            let first = failures.first().map_or(0, |failure| failure.place);
+            shown.unwrap_or(Err(TOO_SLOW)).map_err(|error| (first, error))?;
+        }
+        Ok(())
+    }
+
+    /// A notice that was begun before a crash is shown as it was then, so that the homeserver
+    /// knows it again; what failed since is one of its own.
+    async fn tell(
+        &self,
+        core: &Core,
+        way: &WayBack,
+        failures: &[Failure],
+    ) -> Result<(), DeliveryError> {
+        let begun = core.portals.noticed(&way.room).await.map_err(retry)?;
+        let same = |failure: &Failure| begun.as_ref() == Some(&failure.key);
+        let (again, new) = failures.split_at(failures.iter().position(same).map_or(0, |at| at + 1));
+        if let Some(last) = again.last() {
+            self.say(core, way, last, again).await?;
+        }
+        if let Some(last) = new.last() {
+            core.portals.notice(&way.room, &last.key).await.map_err(retry)?;
+            self.say(core, way, last, new).await?;
+        }
+        Ok(())
+    }
+
+    /// Notices of a room keep a second's distance: what fails meanwhile comes with the next
+    /// batch, and is one notice again.
+    async fn say(
+        &self,
+        core: &Core,
+        WayBack { room, ghost }: &WayBack,
+        last: &Failure,
+        failures: &[Failure],
+    ) -> Result<(), DeliveryError> {
+        if let Some(earlier) = self.0.get(room) {
+            tokio::time::sleep_until(earlier + PAUSE).await;
+        }
+        let key = format!("{}-notice", last.key);
+        match core.send((room, ghost), &key, "m.room.message", &notice(failures)).await {
+            Ok(_) => self.0.put(room.clone(), Instant::now()),
+            Err(error) if error.is_forbidden() || error.is_missing() => {}
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
