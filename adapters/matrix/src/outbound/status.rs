@@ -23,7 +23,7 @@ impl Core {
             Ok(delivered) => Ok(delivered),
             // The ghost has left: there is nobody to tell, and no place to tell it in.
             Err(error) if error.is_forbidden() || error.is_missing() => {
-                tracing::warn!(tag = %delivery.tag, "an outcome could not be told in its room");
+                tracing::warn!(msg = %delivery.tag, "an outcome could not be told in its room");
                 Ok(Delivered::default())
             }
             Err(error) => Err(error.into()),
