@@ -259,3 +259,41 @@ fn refusal(status: StatusCode, body: &[u8]) -> CallError {
         _ => CallError::Failed { errcode: body.errcode },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+    use crate::stub::any_json;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_refusal_is_one(
+            status in 300_u16..600,
+            json in any_json(),
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+            torn in any::<bool>(),
+        ) {
+            let body = if torn { bytes } else { json.to_string().into_bytes() };
+            let error = refusal(StatusCode::from_u16(status).unwrap(), &body);
+            let fits = match &error {
+                CallError::Limited(_) => status == 429,
+                CallError::Refused { status: same, .. } => *same == status && status / 100 == 4,
+                CallError::Failed { .. } => status / 100 != 4,
+                _ => false,
+            };
+            prop_assert!(fits, "{status}: {error:?}");
+            let refused = matches!(DeliveryError::from(error), DeliveryError::Refused { .. });
+            prop_assert_eq!(refused, status / 100 == 4 && status != 401 && status != 429);
+        }
+    }
+
+    #[test]
+    fn a_limit_names_its_time() {
+        let body = br#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":1500}"#;
+        let limited = refusal(StatusCode::TOO_MANY_REQUESTS, body);
+        assert_eq!(limited, CallError::Limited(Some(Duration::from_millis(1500))));
+    }
+}

@@ -106,6 +106,7 @@ mod tests {
 
     use super::*;
     use drawbridge_adapter::{Configuration, NetworkId};
+    use proptest::prelude::*;
 
     fn config() -> MatrixConfig {
         serde_json::from_value(serde_json::json!({
@@ -143,6 +144,31 @@ mod tests {
         assert!(problems[1].what.contains("^@_other_"), "{}", problems[1].what);
         let problems = read(&config(), &Secret::new("as_token: [hush")).unwrap_err();
         assert!(!problems[0].what.contains("hush"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(text in "\\PC{0,200}|([a-z_]{1,20}: ?[ -~]{0,40}\n){0,8}") {
+            let problems = read(&config(), &Secret::new(text.clone())).unwrap_err();
+            prop_assert!(!problems.is_empty());
+        }
+
+        #[test]
+        fn a_torn_file_gives_both_tokens_or_none(at in any::<prop::sample::Index>(), odd in "[ -~\n]{0,3}") {
+            let made = make(&config()).unwrap();
+            let mut yaml = made.content.expose().to_owned();
+            let at = at.index(yaml.len());
+            yaml.replace_range(at..=at, &odd);
+            match read(&config(), &Secret::new(yaml)) {
+                Ok(tokens) => prop_assert_ne!(tokens.to_homeserver, tokens.from_homeserver),
+                Err(problems) => {
+                    let secret = made.content.expose().lines().filter(|l| l.contains("_token"));
+                    let mut secret = secret.filter_map(|line| line.split_once(": ")).map(|l| l.1);
+                    let told = |token: &str| problems.iter().any(|p| p.what.contains(token));
+                    prop_assert!(!secret.any(told), "a token is quoted");
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ mod rooms;
 mod send;
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 

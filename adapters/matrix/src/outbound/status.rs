@@ -55,3 +55,49 @@ fn content(status: &Status) -> Value {
     }
     content
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+    use drawbridge_adapter::{Code, EventId, Kind, Refusal, ReplyPath};
+    use std::time::Duration;
+
+    #[test]
+    fn each_state_has_its_word() {
+        let full = Refusal::from(Code::NetworkUnreachable);
+        let limited =
+            Refusal { retry_after: Some(Duration::from_secs(2)), ..Code::RateLimited.into() };
+        for (state, word, reason, after) in [
+            (State::Pending, "PENDING", None, None),
+            (State::Accepted, "SUCCESS", None, None),
+            (State::FailedRetriable(full), "FAIL_RETRIABLE", Some("network_unreachable"), None),
+            (State::FailedRetriable(limited), "FAIL_RETRIABLE", Some("rate_limited"), Some(2000)),
+            (
+                State::FailedPermanent(Code::UnsupportedKind(Kind::Sticker).into()),
+                "FAIL_PERMANENT",
+                Some("unsupported_kind:sticker"),
+                None,
+            ),
+        ] {
+            let status = Status {
+                event: EventId::new("$e").unwrap(),
+                sender: "matrix:@alice:hs.test".parse().unwrap(),
+                recipient: Some("elsewhere:carol".parse().unwrap()),
+                kind: Kind::Text,
+                reply_path: ReplyPath::default(),
+                state,
+            };
+            let content = content(&status);
+            assert_eq!(content["status"], word);
+            assert_eq!(content["reason"].as_str(), reason, "{word}");
+            assert_eq!(content["error"], content["reason"]);
+            assert_eq!(content["message"].is_string(), reason.is_some());
+            assert_eq!(content["retry_after_ms"].as_u64(), after);
+            assert_eq!(content["network"], "elsewhere");
+            let relation = json!({ "rel_type": "m.reference", "event_id": "$e" });
+            assert_eq!(content["m.relates_to"], relation);
+        }
+    }
+}

@@ -114,6 +114,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
     use super::*;
+    use crate::stub::any_json;
     use proptest::prelude::*;
     use serde_json::json;
     use serde_json::value::to_raw_value;
@@ -251,51 +252,13 @@ mod tests {
         assert_eq!(meaning(&read(event).unwrap()), Meaning::Nothing);
     }
 
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            "\\PC{0,12}".prop_map(Value::from),
-            prop::sample::select(&["m.text", "m.replace", "m.sticker", "$e", "@a:b", "!r:b"][..])
-                .prop_map(Value::from),
-        ];
-        let key = prop_oneof![
-            "\\PC{0,8}",
-            prop::sample::select(
-                &[
-                    "msgtype",
-                    "body",
-                    "m.relates_to",
-                    "rel_type",
-                    "content",
-                    "type",
-                    "state_key",
-                    "unsigned",
-                    "redacted_because",
-                    "timer",
-                    "event_id",
-                    "room_id",
-                    "sender"
-                ][..]
-            )
-            .prop_map(str::to_owned),
-        ];
-        leaf.prop_recursive(5, 48, 6, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::btree_map(key.clone(), inner, 0..6)
-                    .prop_map(|map| map.into_iter().collect::<Value>()),
-            ]
-        })
-    }
-
     proptest! {
         #[test]
-        fn any_event_is_read_or_refused(mut event in any_json(), content in any_json(), of_type in "m\\.[a-z._]{0,12}|m.room.message|com.beeper.disappearing_timer") {
+        fn any_event_is_read_or_refused(mut event in any_json(), content in any_json(), depth in 0..200_usize, of_type in "m\\.[a-z._]{0,12}|m.room.message|com.beeper.disappearing_timer") {
             let _ = WireEvent::read(&to_raw_value(&event).unwrap());
             if let Some(event) = event.as_object_mut() {
-                event.insert("content".to_owned(), content);
+                let nested = (0..depth).fold(content, |inner, _| json!({ "x": [inner] }));
+                event.insert("content".to_owned(), nested);
                 event.insert("type".to_owned(), of_type.into());
                 for (key, id) in [("event_id", "$e"), ("room_id", "!r"), ("sender", "@a:b")] {
                     event.insert(key.to_owned(), id.into());

@@ -48,6 +48,19 @@ async fn a_stranger_is_turned_away_and_a_bad_event_is_refused_alone() -> Result<
     ensure!(exists("@alice:hs.test").await? == 404);
     ensure!(ask(Method::GET, "rooms/%23any:hs.test", good, vec![]).await? == 404);
 
+    // A batch of a hundred events, each as large as Matrix allows.
+    let largest = "x".repeat(65_536 - 300);
+    let full: Vec<_> = (0..100)
+        .map(|at| {
+            json!({
+                "type": "m.room.message", "event_id": format!("$full{at}"), "room_id": "!full:hs.test",
+                "sender": "@alice:hs.test", "origin_server_ts": 1,
+                "content": { "msgtype": "m.text", "body": largest },
+            })
+        })
+        .collect();
+    ensure!(put(good, &json!({ "events": full }).to_string()).await? == 200);
+
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let event = |id: &str, sender: &str, content: &str| {
         format!(

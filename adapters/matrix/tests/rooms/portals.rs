@@ -13,6 +13,10 @@ async fn a_room_that_was_left_is_made_anew_by_either_side() -> Result<()> {
     let mut play = Play::open().await?;
     let ghost = play.ghost.clone();
     play.crosses_out("a1", "first").await?;
+    let room = play.alice.room(&ghost).await?;
+    let create = format!("rooms/{room}/state/m.room.create/");
+    let create = play.alice.call(Method::GET, &create, Value::Null).await?;
+    ensure!(create["room_version"] == "12", "{create}");
     let old = play.alice.leaves(&ghost).await?;
     // The ghost follows, so that nothing is said into an empty room.
     let gone = play.bridge.handle();
