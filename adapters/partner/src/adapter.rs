@@ -1,5 +1,6 @@
 //! The adapter itself: it listens, and knows the one connection that counts.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use drawbridge_adapter::{
     async_trait,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,9 @@ const END_WITHIN: Duration = Duration::from_secs(9);
 
 /// The pause after an error that may pass by itself.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The most connections that have not proved yet whose they are.
+const AT_THE_DOOR: usize = 256;
 
 /// The adapter of one partner network.
 pub struct Partner {
@@ -169,24 +173,23 @@ impl Partner {
     async fn listen_on(&self, listener: TcpListener, bridge: &Bridge, stop: &CancellationToken) {
         let room = Arc::new(Semaphore::new(self.max_connections));
         let mut connections = JoinSet::new();
+        let mut crowd = Crowd::default();
         loop {
             while connections.try_join_next().is_some() {}
-            // Over the limit, newcomers wait in the listener's queue.
             let taken = tokio::select! {
                 () = stop.cancelled() => break,
-                taken = take(&listener, &room) => taken,
+                taken = listener.accept() => taken,
             };
-            let Some((stream, permit)) = taken else {
+            let Ok((stream, _)) = taken else {
                 // Out of file descriptors, most likely: others may close theirs.
                 tracing::warn!("cannot take a connection, trying again");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
             let (shared, bridge) = (Arc::clone(&self.shared), bridge.clone());
-            let stop = stop.clone();
+            let (stop, room, place) = (stop.clone(), Arc::clone(&room), crowd.join());
             connections.spawn(async move {
-                let _permit = permit;
-                connected(&shared, &bridge, stream, &stop).await;
+                connected(&shared, &bridge, stream, &stop, &room, place).await;
             });
         }
         drop(listener);
@@ -197,13 +200,24 @@ impl Partner {
     }
 }
 
-async fn take(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    let (stream, _) = listener.accept().await.ok()?;
-    Some((stream, permit))
+/// Who stands at the door, the oldest first: a place is cancelled when it is left, or lost.
+#[derive(Default)]
+struct Crowd(VecDeque<CancellationToken>);
+
+impl Crowd {
+    /// A place for one more. If there is none, the oldest loses theirs: whoever has a proof shows
+    /// it at once, so that a crowd without one keeps nobody out.
+    fn join(&mut self) -> CancellationToken {
+        self.0.retain(|place| !place.is_cancelled());
+        if self.0.len() >= AT_THE_DOOR
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.cancel();
+        }
+        let place = CancellationToken::new();
+        self.0.push_back(place.clone());
+        place
+    }
 }
 
 async fn connected(
@@ -211,16 +225,21 @@ async fn connected(
     bridge: &Bridge,
     stream: TcpStream,
     stop: &CancellationToken,
+    room: &Arc<Semaphore>,
+    place: CancellationToken,
 ) {
+    let left = place.clone().drop_guard();
     // Without it each small frame would wait for the acknowledgement of the last.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let upgraded = tokio::select! {
         () = stop.cancelled() => None,
-        upgraded = door::upgrade(shared, bridge, stream) => upgraded,
+        () = place.cancelled() => None,
+        upgraded = door::upgrade(shared, bridge, stream, room) => upgraded,
     };
-    if let Some(socket) = upgraded {
+    drop(left);
+    if let Some((socket, _permit)) = upgraded {
         session::serve(shared, bridge, socket, stop).await;
     }
 }

@@ -50,8 +50,8 @@ pub struct PartnerConfig {
     #[serde(default = "defaults::ping_seconds")]
     pub ping_seconds: u64,
 
-    /// How many connections may be open at a time, those included that are still proving who they
-    /// are; 2 to 1024. Only one of them carries messages, and more have to wait.
+    /// How many connections of the partner's may be open at a time; 2 to 1024. Only one of them
+    /// carries messages, and more have to wait.
     #[serde(default = "defaults::max_connections")]
     pub max_connections: usize,
 
