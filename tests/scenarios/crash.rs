@@ -117,14 +117,13 @@ fn killed_in_the_middle_of_xmpp(town: &mut Town, from: &XmppUser, to: &dyn User)
             .filter(|body| arrived.contains(body))
             .collect();
         ensure!(heard == in_order, "round {round}: {}", difference(&in_order, &heard));
-        let bounces = written.iter().filter(|(id, _)| bounced.contains(id));
+        let failed: Vec<_> = written.iter().filter(|(id, _)| bounced.contains(id)).collect();
         ensure!(
-            bounces.clone().all(|(_, body)| !arrived.contains(body)),
+            failed.iter().all(|(_, body)| !arrived.contains(body)),
             "round {round}: a message bounced, and arrived"
         );
-        let bounces = bounces.count();
-        let lost = MESSAGES - heard.len() - bounces;
-        println!("round {round}: {} arrived, {bounces} bounced, {lost} lost", heard.len());
+        let lost = MESSAGES - heard.len() - failed.len();
+        println!("round {round}: {} arrived, {} bounced, {lost} lost", heard.len(), failed.len());
         ensure!(lost <= WINDOW, "round {round}: {lost} were lost without a word");
     }
     Ok(())
