@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use drawbridge_adapter::{Kind, Level};
+use drawbridge_adapter::{Bridge, EventId, Kind, Level, UserId};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -354,6 +354,25 @@ pub(crate) struct ErrorFrame {
     pub(crate) place: Option<String>,
     /// In words, for the developer.
     pub(crate) message: &'static str,
+}
+
+impl ErrorFrame {
+    /// Tells the log of it: with the pseudonym of what it is about, and nothing that the app said.
+    pub(crate) fn log(&self, bridge: &Bridge) {
+        let (code, why) = (self.code, self.message);
+        let is_user = matches!(code, ErrorCode::ProofInvalid | ErrorCode::TooManyUsers);
+        let about = self.about.as_deref();
+        let msg = about.filter(|_| !is_user).and_then(|id| EventId::new(id).ok());
+        let user = about.filter(|_| is_user);
+        let user = user.and_then(|id| UserId::new(bridge.network().clone(), id).ok());
+        tracing::debug!(
+            msg = msg.map(|id| tracing::field::display(bridge.tag_event(&id))),
+            user = user.map(|user| tracing::field::display(bridge.tag_user(&user))),
+            ?code,
+            why,
+            "a frame of the app's was answered with an error"
+        );
+    }
 }
 
 /// Why a frame was not taken. Stable.

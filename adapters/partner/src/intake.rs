@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait};
+use drawbridge_adapter::{
+    Acceptance, Answer, Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -210,7 +212,9 @@ impl Intake {
     ) {
         self.open.give_back(bytes);
         let (about, place) = (Some(about), Some(place.to_owned()));
-        self.send(FromBridge::Error(ErrorFrame { code, about, place, message })).await;
+        let error = ErrorFrame { code, about, place, message };
+        error.log(&self.bridge);
+        self.send(FromBridge::Error(error)).await;
     }
 
     async fn send(&self, frame: FromBridge) {
@@ -249,7 +253,18 @@ impl Work for Accept<'_> {
     async fn hand_over(&self) -> Result<(), Unavailable> {
         // Accepted or refused: both are answered by an `ack`, and the sender learns the rest by a
         // status.
-        self.bridge.accept(self.events.clone()).await.map(|_| ())
+        let acceptances = self.bridge.accept(self.events.clone()).await?;
+        for (event, Acceptance { answer, repeat }) in self.events.iter().zip(acceptances) {
+            let msg = self.bridge.tag_event(&event.id);
+            let (kind, bytes) = (event.content.kind(), event.content.size());
+            match answer {
+                Answer::Accepted => tracing::debug!(%msg, %kind, bytes, repeat, "handed over"),
+                Answer::Refused(refusal) => {
+                    tracing::debug!(%msg, %kind, bytes, repeat, code = %refusal.code, "handed over, refused");
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -122,12 +122,13 @@ impl Link {
         }
         let mut results = Vec::with_capacity(steps.len());
         let mut steps = steps.into_iter();
-        for step in steps.by_ref() {
+        for (delivery, step) in batch.iter().zip(steps.by_ref()) {
             let result = match step {
                 Step::Failed(error) => Err(error),
                 Step::Received(id) => Ok(delivered(&id)),
                 Step::Sent(id, answer) => self.answer(id, answer, deadline).await,
             };
+            tracing::debug!(msg = %delivery.tag, outcome = outcome(&result), "carried out");
             let ends = matches!(&result, Err(error) if !is_final(error));
             results.push(result);
             if ends {
@@ -262,6 +263,16 @@ impl Link {
 
 fn is_final(error: &DeliveryError) -> bool {
     matches!(error, DeliveryError::Refused { .. })
+}
+
+fn outcome(result: &Result<Delivered, DeliveryError>) -> &'static str {
+    match result {
+        Ok(_) => "done",
+        Err(DeliveryError::Refused { .. }) => "refused",
+        Err(DeliveryError::Retry { .. }) => "not now",
+        Err(DeliveryError::Unknown { .. }) => "unknown",
+        Err(DeliveryError::Disconnected) => "disconnected",
+    }
 }
 
 fn refused(code: Code, why: &'static str) -> DeliveryError {

@@ -124,7 +124,12 @@ pub(crate) async fn serve(
     };
     let hello = match hello {
         Ok(hello) => hello,
-        Err((error, end)) => return turn_away(socket, error, end).await,
+        Err((error, end)) => {
+            if let Some(error) = &error {
+                error.log(bridge);
+            }
+            return turn_away(socket, error, end).await;
+        }
     };
     let claim = shared.claim();
     let floor = tokio::select! {
@@ -287,12 +292,14 @@ impl Session {
         });
         let message = "more is unanswered than the credit allows";
         let error = ErrorFrame { code: ErrorCode::RateLimited, about, place: None, message };
+        error.log(&self.bridge);
         let _ = self.out.try_send(Out::Frame(FromBridge::Error(error)));
         Some(End::CreditExceeded)
     }
 
     fn complain(&mut self, error: ErrorFrame) -> Option<End> {
         self.errors += 1;
+        error.log(&self.bridge);
         let told = self.out.try_send(Out::Frame(FromBridge::Error(error)));
         (told.is_err() || self.errors >= MAX_ERRORS).then_some(End::TooManyErrors)
     }
