@@ -92,7 +92,7 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
     let destination =
         if classify::invites(&element) { Destination::Group } else { Destination::Direct(to) };
     let event = Event {
-        repeats_within: element.attr("id").is_some().then_some(REPEATS_WITHIN),
+        repeats_within: client_id(&element).is_some().then_some(REPEATS_WITHIN),
         id,
         to: destination,
         sent_at: sent_at(&element, bridge.now()),
@@ -112,7 +112,7 @@ fn event_id(
     content: &Content,
     bridge: &Bridge,
 ) -> Option<EventId> {
-    let Some(id) = element.attr("id") else {
+    let Some(id) = client_id(element) else {
         return EventId::new(format!("{:016x}{:016x}", bridge.random(), bridge.random())).ok();
     };
     let body = match content {
@@ -126,6 +126,11 @@ fn event_id(
         hash.update(part);
     }
     EventId::new(hex(&hash.finalize())).ok()
+}
+
+/// The id that the sender's client chose, if it did.
+fn client_id(element: &Element) -> Option<&str> {
+    element.attr("id").filter(|id| !id.is_empty())
 }
 
 /// XEP-0172, else what stands before the @.
