@@ -7,6 +7,7 @@ use drawbridge_adapter::{Bridge, Connection, Secret};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::{Instant, timeout};
 use xmpp_parsers::component::Handshake;
 
 use crate::address::Addresses;
@@ -19,6 +20,10 @@ use crate::stream::StanzaReader;
 
 /// For the address, the connection and the handshake together.
 const TO_CONNECT: Duration = Duration::from_secs(10);
+/// For one address of several: a silent one must not use up what the next needs.
+const TO_DIAL: Duration = Duration::from_secs(3);
+/// How long a connection must have lasted for the next one to be tried without much waiting.
+const LASTING: Duration = Duration::from_secs(10);
 /// The wait before the second try, which doubles, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -44,12 +49,17 @@ impl Link<'_> {
             let why = tokio::select! {
                 biased;
                 () = self.bridge.stopping() => return,
-                joined = tokio::time::timeout(TO_CONNECT, self.join()) => match joined {
+                joined = timeout(TO_CONNECT, self.join()) => match joined {
                     Ok(Ok(session)) => {
                         tracing::info!("connected to the server");
-                        (wait, told) = (FIRST_WAIT, None);
+                        told = None;
                         self.bridge.report(Connection::Up);
-                        match session.run(&inlet).await {
+                        let since = Instant::now();
+                        let ending = session.run(&inlet).await;
+                        if since.elapsed() >= LASTING {
+                            wait = FIRST_WAIT;
+                        }
+                        match ending {
                             Ending::Stopped => return,
                             Ending::Lost(why) => why,
                         }
@@ -103,9 +113,10 @@ async fn dial((host, port): &(String, u16)) -> Result<TcpStream, &'static str> {
         // Both are wishes: without them the bridge is slower, or loses more in a crash.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         let _ = socket.set_nodelay(true);
-        match socket.connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(_) => why = "the server takes no connection",
+        match timeout(TO_DIAL, socket.connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(_)) => why = "the server takes no connection",
+            Err(_) => why = "the server does not answer",
         }
     }
     Err(why)
