@@ -120,6 +120,22 @@ impl Adapter for XmppAdapter {
         let mut sent = if ready.is_empty() { Vec::new() } else { self.outward.send(ready).await };
         let mut sent = sent.drain(..);
         // The first stanza without an outcome ends the answer: it was not tried.
-        decided.into_iter().map_while(|decided| decided.or_else(|| sent.next())).collect()
+        let outcomes: Vec<_> =
+            decided.into_iter().map_while(|decided| decided.or_else(|| sent.next())).collect();
+        for (delivery, outcome) in batch.iter().zip(&outcomes) {
+            log(delivery, outcome);
+        }
+        outcomes
     }
+}
+
+fn log(delivery: &Delivery, outcome: &Result<Delivered, DeliveryError>) {
+    let (outcome, why) = match outcome {
+        Ok(_) => ("accepted", None),
+        Err(DeliveryError::Refused { why, .. }) => ("refused", Some(*why)),
+        Err(DeliveryError::Retry { why, .. }) => ("retry", Some(*why)),
+        Err(DeliveryError::Unknown { why }) => ("unknown", Some(*why)),
+        Err(DeliveryError::Disconnected) => ("disconnected", None),
+    };
+    tracing::debug!(msg = %delivery.tag, outcome, why, "sent");
 }
