@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Refusal};
+use drawbridge_adapter::{Bridge, Code, EventId, Refusal, Tag};
 use minidom::Element;
+use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::ns;
 use crate::xml::Xml;
 
@@ -32,6 +34,17 @@ impl Envelope {
         let to = stanza.attr("to").filter(|to| !to.is_empty())?;
         let id = stanza.attr("id").filter(|id| !id.is_empty() && id.len() <= MAX_ID);
         Some(Self { from: from.to_owned(), to: to.to_owned(), id: id.map(str::to_owned) })
+    }
+
+    /// The pseudonym of a message that never becomes an event.
+    pub(crate) fn tag(&self, bridge: &Bridge) -> Option<Tag> {
+        let mut hash = Sha256::new();
+        for part in [&self.from, &self.to, self.id.as_deref().unwrap_or_default()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let id = EventId::new(hex(&hash.finalize())).ok()?;
+        Some(bridge.tag_event(&id))
     }
 
     /// The head of an answer.

@@ -9,6 +9,8 @@ use drawbridge_adapter::{Acceptance, Answer, Bridge, Code, Event, Unavailable};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::bounces::{self, Bounce};
+
 /// The most events in one call to the daemon, and the most that wait for the next one: 64
 /// together.
 const BATCH: usize = 32;
@@ -24,22 +26,31 @@ const LAST_TRY: Duration = Duration::from_secs(7);
 pub(crate) struct Inlet {
     events: mpsc::Sender<Event>,
     stalled: Arc<AtomicBool>,
+    bounces: mpsc::Sender<Bounce>,
 }
 
 /// Where they are handed over.
 pub(crate) struct Intake {
     events: mpsc::Receiver<Event>,
     stalled: Arc<AtomicBool>,
+    bounces: mpsc::Receiver<Bounce>,
 }
 
 /// Both ends.
 pub(crate) fn channel() -> (Inlet, Intake) {
     let (sender, receiver) = mpsc::channel(BATCH);
     let stalled = Arc::new(AtomicBool::new(false));
-    (Inlet { events: sender, stalled: stalled.clone() }, Intake { events: receiver, stalled })
+    let (back, bounces) = mpsc::channel(bounces::WAITING);
+    let inlet = Inlet { events: sender, stalled: stalled.clone(), bounces: back };
+    (inlet, Intake { events: receiver, stalled, bounces })
 }
 
 impl Inlet {
+    /// Puts in that a message came back, if there is room; it never waits.
+    pub(crate) fn bounced(&self, bounce: Bounce, bridge: &Bridge) {
+        bounce.put(&self.bounces, bridge);
+    }
+
     /// Puts an event in, waiting while the daemon is merely busy. While it takes nothing at all,
     /// what no longer fits is refused instead: the connection must go on being read, because the
     /// statuses that the daemon wants to get rid of are confirmed on it.
@@ -66,7 +77,19 @@ impl Inlet {
 
 impl Intake {
     /// Until every [`Inlet`] is gone and all is handed over, or the daemon takes no more.
-    pub(crate) async fn run(mut self, bridge: &Bridge) {
+    pub(crate) async fn run(self, bridge: &Bridge) {
+        let Self { events, stalled, bounces } = self;
+        tokio::join!(Events { events, stalled }.run(bridge), bounces::run(bounces, bridge));
+    }
+}
+
+struct Events {
+    events: mpsc::Receiver<Event>,
+    stalled: Arc<AtomicBool>,
+}
+
+impl Events {
+    async fn run(mut self, bridge: &Bridge) {
         let too_late = async {
             bridge.stopping().await;
             tokio::time::sleep(LAST_TRY).await;
@@ -116,7 +139,7 @@ impl Intake {
 }
 
 /// Whether the daemon stops, and not only says so in answer to one call.
-async fn stops(bridge: &Bridge) -> bool {
+pub(crate) async fn stops(bridge: &Bridge) -> bool {
     tokio::select! {
         biased;
         () = bridge.stopping() => true,

@@ -10,7 +10,7 @@
 //!   that all share goes on.
 //! - `message`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
-//! - `intake`: what came from the server, on its way to the daemon.
+//! - `intake`, `bounces`: what came from the server, on its way to the daemon.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
 //! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
@@ -20,6 +20,7 @@
 //! TLS (the component port is the server's own loopback or private network).
 
 mod address;
+mod bounces;
 mod config;
 mod failure;
 mod hex;

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::Bridge;
+use drawbridge_adapter::{Bridge, Code, Tag};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::address::Addresses;
-use crate::failure;
+use crate::bounces::Bounce;
+use crate::failure::{self, Envelope};
 use crate::intake::Inlet;
 use crate::link;
 use crate::message::{self, Heard};
@@ -26,7 +27,7 @@ const SILENCE: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long one write may take.
 const WRITE: Duration = Duration::from_secs(30);
-/// How long the server may take to close a stream that we closed.
+/// How long is read on, after we closed the stream or could no longer write.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How many answers to requests may wait for the writer; a flood of requests gets no more.
 const ANSWERS: usize = 256;
@@ -64,30 +65,39 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             inlet,
             answers,
         };
+        let (enough, reading_ends) = oneshot::channel();
+        let mut enough = Some(enough);
         let mut stop = Some(stop);
-        let mut goodbye = Instant::now();
+        let mut broken = None;
+        let mut last = Instant::now();
         let ending = {
-            let reading = reading.run();
+            let reading = reading.run(reading_ends);
             let writing = write_all(self.write, outgoing, answering, stopped);
             tokio::pin!(reading, writing);
             // Kept open: with the end of our half Prosody 0.12 would drop what it has not written.
             let mut half = None;
             loop {
+                let ends = stop.is_none() || broken.is_some();
                 tokio::select! {
-                    why = &mut reading => break why,
-                    outcome = &mut writing, if half.is_none() => match outcome {
+                    why = &mut reading => break broken.unwrap_or(why),
+                    outcome = &mut writing, if half.is_none() && broken.is_none() => match outcome {
                         Ok(write) => half = Some(write),
-                        Err(why) => break why,
+                        Err(why) => {
+                            // What the server wrote before is there to be read all the same.
+                            self.outward.lose();
+                            (broken, last) = (Some(why), Instant::now() + GOODBYE);
+                        }
                     },
                     () = self.bridge.stopping(), if stop.is_some() => {
                         // What the server still has for us comes before its own goodbye.
                         self.outward.close();
-                        goodbye = Instant::now() + GOODBYE;
+                        last = Instant::now() + GOODBYE;
                         if let Some(stop) = stop.take() {
                             let _ = stop.send(());
                         }
                     }
-                    () = sleep_until(goodbye), if stop.is_none() => break "the server did not close",
+                    // Not by dropping the reader: it may hold a message that is being handed over.
+                    () = sleep_until(last), if ends && enough.is_some() => enough = None,
                 }
             }
         };
@@ -110,12 +120,17 @@ struct Reading<'a, R> {
 }
 
 impl<R: AsyncRead + Unpin> Reading<'_, R> {
-    /// Until there is nothing more to read: why.
-    async fn run(&mut self) -> &'static str {
+    /// Until there is nothing more to read, or the other end of `enough` is gone: why.
+    async fn run(&mut self, mut enough: oneshot::Receiver<()>) -> &'static str {
         let mut asked = false;
         loop {
             let patience = if asked { ANSWER } else { SILENCE };
-            match timeout(patience, self.reader.next()).await {
+            let next = tokio::select! {
+                biased;
+                _ = &mut enough => return "the server did not close",
+                next = timeout(patience, self.reader.next()) => next,
+            };
+            match next {
                 Ok(Ok(Some(stanza))) => {
                     asked = false;
                     if let Some(why) = self.take(stanza).await {
@@ -171,19 +186,23 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     async fn take_message(&mut self, stanza: Stanza) {
         match message::read(stanza, self.addresses, self.bridge) {
             Heard::Event(event, envelope) => {
-                let Err(code) = self.inlet.put(*event).await else {
-                    return;
-                };
-                self.answer(&failure::refuse("message", &envelope, code.into(), true));
+                let msg = self.bridge.tag_event(&event.id);
+                if let Err(code) = self.inlet.put(*event).await {
+                    self.refuse(&envelope, Some(msg), code, true).await;
+                }
             }
             Heard::Refused(envelope, code) => {
-                tracing::debug!(%code, "message refused");
-                self.answer(&failure::refuse("message", &envelope, code.into(), false));
+                self.refuse(&envelope, envelope.tag(self.bridge), code, false).await;
             }
             Heard::Bounced(element) => {
-                if !self.outward.bounced(&element) {
-                    tracing::debug!("an error came for something that was confirmed");
+                if self.outward.bounced(&element) {
+                    return;
                 }
+                let Some(bounce) = Bounce::of(&element, self.addresses) else {
+                    tracing::debug!("ignored: an error about no message of ours");
+                    return;
+                };
+                self.inlet.bounced(bounce, self.bridge);
             }
             Heard::Nothing(what) => tracing::debug!(what, "ignored"),
         }
@@ -191,6 +210,16 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
 
     fn answer(&mut self, answer: &Xml) {
         self.say(answer.to_wire());
+    }
+
+    /// Tells the sender that a message ends here, waiting for room among the answers.
+    async fn refuse(&mut self, envelope: &Envelope, msg: Option<Tag>, code: Code, retriable: bool) {
+        let msg = msg.map(tracing::field::display);
+        tracing::info!(msg, outcome = %code, "refused here");
+        let wire = failure::refuse("message", envelope, code.into(), retriable).to_wire();
+        if self.answers.send(wire).await.is_err() {
+            tracing::debug!(msg, "the sender is not told: the connection ended");
+        }
     }
 
     /// Answers are dropped when too many wait: whoever asks so much can ask again.

@@ -1,0 +1,79 @@
+//! Messages that came back after the server had taken them, on their way to the daemon. Apart from
+//! what users write: it says nothing about it, and a flood of errors must not stand in its way.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{Addressing, Bridge, EventId, Refusal, UserId};
+use minidom::Element;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::address::Addresses;
+use crate::failure;
+use crate::intake::stops;
+
+/// How many may wait. Beyond, they are dropped: the stream must be read on.
+pub(crate) const WAITING: usize = 1024;
+/// An error may come on the heels of the server's confirmation. So long the daemon has to write
+/// that one down, before it is told that the message came back.
+const SETTLING: Duration = Duration::from_secs(1);
+/// How long to wait before the daemon is asked again, at first and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// One message that came back.
+#[derive(Debug)]
+pub(crate) struct Bounce {
+    id: EventId,
+    by: UserId,
+    refusal: Refusal,
+    due: Instant,
+}
+
+impl Bounce {
+    /// What an error stanza says; `None` if it cannot be about a message of ours.
+    pub(crate) fn of(stanza: &Element, addresses: &Addresses) -> Option<Self> {
+        // The form of a delivery's key.
+        let ours = |id: &&str| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = EventId::new(stanza.attr("id").filter(ours)?).ok()?;
+        let by = addresses.canonical(stanza.attr("from")?).ok()?;
+        let (refusal, _) = failure::read(stanza);
+        Some(Self { id, by, refusal, due: Instant::now() + SETTLING })
+    }
+
+    /// Puts it where the daemon gets it from, if there is room.
+    pub(crate) fn put(self, bounces: &mpsc::Sender<Self>, bridge: &Bridge) {
+        let msg = bridge.tag_event(&self.id);
+        if bounces.try_send(self).is_err() {
+            tracing::error!(%msg, "a message came back, and the daemon takes no word of it");
+        }
+    }
+}
+
+/// Until no more can come and all are handed over.
+pub(crate) async fn run(mut bounces: mpsc::Receiver<Bounce>, bridge: &Bridge) {
+    while let Some(bounce) = bounces.recv().await {
+        sleep_until(bounce.due).await;
+        let (msg, code) = (bridge.tag_event(&bounce.id), bounce.refusal.code);
+        let known = hand_over(&bounce, bridge).await;
+        if let Some(known) = known {
+            tracing::debug!(%msg, %code, known, "came back");
+        } else {
+            tracing::error!(%msg, "a message came back, and the daemon stopped before");
+        }
+    }
+}
+
+/// Whether the daemon knows the message; `None` if it stops.
+async fn hand_over(bounce: &Bounce, bridge: &Bridge) -> Option<bool> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        match bridge.bounced(&bounce.id, &bounce.by, bounce.refusal).await {
+            Ok(known) => return Some(known),
+            Err(_) if stops(bridge).await => return None,
+            Err(_) => {}
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
