@@ -278,3 +278,6 @@ fn load(path: &PathBuf) -> Result<(Keys, Stamp), String> {
     read.map_err(|error| failed(error.to_string()))?;
     Ok((Keys::parse(&text).map_err(failed)?, stamp))
 }
+
+#[cfg(test)]
+mod tests;
