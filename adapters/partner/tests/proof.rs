@@ -3,8 +3,12 @@
 
 mod common;
 
-use common::{App, Home, Key, claims, key, now, text, write_jwks};
-use drawbridge_adapter::Timestamp;
+use std::sync::Arc;
+
+use common::{App, Home, Key, claims, hello, key, now, text, write_jwks};
+use drawbridge_adapter::{Adapter, NetworkId, Place, Timestamp};
+use drawbridge_partner::Partner;
+use drawbridge_testkit::ReferenceBridge;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
@@ -109,6 +113,66 @@ async fn a_user_proof_that_lies_enlists_nobody() {
     app.says(&text("e1", "hi")).await;
     app.hears_error("forbidden", Some("e1")).await;
     home.stops().await;
+}
+
+#[tokio::test]
+async fn another_partners_users_and_proofs_are_worth_nothing_here() {
+    let home = Home::open();
+    // Another partner, with a key of its own, where dave is enlisted.
+    let herons = Key::new("k1", 9);
+    let heron_claims = |user| {
+        let mut claims = claims(user);
+        claims["iss"] = json!("heron");
+        claims
+    };
+    let dir = tempfile::tempdir().unwrap();
+    write_jwks(dir.path().join("jwks.json"), &[herons.jwk()]);
+    let config = json!({"listen": "127.0.0.1:0", "issuer": "heron", "jwks_file": "jwks.json"});
+    let network = NetworkId::new("heron").unwrap();
+    let place = Place { config_dir: dir.path().to_owned(), credentials_dir: None };
+    let heron =
+        Partner::open(serde_json::from_value(config).unwrap(), network.clone(), &place).unwrap();
+    let heron = Arc::new(heron);
+    let bridge = ReferenceBridge::new(network);
+    let (running, handle) = (Arc::clone(&heron), bridge.handle());
+    let run = tokio::spawn(async move { running.run(handle).await });
+    let (partner_proof, daves_proof) =
+        (herons.sign(&heron_claims(None)), herons.sign(&heron_claims(Some("dave"))));
+    let bearer = format!("Bearer {partner_proof}");
+    let headers =
+        [("Authorization", bearer.as_str()), ("Sec-WebSocket-Protocol", "drawbridge.partner.v1")];
+    let mut there = App::dial(&heron, "/partner/v1", &headers).await.unwrap();
+    there.says(&hello(&json!({}))).await;
+    there.hears().await;
+    let enlist = json!({"type": "enlist", "user": "dave", "proof": daves_proof});
+    there.says(&enlist).await;
+    assert_eq!(there.hears().await["type"], "enlisted");
+
+    turned_away(&home, &partner_proof).await;
+    turned_away(&home, &key().sign(&heron_claims(None))).await;
+    let mut app = home.carols_app().await;
+    app.says(&enlist).await;
+    app.hears_error("proof_invalid", Some("dave")).await;
+    let forged = key().sign(&heron_claims(Some("dave")));
+    app.says(&json!({"type": "enlist", "user": "dave", "proof": forged})).await;
+    app.hears_error("proof_invalid", Some("dave")).await;
+    // An address is no spelling of a user of the partner's own.
+    let names = [
+        ("dave", "forbidden"),
+        ("heron:dave", "malformed"),
+        ("elsewhere:alice", "malformed"),
+        ("@alice:hs.test", "malformed"),
+    ];
+    for (from, code) in names {
+        let mut event = text("e1", "forged");
+        event["from"] = json!(from);
+        app.says(&event).await;
+        assert_eq!(app.hears_error(code, Some("e1")).await["where"], "from");
+    }
+    assert!(home.bridge.journal().handed.is_empty());
+    home.stops().await;
+    bridge.stop();
+    run.await.unwrap().unwrap();
 }
 
 #[tokio::test]
