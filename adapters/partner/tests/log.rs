@@ -1,0 +1,109 @@
+//! What the log tells of a message on its way through the adapter: one line in, one line out, each
+//! with the same pseudonym as everywhere, and nothing of what was said.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests panic to fail")]
+
+mod common;
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use common::{Home, text};
+use drawbridge_adapter::{
+    Adapter, Code, Command, Content, ConversationId, Delivery, EventId, Message, Party, Tag,
+    Timestamp, UserId,
+};
+use serde_json::json;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// The adapter's own lines of this process.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("drawbridge_partner")
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        self.0.lock().unwrap().push(words.0);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl Lines {
+    /// The one line which holds all of these.
+    fn one_with(&self, words: &[&str]) {
+        let lines = self.0.lock().unwrap();
+        let found = lines.iter().filter(|line| words.iter().all(|word| line.contains(word)));
+        assert_eq!(found.count(), 1, "{words:?} in {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn each_message_leaves_one_line_in_and_one_line_out() {
+    let lines = Lines::default();
+    // Tasks hop between threads: only a global subscriber hears them all.
+    tracing::subscriber::set_global_default(lines.clone()).unwrap();
+    let home = Home::open();
+    let mut app = home.carols_app().await;
+    home.bridge.refuse("no secret either", Code::Forbidden);
+    app.says(&text("e1", "a secret")).await;
+    app.hears_ack(&["e1"]).await;
+    app.says(&text("e2", "no secret either")).await;
+    app.hears_ack(&["e2"]).await;
+    let mut forged = text("e3", "a forged secret");
+    forged["from"] = json!("dave");
+    app.says(&forged).await;
+    app.hears_error("forbidden", Some("e3")).await;
+
+    let alice: UserId = "elsewhere:alice".parse().unwrap();
+    let carol: UserId = "birdychat:carol".parse().unwrap();
+    let delivery = Delivery {
+        key: "1".to_owned(),
+        tag: Tag::of(b"salt", &["1"]),
+        conversation: ConversationId::direct(&alice, &carol),
+        accepted_at: Timestamp(0),
+        attempt: 1,
+        command: Command::Message(Message {
+            from: Party { user: alice, name: None },
+            to: carol,
+            content: Content::text("a secret answer"),
+            sent_at: Timestamp(7),
+        }),
+    };
+    let batch = [delivery.clone()];
+    let (results, ()) = tokio::join!(home.partner.deliver(&batch), async {
+        let heard = app.hears().await;
+        app.acks(&heard["id"]).await;
+    });
+    assert!(results[0].is_ok());
+
+    let msg =
+        |id: &str| format!("msg={} ", home.bridge.handle().tag_event(&EventId::new(id).unwrap()));
+    lines.one_with(&["message=handed over ", &msg("e1"), "kind=text ", "bytes=8 "]);
+    lines.one_with(&["message=handed over, refused ", &msg("e2"), "code=forbidden "]);
+    lines.one_with(&["answered with an error ", &msg("e3"), "code=Forbidden "]);
+    lines.one_with(&[&format!("msg={} ", delivery.tag), "outcome=\"done\" "]);
+    for line in lines.0.lock().unwrap().iter() {
+        let tells = ["secret", "carol", "dave", "alice"].iter().any(|word| line.contains(word));
+        assert!(!tells, "{line}");
+    }
+    home.stops().await;
+}
