@@ -5,7 +5,7 @@
 //! user's own server carries everything.
 //!
 //! - `config`, `address`: the operator's keys, and the names of puppets.
-//! - `stream`, `link`, `session`: the wire. Stanzas are read into trees of bounded size and depth,
+//! - `stream`, `names`, `link`, `session`: the wire. Stanzas are read into trees of bounded size and depth,
 //!   and get a meaning only after they are off the wire: whatever one user sends, the connection
 //!   that all share goes on.
 //! - `message`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
@@ -27,6 +27,7 @@ mod hex;
 mod intake;
 mod link;
 mod message;
+mod names;
 mod ns;
 mod outward;
 mod presence;

@@ -1,17 +1,17 @@
 //! Reads stanzas off a component stream, each into a tree of bounded depth and size.
 //!
-//! This is a reader of our own, upon the XML parser that the XMPP crates use, because theirs has two
+//! This is a reader of our own, upon the XML parser that the XMPP crates use, because theirs has
 //! limits which a hostile user could turn against everybody: an attribute of more than 8 KiB ends
-//! the stream, and an element nested some ten thousand deep overflows the stack when it is freed.
-//! Here the first is far above what a server lets through, and what is nested too deep, or is too
-//! large, is cut off and said so, while the stream goes on.
+//! the stream, and elements nested some ten thousand deep take seconds, because each namespace is
+//! looked for up to the root, and then overflow the stack when they are freed. Here the first limit
+//! is far above what a server lets through, and what is nested too deep, or is too large, is cut off
+//! before its names are looked up, and said so, while the stream goes on.
 
 use minidom::Element;
-use minidom::rxml::parser::EventMetrics;
-use minidom::rxml::{
-    AttrMap, Event, Options, Parse, Parser, QName, WithOptions, error::EndOrError,
-};
+use minidom::rxml::{Options, Parse, RawEvent, RawParser, WithOptions, error::EndOrError};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::names::{Head, Names};
 
 /// The longest name, attribute value or piece of text, in bytes. Servers allow stanzas of 256 KiB
 /// from clients and 512 KiB from other servers.
@@ -48,7 +48,10 @@ pub(crate) struct StanzaReader<R> {
     io: R,
     buffer: Vec<u8>,
     used: usize,
-    parser: Parser,
+    parser: RawParser,
+    names: Names,
+    /// The tag that is being read, if it is to be kept.
+    head: Option<Head>,
     /// The root, once it was read: the id of the stream.
     opened: bool,
     open: Vec<Element>,
@@ -75,7 +78,9 @@ impl<R: AsyncRead + Unpin> StanzaReader<R> {
             io,
             buffer: Vec::with_capacity(CHUNK),
             used: 0,
-            parser: Parser::with_options(options),
+            parser: RawParser::with_options(options),
+            names: Names::default(),
+            head: None,
             opened: false,
             open: Vec::new(),
             skipped: 0,
@@ -128,52 +133,62 @@ impl<R: AsyncRead + Unpin> StanzaReader<R> {
         }
     }
 
-    fn take(&mut self, event: Event) -> Step {
+    fn take(&mut self, event: RawEvent) -> Step {
         match event {
-            Event::XmlDeclaration(..) => Step::Nothing,
-            Event::StartElement(metrics, name, attributes) => {
-                if self.opened {
-                    self.start(metrics, name, attributes);
-                    return Step::Nothing;
+            RawEvent::XmlDeclaration(..) => {}
+            RawEvent::ElementHeadOpen(metrics, name) => {
+                if self.open.is_empty() {
+                    (self.bytes, self.nodes, self.whole) = (0, 0, true);
                 }
-                self.opened = true;
-                let (_, found) = element(name, attributes);
-                Step::Header { id: found.attr("id").map(str::to_owned) }
+                self.grow(metrics.len(), 1);
+                // The head of a stanza is always kept: whoever sent it must be told.
+                let fits = self.whole && self.skipped == 0 && self.open.len() < MAX_DEPTH;
+                if fits || self.open.is_empty() {
+                    self.head = Some(Head::new(name));
+                } else {
+                    self.whole = false;
+                    self.skipped += 1;
+                }
             }
-            Event::Text(metrics, text) => {
-                self.bytes = self.bytes.saturating_add(metrics.len());
-                self.whole &= self.bytes <= MAX_BYTES;
+            RawEvent::Attribute(metrics, name, value) => {
+                self.grow(metrics.len(), 1);
+                if let Some(head) = &mut self.head {
+                    head.attribute(name, value);
+                }
+            }
+            RawEvent::ElementHeadClose(_) => return self.start(),
+            RawEvent::Text(metrics, text) => {
+                self.grow(metrics.len(), 0);
                 if self.whole
                     && self.skipped == 0
                     && let Some(open) = self.open.last_mut()
                 {
                     open.append_text(text);
                 }
-                Step::Nothing
             }
-            Event::EndElement(_) => self.end(),
+            RawEvent::ElementFoot(_) => return self.end(),
         }
+        Step::Nothing
     }
 
-    fn start(&mut self, metrics: EventMetrics, name: QName, attributes: AttrMap) {
-        let root = self.open.is_empty();
-        if root {
-            (self.bytes, self.nodes, self.whole) = (0, 0, true);
-        }
-        let (nodes, element) = element(name, attributes);
-        self.bytes = self.bytes.saturating_add(metrics.len());
+    fn grow(&mut self, bytes: usize, nodes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
         self.nodes = self.nodes.saturating_add(nodes);
-        let fits = self.bytes <= MAX_BYTES
-            && self.nodes <= MAX_NODES
-            && self.open.len() < MAX_DEPTH
-            && self.skipped == 0;
-        self.whole &= fits;
-        // The head of a stanza is always kept: whoever sent it must be told.
-        if root || self.whole {
-            self.open.push(element);
-        } else {
-            self.skipped += 1;
+        self.whole &= self.bytes <= MAX_BYTES && self.nodes <= MAX_NODES;
+    }
+
+    fn start(&mut self) -> Step {
+        let Some(head) = self.head.take() else {
+            return Step::Nothing;
+        };
+        let (element, sound) = self.names.enter(head);
+        if !self.opened {
+            self.opened = true;
+            return Step::Header { id: element.attr("id").map(str::to_owned) };
         }
+        self.whole &= sound;
+        self.open.push(element);
+        Step::Nothing
     }
 
     fn end(&mut self) -> Step {
@@ -181,6 +196,7 @@ impl<R: AsyncRead + Unpin> StanzaReader<R> {
             self.skipped -= 1;
             return Step::Nothing;
         }
+        self.names.leave();
         let Some(element) = self.open.pop() else {
             return Step::Footer;
         };
@@ -192,17 +208,6 @@ impl<R: AsyncRead + Unpin> StanzaReader<R> {
             None => Step::Stanza(Stanza { element, whole: self.whole }),
         }
     }
-}
-
-/// The element, and how many nodes it counts for.
-fn element((namespace, name): QName, attributes: AttrMap) -> (usize, Element) {
-    let mut element = Element::bare(name.as_str(), namespace.as_str());
-    let mut nodes = 1;
-    for ((namespace, name), value) in attributes {
-        element.set_attr(namespace, name, value);
-        nodes += 1;
-    }
-    (nodes, element)
 }
 
 #[cfg(test)]
