@@ -410,8 +410,9 @@ proptest! {
         let _ = crate::query::answer(&element, &addresses(), &bridge);
         let _ = crate::failure::read(&element);
         let sticker = bears(&element, "urn:xmpp:stickers:0");
+        let disappearing = bears(&element, "urn:xmpp:ephemeral:0");
         if let Heard::Event(event, _) = hear(element) {
-            prop_assert!(event.marks.sticker || !sticker || event.content.kind() != Kind::Text);
+            prop_assert_eq!(event.marks, Marks { sticker, disappearing });
             prop_assert!(event.reply_path.0.len() <= ReplyPath::MAX);
         }
     }

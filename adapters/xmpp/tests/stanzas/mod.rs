@@ -200,6 +200,9 @@ async fn puppets_answer_alike_whether_anybody_is_there() -> Result<()> {
             let seen = with(&here.bob, move |bob| bob.sees_presence(who)).await?;
             ensure!(seen == expected, "{who} showed {seen}, not {expected}");
         }
+        here.sends(&format!("<presence {STANZA} type='probe' to='{who}'/>")).await?;
+        let seen = with(&here.bob, move |bob| bob.sees_presence(who)).await?;
+        ensure!(seen == "unavailable", "{who} answered a probe with {seen}");
     }
     here.closes().await
 }
