@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 3 * 1024 * 1024;
 /// The most elements and attributes of one stanza that are kept.
 const MAX_NODES: usize = 10_000;
 /// How much is read at a time; what is read ahead of a crash may be lost.
-const CHUNK: usize = 16 * 1024;
+const CHUNK: usize = 4 * 1024;
 
 /// One element below the stream's root.
 #[derive(Debug)]
