@@ -49,6 +49,8 @@ class User(slixmpp.ClientXMPP):
         self.connect(*self.where)
 
     def started(self, _event):
+        # Servers show changes of subscriptions only to clients that asked for the roster.
+        self.get_roster()
         self.send_presence()
         self.online.set()
         tell("online", **{"as": self.name})
