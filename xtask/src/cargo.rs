@@ -51,7 +51,8 @@ fn cargo_deny() -> Result<PathBuf> {
     }
     eprintln!("[install] cargo-deny {CARGO_DENY} into {}", tools.display());
     let mut build = cargo();
-    build.args(["install", "--locked", "--version", CARGO_DENY, "--root"]).arg(&tools);
+    // Unoptimised: it is built on each new machine, and runs for a second.
+    build.args(["install", "--locked", "--debug", "--version", CARGO_DENY, "--root"]).arg(&tools);
     run(build.arg("cargo-deny"))?;
     Ok(ours)
 }
