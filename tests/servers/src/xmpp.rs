@@ -109,13 +109,11 @@ impl XmppUser {
         })
     }
 
-    /// Waits for a presence of this type from this address.
-    pub fn sees_presence(&self, from: &str, kind: &str) -> Result<()> {
-        let is = |line: &Value| {
-            self.is(line, "presence") && bare(&text(line, "from")) == from && line["type"] == kind
-        };
-        self.reader.next("presence", PATIENCE, kind, is)?;
-        Ok(())
+    /// The type of the next presence from this address.
+    pub fn sees_presence(&self, from: &str) -> Result<String> {
+        let is = |line: &Value| self.is(line, "presence") && bare(&text(line, "from")) == from;
+        let line = self.reader.next("presence", PATIENCE, "a presence", is)?;
+        Ok(text(&line, "type"))
     }
 
     /// Waits until the connection, which was lost, is there again.
