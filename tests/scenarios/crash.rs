@@ -171,7 +171,7 @@ fn nothing_else_but_repeats(from: &dyn User, to: &dyn User, heard: &mut Vec<Hear
 
 /// What was heard of one round. On XMPP a window may come twice, with the same ids: that is told
 /// by the ids, and taken out. Nothing else may.
-fn once_each(to: &dyn User, heard: &[Heard], prefix: &str) -> Result<Vec<String>> {
+pub(crate) fn once_each(to: &dyn User, heard: &[Heard], prefix: &str) -> Result<Vec<String>> {
     let start = format!("{prefix} ");
     let heard: Vec<_> = heard.iter().filter(|heard| heard.body.starts_with(&start)).collect();
     let mut ids = HashSet::new();

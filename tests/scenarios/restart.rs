@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use drawbridge_servers::{PATIENCE, User, until};
 
+use crate::crash::once_each;
 use crate::{nothing_else_arrives, six, three, town};
 
 const MESSAGES: usize = 300;
@@ -133,6 +134,32 @@ fn the_xmpp_server_restarts_meanwhile() -> Result<()> {
 
     bob.says(&carol, "And back?")?;
     carol.hears(&bob, "And back?")?;
+    Ok(())
+}
+
+#[test]
+fn the_xmpp_server_restarts_in_the_middle() -> Result<()> {
+    let mut town = town()?;
+    let (_, bob, carol) = three(&town)?;
+    nothing_else_arrives(&carol, &bob, "we begin")?;
+
+    // What a server had handed to a client that it then loses is not the bridge's affair. So Bob
+    // is away, and his server keeps what comes.
+    bob.sends("<presence xmlns='jabber:client' type='unavailable'/>")?;
+    carol.floods(&carol.address_of(&bob)?, "from carol", MESSAGES)?;
+    until("the middle of it", PATIENCE, || {
+        Ok((town.partner_app.count("status") > 20).then_some(()))
+    })?;
+    let taken = town.partner_app.count("status");
+    ensure!(taken < MESSAGES, "{taken} were taken: that is no middle");
+    town.restart_prosody()?;
+    bob.comes_back()?;
+    let last = format!("from carol {MESSAGES}");
+    until("the last message", PATIENCE * 2, || {
+        Ok(bob.everything_heard().iter().any(|heard| heard.body == last).then_some(()))
+    })?;
+    let heard = once_each(&bob, &bob.everything_heard(), "from carol")?;
+    ensure!(heard == all("from carol"), "{} of {MESSAGES}: lost or reordered", heard.len());
     Ok(())
 }
 
