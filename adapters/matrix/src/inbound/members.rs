@@ -65,7 +65,9 @@ impl Core {
     /// The ghost leaves, and the room is no portal any more.
     pub(crate) async fn leave(&self, id: &RoomId, room: &Room) -> Result<(), Later> {
         self.portals.close(id, room).await?;
-        self.step_out(id, &room.ghost).await
+        self.step_out(id, &room.ghost).await?;
+        tracing::debug!("left a portal");
+        Ok(())
     }
 
     pub(super) async fn step_out(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {
