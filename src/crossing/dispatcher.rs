@@ -16,7 +16,7 @@ const LANES: usize = 512;
 /// Runs until no more deliveries are wanted, then waits for those under way.
 pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId) {
     let Some(network) = crossing.networks.get(&id) else { return };
-    let mut connection = network.connection.subscribe();
+    let mut link = network.link.subscribe();
     let mut workers = JoinSet::new();
     // Where the look at the disk goes on, if it is not done.
     let mut looking: Option<String> = None;
@@ -43,7 +43,7 @@ pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId) {
         tokio::select! {
             () = crossing.stop_delivering.cancelled() => break,
             () = network.lanes.changed.notified() => {}
-            _ = connection.changed() => {
+            _ = link.changed() => {
                 if network.is_up() {
                     network.lanes.connected();
                 }

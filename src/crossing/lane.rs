@@ -19,7 +19,7 @@ use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError};
 const WINDOWS: usize = 8;
 
 /// The longest one window may take. The adapters' own limits are shorter: this is for their bugs.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Leaves the lane whatever happens, also by a panic.
 struct Turn<'a> {
@@ -67,6 +67,7 @@ async fn work(
         if crossing.stop_delivering.is_cancelled() {
             return Ok(Left::MoreToDo);
         }
+        network.lanes.steps(lane);
         let rows = crossing.store.window(&network.setup.id, lane, window).await?;
         if rows.is_empty() {
             return Ok(Left::Empty);

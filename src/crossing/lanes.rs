@@ -30,12 +30,44 @@ struct Inner {
     ready: VecDeque<String>,
     /// There may be lanes on disk which are not known here.
     more_on_disk: bool,
+    /// When a lane was last taken.
+    taken: Option<Instant>,
 }
 
 enum State {
-    Ready { tries: u32 },
-    Running { again: bool, tries: u32 },
-    Waiting { until: Instant, tries: u32, for_connection: bool },
+    Ready {
+        tries: u32,
+        since: Instant,
+    },
+    /// `step` is when its worker last began with a window.
+    Running {
+        again: bool,
+        tries: u32,
+        step: Instant,
+    },
+    Waiting {
+        until: Instant,
+        tries: u32,
+        for_connection: bool,
+    },
+}
+
+/// How the lanes of one network move.
+pub(super) struct Moves {
+    /// How many are due and wait for their turn.
+    pub(super) ready: usize,
+    /// How many have a worker.
+    pub(super) running: usize,
+    /// How many wait for their next try.
+    pub(super) waiting: usize,
+    /// How long ago the worker that is longest at one window began with it.
+    pub(super) longest_step: Option<Duration>,
+    /// How long the lane that is longest due has waited for its turn.
+    pub(super) longest_due: Option<Duration>,
+    /// By how much a lane's next try is overdue.
+    pub(super) longest_overdue: Option<Duration>,
+    /// How long ago a lane was last taken; without end if none ever was.
+    pub(super) since_taken: Duration,
 }
 
 impl Inner {
@@ -97,7 +129,8 @@ impl Lanes {
             Some(State::Ready { .. } | State::Waiting { .. }) => return,
             None if !room => inner.more_on_disk = true,
             None => {
-                inner.states.insert(lane.to_owned(), State::Ready { tries: 0 });
+                let since = Instant::now();
+                inner.states.insert(lane.to_owned(), State::Ready { tries: 0, since });
                 inner.ready.push_back(lane.to_owned());
             }
         }
@@ -128,18 +161,27 @@ impl Lanes {
         let mut inner = self.lock();
         let lane = inner.ready.pop_front()?;
         let tries = match inner.states.get(&lane) {
-            Some(State::Ready { tries }) => *tries,
+            Some(State::Ready { tries, .. }) => *tries,
             _ => 0,
         };
-        inner.states.insert(lane.clone(), State::Running { again: false, tries });
+        let step = Instant::now();
+        inner.taken = Some(step);
+        inner.states.insert(lane.clone(), State::Running { again: false, tries, step });
         Some((lane, tries))
+    }
+
+    /// A lane's worker begins with a window.
+    pub(super) fn steps(&self, lane: &str) {
+        if let Some(State::Running { step, .. }) = self.lock().states.get_mut(lane) {
+            *step = Instant::now();
+        }
     }
 
     /// A worker left its lane. `jitter` is any random number.
     pub(super) fn leave(&self, lane: String, left: &Left, jitter: u64) {
         let mut inner = self.lock();
         let (again, tries) = match inner.states.get(&lane) {
-            Some(State::Running { again, tries }) => (*again, *tries),
+            Some(State::Running { again, tries, .. }) => (*again, *tries),
             _ => (false, 0),
         };
         match left {
@@ -147,7 +189,8 @@ impl Lanes {
                 inner.states.remove(&lane);
             }
             Left::Empty | Left::MoreToDo => {
-                inner.states.insert(lane.clone(), State::Ready { tries: 0 });
+                let since = Instant::now();
+                inner.states.insert(lane.clone(), State::Ready { tries: 0, since });
                 inner.ready.push_back(lane);
             }
             Left::Backoff { after, for_connection, progressed } => {
@@ -182,7 +225,7 @@ impl Lanes {
         for (lane, state) in &mut inner.states {
             let State::Waiting { until, tries, for_connection } = *state else { continue };
             if due(until, for_connection) {
-                *state = State::Ready { tries };
+                *state = State::Ready { tries, since: Instant::now() };
                 inner.ready.push_back(lane.clone());
             } else {
                 next = Some(next.map_or(until, |earliest| earliest.min(until)));
@@ -194,6 +237,34 @@ impl Lanes {
     /// Whether a worker is on the lane now.
     pub(super) fn is_running(&self, lane: &str) -> bool {
         matches!(self.lock().states.get(lane), Some(State::Running { .. }))
+    }
+
+    /// How they move.
+    pub(super) fn moves(&self, now: Instant) -> Moves {
+        let inner = self.lock();
+        let since_taken =
+            inner.taken.map_or(Duration::MAX, |taken| now.saturating_duration_since(taken));
+        let mut moves = Moves {
+            ready: 0,
+            running: 0,
+            waiting: 0,
+            longest_step: None,
+            longest_due: None,
+            longest_overdue: None,
+            since_taken,
+        };
+        for state in inner.states.values() {
+            let (count, longest, since) = match state {
+                State::Ready { since, .. } => (&mut moves.ready, &mut moves.longest_due, since),
+                State::Running { step, .. } => (&mut moves.running, &mut moves.longest_step, step),
+                State::Waiting { until, .. } => {
+                    (&mut moves.waiting, &mut moves.longest_overdue, until)
+                }
+            };
+            *count += 1;
+            *longest = (*longest).max(now.checked_duration_since(*since));
+        }
+        moves
     }
 
     /// How many lanes are not at rest.
@@ -280,7 +351,7 @@ mod tests {
             tokio::time::advance(LONGEST).await;
             lanes.ripen();
             let seen = match lanes.lock().states.get("a") {
-                Some(State::Ready { tries }) => *tries,
+                Some(State::Ready { tries, .. }) => *tries,
                 _ => 0,
             };
             assert_eq!(seen, tries);

@@ -16,6 +16,7 @@ mod lane;
 mod lanes;
 mod name;
 mod port;
+mod progress;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Tag, UserId,
+    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Tag, Timestamp,
+    UserId,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +40,7 @@ use crate::clock;
 use crate::gate::{Policy, Role};
 use crate::store::{OnCommit, Store, StoreError};
 use lanes::Lanes;
+pub(crate) use progress::{Stall, Stalled};
 
 /// What the crossing must know of one network.
 pub(crate) struct NetworkSetup {
@@ -65,10 +69,26 @@ struct Network {
     setup: NetworkSetup,
     descriptor: Descriptor,
     capabilities: Capabilities,
-    connection: watch::Sender<Connection>,
+    link: watch::Sender<Link>,
     lanes: Arc<Lanes>,
     /// How many commands wait for it.
     depth: Arc<AtomicI64>,
+}
+
+/// How a network's connection stands.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    connection: Connection,
+    /// Since when it is up, or since when it is not: trying in vain changes nothing.
+    since: Timestamp,
+    /// The same moment, by the clock that nobody sets.
+    at: Instant,
+}
+
+impl Link {
+    fn is_up(&self) -> bool {
+        self.connection == Connection::Up
+    }
 }
 
 /// All networks, and what connects them.
@@ -76,6 +96,8 @@ pub(crate) struct Crossing {
     networks: BTreeMap<NetworkId, Network>,
     store: Store,
     limits: Limits,
+    /// When was last looked at what time alone brings.
+    swept: watch::Sender<Instant>,
     /// No new window is started any more.
     stop_delivering: CancellationToken,
     /// Adapters take nothing in any more.
@@ -120,6 +142,7 @@ impl Crossing {
             networks,
             store,
             limits,
+            swept: watch::Sender::new(Instant::now()),
             stop_delivering: CancellationToken::new(),
             stop_intake: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -174,7 +197,11 @@ impl Network {
         Self {
             descriptor: setup.adapter.describe(),
             capabilities: setup.adapter.capabilities(),
-            connection: watch::Sender::new(Connection::Waiting),
+            link: watch::Sender::new(Link {
+                connection: Connection::Waiting,
+                since: clock::now(),
+                at: Instant::now(),
+            }),
             lanes: Arc::default(),
             depth: Arc::default(),
             setup,
@@ -192,6 +219,6 @@ impl Network {
     }
 
     fn is_up(&self) -> bool {
-        *self.connection.borrow() == Connection::Up
+        self.link.borrow().is_up()
     }
 }

@@ -6,6 +6,7 @@ use drawbridge_adapter::{
     Acceptance, BridgePort, Connection, Event, EventId, Memo, NetworkId, Refusal, Timestamp,
     Unavailable, UserId, async_trait,
 };
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Crossing;
@@ -47,9 +48,13 @@ impl BridgePort for Port {
 
     fn report(&self, connection: Connection) {
         let Some(network) = self.crossing.networks.get(&self.network) else { return };
-        let changed = network.connection.send_if_modified(|current| {
-            let changed = *current != connection;
-            *current = connection;
+        let changed = network.link.send_if_modified(|link| {
+            let changed = link.connection != connection;
+            let was_up = link.is_up();
+            link.connection = connection;
+            if was_up != link.is_up() {
+                (link.since, link.at) = (clock::now(), Instant::now());
+            }
             changed
         });
         if !changed {

@@ -41,6 +41,7 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
             () = crossing.stop_delivering.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        crossing.swept.send_replace(Instant::now());
         let mut swept = crossing.tell_pending(&mut told_up_to).await;
         swept = swept.and(crossing.expire_unreachable().await);
         if folded.elapsed() > FOLD {
@@ -107,7 +108,9 @@ impl Crossing {
 
     async fn forget(&self) -> Result<(), StoreError> {
         let before = earlier(clock::now(), KEEP);
-        while self.store.forget(before).await? > 0 {}
+        while self.store.forget(before).await? > 0 {
+            self.swept.send_replace(Instant::now());
+        }
         Ok(())
     }
 }

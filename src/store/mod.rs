@@ -10,6 +10,7 @@
 //! Invariant: no transaction is open across an await.
 
 mod lock;
+mod pulse;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use lock::DataLock;
+use pulse::Pulse;
 use reader::Reader;
 use writer::{Job, Writer};
 
@@ -79,6 +81,15 @@ pub(crate) struct Changes {
     pub(crate) growth: Vec<(NetworkId, i64)>,
 }
 
+impl Thread {
+    fn of(pulse: &Pulse, ended: bool) -> Self {
+        if ended {
+            return Self::Ended;
+        }
+        pulse.busy_for().map_or(Self::Idle, Self::Busy)
+    }
+}
+
 impl Changes {
     fn grow(&mut self, network: &NetworkId, by: i64) {
         match self.growth.iter_mut().find(|(known, _)| known == network) {
@@ -97,6 +108,17 @@ pub(crate) struct Store {
     inherited: i64,
     /// Held until both threads have ended.
     _lock: DataLock,
+}
+
+/// How a thread of the store stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thread {
+    /// It waits for work.
+    Idle,
+    /// It has worked on one piece, a commit or a question, for this long.
+    Busy(Duration),
+    /// It has ended: nothing that is asked of it will be done.
+    Ended,
 }
 
 /// An event, judged, on its way into the inbox.
@@ -331,6 +353,11 @@ impl Store {
         let network = network.clone();
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
         self.reader.ask(move |reading| reading.recall_all(&network, &prefix, &after, limit)).await
+    }
+
+    /// How the writing and the reading thread stand.
+    pub(crate) fn threads(&self) -> (Thread, Thread) {
+        (self.writer.thread(), self.reader.thread())
     }
 
     async fn write<T>(

@@ -1,13 +1,15 @@
 //! The reading thread: it sees what is committed, and never waits for the writer.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use drawbridge_adapter::{NetworkId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
-use super::{Row, StoreError, schema};
+use super::pulse::Pulse;
+use super::{Row, StoreError, Thread, schema};
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
 /// there may be many who ask.
@@ -18,6 +20,7 @@ type Question = Box<dyn FnOnce(&Reading) + Send>;
 /// A handle on the reading thread.
 pub(super) struct Reader {
     questions: mpsc::Sender<Question>,
+    pulse: Arc<Pulse>,
 }
 
 /// What the questions are asked of.
@@ -29,12 +32,20 @@ impl Reader {
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
         let reading = Reading { connection: schema::open_reader(path)? };
         let (questions, mut asked) = mpsc::channel::<Question>(1024);
+        let pulse = Arc::new(Pulse::new());
+        let beating = Arc::clone(&pulse);
         std::thread::Builder::new().name("store-reader".to_owned()).spawn(move || {
             while let Some(question) = asked.blocking_recv() {
+                beating.begin();
                 question(&reading);
+                beating.end();
             }
         })?;
-        Ok(Self { questions })
+        Ok(Self { questions, pulse })
+    }
+
+    pub(super) fn thread(&self) -> Thread {
+        Thread::of(&self.pulse, self.questions.is_closed())
     }
 
     pub(super) async fn ask<T: Send + 'static>(

@@ -1,13 +1,16 @@
 //! The writing thread: all that waits at a moment becomes one commit.
 
+use std::sync::Arc;
+
 use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
+use super::pulse::Pulse;
 use super::{
-    Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Tiding,
-    schema,
+    Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
+    Tiding, schema,
 };
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -36,16 +39,24 @@ const FORGET: usize = 1000;
 /// A handle on the writing thread.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    pulse: Arc<Pulse>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, on_commit: OnCommit) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::channel(JOBS);
+        let pulse = Arc::new(Pulse::new());
+        let beating = Arc::clone(&pulse);
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || {
-            Writing { connection, on_commit, changes: Changes::default() }.run(waiting);
+            let changes = Changes::default();
+            Writing { connection, on_commit, changes, pulse: beating }.run(waiting);
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, pulse })
+    }
+
+    pub(super) fn thread(&self) -> Thread {
+        Thread::of(&self.pulse, self.jobs.is_closed())
     }
 
     pub(super) async fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -58,6 +69,7 @@ struct Writing {
     on_commit: OnCommit,
     /// What the commit under way changes.
     changes: Changes,
+    pulse: Arc<Pulse>,
 }
 
 /// Sends an answer after the commit, or the commit's failure instead of it.
@@ -66,13 +78,16 @@ type AfterCommit = Box<dyn FnOnce(bool)>;
 impl Writing {
     fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         while let Some(first) = waiting.blocking_recv() {
+            self.pulse.begin();
             let mut jobs = vec![first];
             while jobs.len() < JOBS
                 && let Ok(job) = waiting.try_recv()
             {
                 jobs.push(job);
             }
-            if self.commit(jobs) {
+            let ending = self.commit(jobs);
+            self.pulse.end();
+            if ending {
                 return;
             }
         }
