@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{Exit, load, summary};
+use crate::config::AdapterType;
 
-pub(super) fn check(path: &Path) -> Exit {
-    let (findings, exit) = match load(path) {
+pub(super) fn check(path: &Path, adapters: &[AdapterType]) -> Exit {
+    let (findings, exit) = match load(path, adapters) {
         Ok(loaded) => (loaded.missing_files(), Exit::Done),
         Err(findings) => (findings, Exit::Configuration),
     };

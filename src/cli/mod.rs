@@ -10,14 +10,14 @@ mod registration;
 mod run;
 mod version;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use drawbridge_adapter::NetworkId;
 
 pub use exit::Exit;
 
-use crate::config::{self, Finding, Loaded, Severity};
+use crate::config::{self, AdapterType, Finding, Loaded, Severity};
 use exit::EXIT_CODES;
 
 /// Where the configuration is, unless the command line or `DRAWBRIDGE_CONFIG` says otherwise.
@@ -63,8 +63,9 @@ enum Command {
     Version,
 }
 
-/// Carries out what the process's arguments say.
-pub fn main() -> Exit {
+/// Carries out what the process's arguments say, with these adapters:
+/// [`ADAPTERS`](config::ADAPTERS), or those and one's own.
+pub fn main(adapters: &[AdapterType]) -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(message) => {
@@ -74,16 +75,15 @@ pub fn main() -> Exit {
         }
     };
     let path = config_path(arguments.config);
+    let with_config = |then: &dyn Fn(Loaded) -> Exit| with_config(&path, adapters, then);
     match arguments.command {
-        Command::Version => version::print(),
-        Command::Check => check::check(&path),
-        Command::Run => with_config(&path, run::run),
+        Command::Version => version::print(adapters),
+        Command::Check => check::check(&path, adapters),
+        Command::Run => with_config(&run::run),
         Command::Registration { network, force } => {
-            with_config(&path, |loaded| registration::write(&loaded, &network, force))
+            with_config(&|loaded| registration::write(&loaded, &network, force))
         }
-        Command::Address { user, on } => {
-            with_config(&path, |loaded| address::print(&loaded, &user, &on))
-        }
+        Command::Address { user, on } => with_config(&|loaded| address::print(&loaded, &user, &on)),
     }
 }
 
@@ -92,12 +92,12 @@ fn config_path(argument: Option<PathBuf>) -> PathBuf {
     argument.or_else(variable).unwrap_or_else(|| DEFAULT_CONFIG.into())
 }
 
-fn load(path: &std::path::Path) -> Result<Loaded, Vec<Finding>> {
-    config::load(path, std::env::vars_os().collect())
+fn load(path: &Path, adapters: &[AdapterType]) -> Result<Loaded, Vec<Finding>> {
+    config::load(path, std::env::vars_os().collect(), adapters)
 }
 
-fn with_config(path: &std::path::Path, then: impl FnOnce(Loaded) -> Exit) -> Exit {
-    match load(path) {
+fn with_config(path: &Path, adapters: &[AdapterType], then: &dyn Fn(Loaded) -> Exit) -> Exit {
+    match load(path, adapters) {
         Ok(loaded) => then(loaded),
         Err(findings) => {
             for finding in &findings {

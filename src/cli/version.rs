@@ -1,10 +1,10 @@
 //! `drawbridge version`.
 
 use super::Exit;
-use crate::config::ADAPTERS;
+use crate::config::AdapterType;
 
-pub(super) fn print() -> Exit {
-    let adapters: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.name).collect();
+pub(super) fn print(adapters: &[AdapterType]) -> Exit {
+    let adapters: Vec<_> = adapters.iter().map(|adapter| adapter.name).collect();
     println!("drawbridge {}", env!("CARGO_PKG_VERSION"));
     println!("adapters: {}", adapters.join(", "));
     Exit::Done

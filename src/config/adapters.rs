@@ -1,4 +1,4 @@
-//! The registry: every adapter that this daemon is built with.
+//! The registry: which adapters a daemon is built with.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use drawbridge_adapter::{
 };
 use serde_json::Value;
 
-/// The adapters: one line each.
+/// The adapters of this repository: one line each. A daemon with others besides hands its own list
+/// to [`cli::main`](crate::cli::main); `docs/adapter-guide.md` shows how.
 pub static ADAPTERS: &[AdapterType] = &[
     AdapterType::of::<drawbridge_matrix::MatrixConfig>(),
     AdapterType::of::<drawbridge_xmpp::XmppConfig>(),
@@ -17,7 +18,7 @@ pub static ADAPTERS: &[AdapterType] = &[
 
 pub(super) type ReadError = serde_path_to_error::Error<serde_json::Error>;
 
-/// One adapter's configuration type, erased.
+/// One kind of adapter: its configuration type, erased.
 #[derive(Clone, Copy)]
 pub struct AdapterType {
     /// The value of `type`.

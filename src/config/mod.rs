@@ -83,10 +83,15 @@ impl Loaded {
     }
 }
 
-/// Reads the configuration at `path` and lays `environment` over it.
+/// Reads the configuration at `path` and lays `environment` over it; its networks are carried by
+/// `adapters`.
 ///
 /// Errors are all that is wrong, in the order of the file.
-pub fn load(path: &Path, environment: Environment) -> Result<Loaded, Vec<Finding>> {
+pub fn load(
+    path: &Path,
+    environment: Environment,
+    adapters: &[AdapterType],
+) -> Result<Loaded, Vec<Finding>> {
     let unreadable = |what: String| vec![Finding::error(None, String::new(), what)];
     let file = File::open(path).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
     let mut text = Vec::new();
@@ -107,7 +112,7 @@ pub fn load(path: &Path, environment: Environment) -> Result<Loaded, Vec<Finding
     };
     // Whoever reads a path in a message need not know from where the daemon was started.
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    read_text(&text, &folder, environment, ADAPTERS)
+    read_text(&text, &folder, environment, adapters)
 }
 
 /// Everything of [`load`] but the file. Pure.

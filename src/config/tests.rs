@@ -460,14 +460,14 @@ fn a_file_that_is_no_configuration_is_refused() {
     let refused = |name: &str, content: &[u8]| {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        let findings = load(&path, Vec::new()).err().unwrap();
+        let findings = load(&path, Vec::new(), ADAPTERS).err().unwrap();
         assert_eq!(findings.len(), 1);
         findings[0].to_string()
     };
     let large = vec![b'#'; usize::try_from(MAX_BYTES).unwrap() + 1];
     assert_eq!(refused("large", &large), "error: is larger than 1048576 bytes");
     assert_eq!(refused("latin1", b"a = 1\nb = \"\xe9\"\n"), "error: line 2: is not UTF-8");
-    let nothing = load(&folder.path().join("none"), Vec::new()).err().unwrap();
+    let nothing = load(&folder.path().join("none"), Vec::new(), ADAPTERS).err().unwrap();
     assert!(nothing[0].to_string().starts_with("error: cannot be read: "));
 }
 
