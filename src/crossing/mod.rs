@@ -70,6 +70,8 @@ struct Network {
     descriptor: Descriptor,
     capabilities: Capabilities,
     link: watch::Sender<Link>,
+    /// Its adapter has reported for the first time: what it listens on stands.
+    stands: CancellationToken,
     lanes: Arc<Lanes>,
     /// How many commands wait for it.
     depth: Arc<AtomicI64>,
@@ -166,6 +168,19 @@ impl Crossing {
         self.networks.iter().map(handle).collect()
     }
 
+    /// Resolves when all that the adapters listen on stands.
+    pub(crate) async fn stands(&self) {
+        for network in self.networks.values() {
+            network.stands.cancelled().await;
+        }
+    }
+
+    /// How each network's connection stands.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (&NetworkId, Connection)> {
+        let of = |network: &Network| network.link.borrow().connection;
+        self.networks.iter().map(move |(id, network)| (id, of(network)))
+    }
+
     /// Starts no more deliveries, and waits for those under way, at most `patience`.
     pub(crate) async fn stop_delivering(&self, patience: Duration) {
         self.stop_delivering.cancel();
@@ -202,6 +217,7 @@ impl Network {
                 since: clock::now(),
                 at: Instant::now(),
             }),
+            stands: CancellationToken::new(),
             lanes: Arc::default(),
             depth: Arc::default(),
             setup,

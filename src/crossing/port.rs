@@ -57,6 +57,7 @@ impl BridgePort for Port {
             }
             changed
         });
+        network.stands.cancel();
         if !changed {
             return;
         }

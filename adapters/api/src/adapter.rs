@@ -28,9 +28,9 @@ pub trait Adapter: Send + Sync + 'static {
     /// it calls: [`Adapter::deliver`] never sees a kind that is not declared here.
     fn capabilities(&self) -> Capabilities;
 
-    /// Connects, or listens, and reports what happens there to `bridge`, until
-    /// [`Bridge::stopping`] resolves. Then it takes no more in, hands over what it has read,
-    /// closes its connections in order, and returns within ten seconds.
+    /// Listens, says so by a first [`crate::Connection::Waiting`], connects, and reports what happens
+    /// there to `bridge`, until [`Bridge::stopping`] resolves. Then it takes no more in, hands over
+    /// what it has read, closes its connections in order, and returns within five seconds.
     ///
     /// Called once. An error is one that no waiting heals.
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal>;

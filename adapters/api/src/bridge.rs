@@ -88,6 +88,9 @@ impl Bridge {
     }
 
     /// Says how the connection stands. Only changes are needed.
+    ///
+    /// The first report is [`Connection::Waiting`], and says that all that the adapter listens on
+    /// stands: the daemon calls itself ready when every adapter has made it.
     pub fn report(&self, connection: Connection) {
         self.0.report(connection);
     }

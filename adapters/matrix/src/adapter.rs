@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Delivered, Delivery, DeliveryError, Descriptor, Fatal, Kind,
+    Adapter, Bridge, Capabilities, Connection, Delivered, Delivery, DeliveryError, Descriptor, Fatal, Kind,
     Level, NetworkId, Problem, Secret, Signal, StatusNeeds, TextLimits, async_trait,
 };
 
@@ -72,6 +72,7 @@ impl Adapter for MatrixAdapter {
         let core = Core::new(bridge, self.names.clone(), Arc::clone(&self.homeserver));
         let core = Arc::clone(self.core.get_or_init(|| Arc::new(core)));
         let listener = inbound::bind(self.listen).await?;
+        core.bridge.report(Connection::Waiting);
         let serve = inbound::serve(listener, Arc::clone(&core), self.from_homeserver.clone());
         // The homeserver is called only once it can call back.
         let watch = connection::watch(&core, &self.appservice);

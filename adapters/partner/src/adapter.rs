@@ -23,7 +23,7 @@ use crate::users::Users;
 use crate::{PartnerAddressing, PartnerConfig, door, session};
 
 /// How long the connections may take to end, when the bridge stops.
-const END_WITHIN: Duration = Duration::from_secs(9);
+const END_WITHIN: Duration = Duration::from_millis(4500);
 
 /// The pause after an error that may pass by itself.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -274,6 +274,7 @@ impl Adapter for Partner {
         }
         let stop = CancellationToken::new();
         let _stop_with_run = stop.clone().drop_guard();
+        bridge.report(Connection::Waiting);
         let work = async {
             self.load_users(&bridge, &stop).await;
             bridge.report(Connection::Waiting);

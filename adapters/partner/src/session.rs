@@ -33,7 +33,7 @@ const FLOOR_WITHIN: Duration = Duration::from_secs(10);
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long what was read may take to be handed over, when the connection ends.
-const DRAIN_WITHIN: Duration = Duration::from_secs(3);
+const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long the app may take to answer a close.
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use crate::reference::{ELSEWHERE, ReferenceBridge, brief};
 use crate::{Done, Heard, Journal, Peer, Scene, Stage, text_of};
 
 /// Within this time `run` returns after it was asked to stop.
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The pause before a delivery that did not work is tried again.
 const PAUSE: Duration = Duration::from_millis(50);

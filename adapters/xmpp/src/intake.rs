@@ -19,7 +19,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the daemon is asked for, after it wants to stop.
-const LAST_TRY: Duration = Duration::from_secs(7);
+const LAST_TRY: Duration = Duration::from_millis(4500);
 
 /// Where the session puts events.
 #[derive(Clone)]

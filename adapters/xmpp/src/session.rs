@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// How long one write may take.
 const WRITE: Duration = Duration::from_secs(30);
 /// How long is read on, after we closed the stream or could no longer write.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(4);
 /// How many answers to requests may wait for the writer; a flood of requests gets no more.
 const ANSWERS: usize = 256;
 /// How much is put together for one write, in bytes.

@@ -26,7 +26,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// The longest a body may take to come in.
 const BODY: Duration = Duration::from_secs(30);
 /// The longest that open requests are waited for at the end.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(4);
 
 struct Shared {
     core: Arc<Core>,

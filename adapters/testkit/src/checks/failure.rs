@@ -105,7 +105,7 @@ pub async fn recovery(stage: &dyn Stage) -> Result<Done> {
     play.closes().await
 }
 
-/// Rule: asked to stop under traffic, `run` returns within ten seconds, without an error, and
+/// Rule: asked to stop under traffic, `run` returns within five seconds, without an error, and
 /// what the bridge got until then is in order.
 pub async fn stops(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;

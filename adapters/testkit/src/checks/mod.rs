@@ -10,7 +10,7 @@ mod logs;
 mod outward;
 
 use anyhow::{Result, ensure};
-use drawbridge_adapter::{Kind, Level};
+use drawbridge_adapter::{Connection, Kind, Level};
 
 use crate::play::Play;
 use crate::{Done, Stage, check_addressing};
@@ -50,9 +50,13 @@ pub async fn addressing(stage: &dyn Stage) -> Result<Done> {
     play.closes().await
 }
 
-/// Rule: the adapter connects by itself, and reports it.
+/// Rule: the adapter connects by itself, and reports it, after a first report that it waits, which
+/// says that all that it listens on stands.
 pub async fn connects(stage: &dyn Stage) -> Result<Done> {
-    Play::open(stage).await?.closes().await
+    let play = Play::open(stage).await?;
+    let first = play.bridge.journal().connections.first().copied();
+    ensure!(first == Some(Connection::Waiting), "its first report is {first:?}, not Waiting");
+    play.closes().await
 }
 
 /// Text that bad software breaks: several planes, directions, marks, escapes, edges.

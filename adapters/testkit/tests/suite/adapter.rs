@@ -126,6 +126,9 @@ impl Line {
     }
 
     async fn watch(&self, bridge: &Bridge) {
+        if !self.has(Flaw::NeverWaits) {
+            bridge.report(Connection::Waiting);
+        }
         loop {
             self.server.wait(|state| state.online.then_some(())).await;
             if !self.has(Flaw::NeverUp) {

@@ -31,6 +31,7 @@ flaws! {
     TakesControls: addressing, "holds a control character";
     PanicsAtAddresses: addressing, "any address is safe";
     NeverUp: connects, "connection is up";
+    NeverWaits: connects, "not Waiting";
     WrongSender: text_in, "the sender is not the peer";
     WrongGhost: text_out, "not carol's address";
     TrimsIn: unicode_in, "arrived as";
