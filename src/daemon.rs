@@ -3,25 +3,34 @@
 //! It wires the rooms together and watches over them; what happens to a message is none of its
 //! business.
 
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::time::Duration;
 
-use drawbridge_adapter::{Fatal, NetworkId, Place};
+use drawbridge_adapter::{Connection, Fatal, NetworkId, Place};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{Finding, Loaded, Network};
 use crate::crossing::{Crossing, Limits, NetworkSetup};
+use crate::operator::notify::{Notice, Notifier};
+use crate::operator::watchdog::{self, Watched};
 use crate::store::StoreError;
 
 /// After how long a sender learns that a message waits; a promise to people, not a setting.
 const PENDING: Duration = Duration::from_secs(10);
 
-/// How long deliveries under way may take at the end.
-const DELIVERIES: Duration = Duration::from_secs(5);
+/// How long deliveries under way may take at the end. With what follows, the daemon ends within
+/// ten seconds.
+const DELIVERIES: Duration = Duration::from_secs(3);
 
 /// How long the adapters may then take to hand over what they have read, and to close.
-const ADAPTERS: Duration = Duration::from_secs(10);
+const ADAPTERS: Duration = Duration::from_secs(5);
+
+/// How long the store may take to close.
+const STORE: Duration = Duration::from_secs(1);
 
 /// Why the daemon could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +65,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), DaemonError> {
         expire_after: loaded.expire_after,
         pending_after: PENDING,
     };
+    let notifier = Notifier::from_environment();
     let setups = setups(loaded.networks, &loaded.place)?;
     let crossing = Crossing::open(&loaded.data_dir, setups, limits).await?;
     let mut adapters = JoinSet::new();
@@ -66,22 +76,54 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), DaemonError> {
         });
     }
     crossing.start();
-    info!(networks = adapters.len(), "started");
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         Some(ended) = adapters.join_next() => Err(why(ended)),
+        never = attend(&notifier, &crossing) => match never {},
     };
     info!("stopping");
+    notifier.tell(&[Notice::Stopping, Notice::Status("stopping")]);
     crossing.stop_delivering(DELIVERIES).await;
     crossing.stop_intake();
-    if tokio::time::timeout(ADAPTERS, drain(&mut adapters)).await.is_err() {
+    if timeout(ADAPTERS, drain(&mut adapters)).await.is_err() {
         warn!("an adapter did not close in time, what it had not handed over is sent again");
         adapters.shutdown().await;
     }
-    crossing.close().await?;
+    if let Ok(closed) = timeout(STORE, crossing.close()).await {
+        closed?;
+    } else {
+        // What it still had to write was not answered: it comes again.
+        warn!("the store did not close in time");
+    }
     info!("stopped");
     outcome
+}
+
+/// Waits until all that is listened on stands, says that the daemon is ready, and watches it.
+async fn attend(notifier: &Notifier, crossing: &Crossing) -> Infallible {
+    crossing.stands().await;
+    info!(networks = crossing.connections().count(), "started");
+    notifier.tell(&[Notice::Ready]);
+    watchdog::watch(notifier, &Overview(crossing)).await
+}
+
+/// What the service manager is told of the crossing.
+struct Overview<'a>(&'a Crossing);
+
+impl Watched for Overview<'_> {
+    fn status(&self) -> String {
+        let of = |(id, connection): (&NetworkId, Connection)| match connection {
+            Connection::Waiting => format!("{id}: waiting"),
+            Connection::Up => format!("{id}: up"),
+            Connection::Down { why } => format!("{id}: down, {why}"),
+        };
+        self.0.connections().map(of).collect::<Vec<_>>().join("; ")
+    }
+
+    fn stalled(&self) -> Vec<impl Display> {
+        self.0.stalled(Instant::now())
+    }
 }
 
 /// Builds every adapter; all that is wrong with any of them at once.

@@ -25,7 +25,7 @@ pub(super) fn run(loaded: Loaded) -> Exit {
     };
     let ended = runtime.block_on(daemon::run(loaded));
     // A look-up of a name that never ends must not keep the process.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     match ended {
         Ok(()) => Exit::Done,
         Err(error) => exit_of(&error),

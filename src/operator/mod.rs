@@ -5,3 +5,5 @@
 #[cfg(test)]
 mod codes;
 pub mod logging;
+pub(crate) mod notify;
+pub(crate) mod watchdog;

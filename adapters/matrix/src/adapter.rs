@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Connection, Delivered, Delivery, DeliveryError, Descriptor, Fatal, Kind,
-    Level, NetworkId, Problem, Secret, Signal, StatusNeeds, TextLimits, async_trait,
+    Adapter, Bridge, Capabilities, Connection, Delivered, Delivery, DeliveryError, Descriptor,
+    Fatal, Kind, Level, NetworkId, Problem, Secret, Signal, StatusNeeds, TextLimits, async_trait,
 };
 
 use crate::address::MatrixAddressing;

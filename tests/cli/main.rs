@@ -6,192 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+mod desk;
+mod systemd;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
-/// How long anything here may take.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The public key of RFC 8037, appendix A.2.
-const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","alg":"EdDSA","use":"sig",
-"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-
-/// A folder with a configuration in it, and an operator who stands before it.
-struct Desk(TempDir);
-
-/// What a command did.
-struct Done {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Desk {
-    /// Three networks, on ports where nobody answers.
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
-        let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (homeserver, matrix, xmpp, partner) = (port(), port(), port(), port());
-        desk.write(
-            "drawbridge.toml",
-            &format!(
-                r#"data_dir = "data"
-
-[networks.matrix]
-type = "matrix"
-role = "home"
-homeserver_url = "http://127.0.0.1:{homeserver}"
-server_name = "hs.test"
-listen = "127.0.0.1:{matrix}"
-registration_file = "registration.yaml"
-users.local = ["hs.test"]
-
-[networks.xmpp]
-type = "xmpp"
-role = "home"
-server = "127.0.0.1:{xmpp}"
-domain = "bridge.p.test"
-secret_file = "xmpp.secret"
-users.local = ["p.test"]
-
-[networks.birdychat]
-type = "partner"
-role = "third_party"
-open_without_consent = true
-listen = "127.0.0.1:{partner}"
-issuer = "birdychat"
-jwks_file = "birdychat.jwks.json"
-"#
-            ),
-        );
-        desk
-    }
-
-    /// The same, with every file that the networks need.
-    fn ready() -> Self {
-        let desk = Self::new();
-        desk.write("xmpp.secret", "a secret of the tests\n");
-        desk.write("birdychat.jwks.json", JWKS);
-        assert_eq!(desk.does(&["registration", "matrix"]).code, Some(0));
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        std::fs::write(self.path(name), content).unwrap();
-    }
-
-    fn append(&self, text: &str) {
-        let path = self.path("drawbridge.toml");
-        let content = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, content + text).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = drawbridge(arguments);
-        command.env("DRAWBRIDGE_CONFIG", self.path("drawbridge.toml"));
-        command
-    }
-
-    fn does(&self, arguments: &[&str]) -> Done {
-        Done::of(self.command(arguments))
-    }
-
-    fn runs(&self) -> Daemon {
-        Daemon::start(self.command(&["run"]))
-    }
-}
-
-fn drawbridge(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_drawbridge"));
-    command.args(arguments).env_clear().stdin(Stdio::null());
-    command
-}
-
-impl Done {
-    fn of(mut command: Command) -> Self {
-        let output = command.output().unwrap();
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-/// A daemon, and the lines of its log. Killed when the test ends.
-struct Daemon {
-    child: Child,
-    log: Receiver<String>,
-    heard: Vec<String>,
-}
-
-impl Daemon {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = channel();
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Self { child, log, heard: Vec::new() }
-    }
-
-    /// Waits for a line of the log with these words.
-    fn says(&mut self, words: &str) {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.log.recv_timeout(left) {
-                Ok(line) => {
-                    let found = line.contains(words);
-                    self.heard.push(line);
-                    if found {
-                        return;
-                    }
-                }
-                Err(why) => panic!("never said {words:?} ({why}): {:#?}", self.heard),
-            }
-        }
-    }
-
-    fn gets(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    }
-
-    /// Waits for its end.
-    fn ends(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.log.recv_timeout(left) {
-                Ok(line) => self.heard.push(line),
-                // Its standard error is closed: it has ended, or is about to.
-                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.heard),
-            }
-        }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It has ended by itself, or is not needed any more.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use desk::{Daemon, Desk, Done, drawbridge};
 
 #[test]
 fn help_and_version_are_told() {
@@ -308,7 +128,7 @@ fn the_registration_is_written_once_for_its_owner_alone() {
     assert_eq!(desk.does(&["registration", "matrix", "--force"]).code, Some(0));
     assert_ne!(std::fs::read_to_string(&path).unwrap(), first);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let files: Vec<_> = std::fs::read_dir(desk.0.path()).unwrap().collect();
+    let files: Vec<_> = std::fs::read_dir(desk.folder()).unwrap().collect();
     assert_eq!(files.len(), 2, "no draft is left: {files:?}");
 }
 
