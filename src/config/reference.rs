@@ -21,8 +21,8 @@ const HEAD: &str = "\
 # The configuration of Drawbridge: every key, with its default or an example.
 #
 # Lines like `#key = …` show a default or an example: remove the # to change it. Paths are
-# relative to this file's folder; the name of a secret's file may also be that of a systemd
-# credential. Each key can be set by a variable, which wins: DRAWBRIDGE_QUEUE__MAX_MESSAGES
+# relative to this file's folder, or to systemd's credentials, where those of the folder `secrets`
+# are under the service. Each key can be set by a variable, which wins: DRAWBRIDGE_QUEUE__MAX_MESSAGES
 # is queue.max_messages, and lists are written with commas. `drawbridge check` finds every mistake.
 #
 # This file is made from the code; `DRAWBRIDGE_REGENERATE=1 cargo test -p drawbridge` writes it anew.

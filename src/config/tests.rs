@@ -449,6 +449,12 @@ fn files_are_found_beside_the_configuration_or_among_credentials() {
     std::fs::write(credentials.path().join("s"), "coo").unwrap();
     let loaded = read(vec![("CREDENTIALS_DIRECTORY", credentials.path())]);
     assert_eq!(loaded.missing_files(), []);
+    // As systemd names what it loads from a folder.
+    let nested = loaded.place.find(Path::new("secrets/t"));
+    assert_eq!(nested, folder.path().join("secrets/t"));
+    std::fs::write(credentials.path().join("secrets_t"), "coo").unwrap();
+    let nested = loaded.place.find(Path::new("secrets/t"));
+    assert_eq!(nested, credentials.path().join("secrets_t"));
     let network = loaded.networks.into_iter().next().unwrap();
     let found = network.adapter.build(&loaded.place).err().unwrap();
     assert_eq!(found[0].to_string(), "error: line 5: networks.south.loft: nobody is there");

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::desk::{DEADLINE, Daemon, Desk};
@@ -141,4 +143,48 @@ fn a_stop_takes_less_than_ten_seconds_whatever_the_peers_do() {
     daemon.gets("-TERM");
     assert_eq!(daemon.ends().code(), Some(0), "{:#?}", daemon.heard);
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+}
+
+/// The unit, with the daemon of this build in it.
+fn unit(desk: &Desk) -> PathBuf {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/drawbridge.service");
+    let unit = std::fs::read_to_string(path).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/drawbridge run"));
+    desk.write(
+        "drawbridge.service",
+        &unit.replace("/usr/bin/drawbridge", env!("CARGO_BIN_EXE_drawbridge")),
+    );
+    desk.path("drawbridge.service")
+}
+
+/// What `systemd-analyze` says; `None` if this machine has none.
+fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
+    match Command::new("systemd-analyze").args(arguments).arg(unit).output() {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("not tried: systemd-analyze is not installed (apt install systemd)");
+            None
+        }
+        Err(error) => panic!("systemd-analyze: {error}"),
+    }
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    let desk = Desk::new();
+    let Some(found) = analyze(&["verify", "--man=no"], &unit(&desk)) else { return };
+    let said = String::from_utf8_lossy(&found.stderr);
+    // The machine's own units are looked at too, and are not ours to mend.
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("drawbridge")).collect();
+    assert!(ours.is_empty(), "{said}");
+    assert!(found.status.success(), "{said}");
+}
+
+#[test]
+fn the_unit_exposes_little() {
+    let desk = Desk::new();
+    // The threshold is in tenths.
+    let arguments = ["security", "--offline=true", "--no-pager", "--threshold=13"];
+    let Some(found) = analyze(&arguments, &unit(&desk)) else { return };
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stdout));
 }

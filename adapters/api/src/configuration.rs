@@ -1,5 +1,6 @@
 //! An adapter's own keys in the configuration file.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,11 +79,15 @@ pub struct Place {
 impl Place {
     /// Where the configuration's `path` is: among systemd's credentials if it is relative and one
     /// of that name is there, else as written, below the configuration's folder.
+    ///
+    /// systemd names what it loads from a folder after both: `secrets/a` is the credential
+    /// `secrets_a` of `LoadCredential=secrets:…` (systemd.exec(5)).
     pub fn find(&self, path: &Path) -> PathBuf {
         if path.is_relative()
             && let Some(credentials) = &self.credentials_dir
         {
-            let credential = credentials.join(path);
+            let parts: Vec<_> = path.iter().collect();
+            let credential = credentials.join(parts.join(OsStr::new("_")));
             if credential.exists() {
                 return credential;
             }

@@ -32,7 +32,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A configuration key that names the file of a secret: a path relative to the configuration's
-/// folder, or the name of a systemd credential.
+/// folder, or a systemd credential (see [`Place::find`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SecretFile(pub PathBuf);

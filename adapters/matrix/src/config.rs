@@ -31,7 +31,7 @@ pub struct MatrixConfig {
     #[schemars(example = "127.0.0.1:8481")]
     pub listen: SocketAddr,
     /// The registration file, which the homeserver reads too. It holds secrets.
-    #[schemars(example = "registration.yaml")]
+    #[schemars(example = "secrets/registration.yaml")]
     pub registration_file: SecretFile,
     /// The start of every ghost's name. Never change it later: all ghosts would be strangers.
     #[serde(default = "default_ghost_prefix")]

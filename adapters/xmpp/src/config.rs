@@ -25,7 +25,7 @@ pub struct XmppConfig {
     #[schemars(example = "bridge.p.test")]
     pub domain: String,
     /// The file with the secret that the server's configuration gives the component.
-    #[schemars(example = "xmpp.secret")]
+    #[schemars(example = "secrets/xmpp.secret")]
     pub secret_file: SecretFile,
 }
 
