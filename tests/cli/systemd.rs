@@ -98,7 +98,7 @@ fn a_watchdog_of_another_process_is_not_fed() {
     let manager = UnixDatagram::bind(&path).unwrap();
     command.env("NOTIFY_SOCKET", path).env("WATCHDOG_USEC", "40000").env("WATCHDOG_PID", "1");
     let mut manager = Manager { socket: manager, heard: Vec::new() };
-    let mut daemon = Daemon::start(command);
+    let daemon = Daemon::start(command);
     manager.hears("READY=1");
     manager.hears("STATUS=");
     daemon.gets("-TERM");
