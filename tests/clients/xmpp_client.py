@@ -52,8 +52,6 @@ class User(slixmpp.ClientXMPP):
         # Servers show changes of subscriptions only to clients that asked for the roster.
         self.get_roster()
         self.send_presence()
-        self.online.set()
-        tell("online", **{"as": self.name})
 
     def lost(self, _event):
         if self.online.is_set():
@@ -90,6 +88,11 @@ class User(slixmpp.ClientXMPP):
                 "type": xml.get("type", "available"),
             },
         )
+        # Our own, shown back: before, ejabberd puts messages where only the next login finds them.
+        shown = xml.get("from") == self.boundjid.full and xml.get("type") is None
+        if shown and not self.online.is_set():
+            self.online.set()
+            tell("online", **{"as": self.name})
 
     async def say(self, to, body, kind="chat"):
         await asyncio.wait_for(self.online.wait(), 60)

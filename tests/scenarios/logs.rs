@@ -40,7 +40,7 @@ fn nothing_private_is_logged() -> Result<()> {
         town.partner_app.sees("error", |frame| frame["about"] == "marmalade")?;
 
         // Trouble is logged most of all.
-        town.restart_prosody()?;
+        town.restart_xmpp()?;
         quentin.comes_back()?;
         town.restart_synapse()?;
         zuzanna.says(&quentin, "marmalade again")?;

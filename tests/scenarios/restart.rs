@@ -123,11 +123,11 @@ fn the_xmpp_server_restarts_meanwhile() -> Result<()> {
     nothing_else_arrives(&alice, &bob, "we begin")?;
     nothing_else_arrives(&carol, &bob, "we begin")?;
 
-    town.prosody.stop()?;
+    town.xmpp.stop()?;
     carol.floods(&carol.address_of(&bob)?, "from carol", MESSAGES)?;
     alice.floods(&alice.address_of(&bob)?, "from alice", MESSAGES)?;
-    town.prosody.start()?;
-    town.prosody.wait()?;
+    town.xmpp.start()?;
+    town.xmpp.wait()?;
     bob.comes_back()?;
     waits_for_all(&bob, "from carol")?;
     waits_for_all(&bob, "from alice")?;
@@ -152,7 +152,7 @@ fn the_xmpp_server_restarts_in_the_middle() -> Result<()> {
     })?;
     let taken = town.partner_app.count("status");
     ensure!(taken < MESSAGES, "{taken} were taken: that is no middle");
-    town.restart_prosody()?;
+    town.restart_xmpp()?;
     bob.comes_back()?;
     let last = format!("from carol {MESSAGES}");
     until("the last message", PATIENCE * 2, || {
@@ -169,10 +169,10 @@ fn a_message_that_waits_is_said_to_wait() -> Result<()> {
     let (_, bob, carol) = three(&town)?;
     nothing_else_arrives(&carol, &bob, "we begin")?;
 
-    town.prosody.stop()?;
+    town.xmpp.stop()?;
     let id = carol.says(&bob, "Bob?")?;
     town.partner_app.sees("status", |frame| frame["event"] == id && frame["state"] == "pending")?;
-    town.restart_prosody()?;
+    town.restart_xmpp()?;
     let heard = bob.next_message(Duration::from_mins(2))?;
     ensure!(heard.body == "Bob?", "{heard:?}");
     carol.sees_accepted(&id)?;

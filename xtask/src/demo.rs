@@ -156,7 +156,7 @@ fn how_to_log_in(
     println!("           user alice, password {}", alice.password());
     println!("           write to bob at   {}", alice.address_of(bob)?);
     println!("           write to carol at {}\n", alice.address_of(carol)?);
-    println!("  XMPP     server {}, without TLS (it is loopback)", town.prosody.address());
+    println!("  XMPP     server {}, without TLS (it is loopback)", town.xmpp.address());
     println!("           JID {}, password {}", bob.jid(), bob.password());
     println!("           write to alice at {}", bob.address_of(alice)?);
     println!("           write to carol at {}\n", bob.address_of(carol)?);

@@ -106,6 +106,21 @@ async fn only_our_own_ping_is_an_answer() {
 }
 
 #[tokio::test]
+async fn another_connections_ping_is_noticed() {
+    let outward = Outward::new(DOMAIN.to_owned());
+    let (_earlier, _written) = (outward.open(1), outward.open(2));
+    let ping = |id: &str| {
+        element(&format!("<iq type='get' id='{id}' from='bridge.p.test' to='bridge.p.test'/>"))
+    };
+    for ours in ["0000000000000001-3", "0000000000000002-0", "0000000000000002-7"] {
+        assert!(outward.answered(&ping(ours)) && !outward.lock().shared, "{ours}");
+    }
+    assert!(outward.answered(&ping("0000000000000003-1")) && outward.lock().shared);
+    let _next = outward.open(4);
+    assert!(!outward.lock().shared);
+}
+
+#[tokio::test]
 async fn a_lost_connection_leaves_the_outcome_open() {
     let outward = Outward::new(DOMAIN.to_owned());
     let mut written = outward.open(1);

@@ -145,7 +145,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                 Err(_) if asked => return "the server stopped answering",
                 Err(_) => {
                     asked = true;
-                    self.say(self.outward.ping("silence"));
+                    self.say(self.outward.sign_of_life());
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The conformance suite, against a real Prosody and a foreign client.
+//! The conformance suite, against real servers and a foreign client.
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 mod stage;
@@ -9,16 +9,19 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_trait::async_trait;
 use drawbridge_adapter::NetworkId;
+use drawbridge_servers::XmppSoftware;
 use drawbridge_testkit::{Scene, Stage};
 
 use stage::{Bob, SECRET, Server};
 
-struct RealProsody;
+/// A real server of this software.
+struct Real(XmppSoftware);
 
 #[async_trait]
-impl Stage for RealProsody {
+impl Stage for Real {
     async fn set(&self) -> Result<Scene> {
-        let start = || Server::start(&["bob"]);
+        let software = self.0;
+        let start = move || Server::start(software, &["bob"]);
         let server = Arc::new(tokio::task::spawn_blocking(start).await??);
         let (adapter, addressing) = server.adapter(SECRET)?;
         Ok(Scene {
@@ -38,4 +41,12 @@ impl Stage for RealProsody {
     }
 }
 
-drawbridge_testkit::conformance!(RealProsody);
+mod prosody {
+    use super::{Real, XmppSoftware};
+    drawbridge_testkit::conformance!(Real(XmppSoftware::Prosody));
+}
+
+mod ejabberd {
+    use super::{Real, XmppSoftware};
+    drawbridge_testkit::conformance!(Real(XmppSoftware::Ejabberd));
+}

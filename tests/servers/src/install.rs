@@ -18,6 +18,7 @@ const PROSODY: &[&str] = &[
     "lua-dbi-sqlite3",
     "lua-readline",
 ];
+const EJABBERD: &[&str] = &["ejabberd"];
 /// The servers need not survive a power cut: without `fsync` the tests take half the time.
 const NO_FSYNC: &[&str] = &["libeatmydata1"];
 
@@ -31,10 +32,17 @@ if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' > "$policy"
     chmod 755 "$policy"
 fi
+# What was here before stays as it was.
+new=
+for service in prosody ejabberd epmd.service epmd.socket; do
+    systemctl cat "$service" >/dev/null 2>&1 || new="$new $service"
+done
 export DEBIAN_FRONTEND=noninteractive
 apt-get -o DPkg::Lock::Timeout=400 -qq update
 apt-get -o DPkg::Lock::Timeout=400 -qy --no-install-recommends install "$@"
-case " $* " in *" prosody "*) systemctl disable --quiet prosody 2>/dev/null || true ;; esac
+for service in $new; do
+    systemctl disable --quiet "$service" 2>/dev/null || true
+done
 "#;
 
 /// Where the things are that were installed.
@@ -54,8 +62,8 @@ pub fn workspace() -> PathBuf {
     here.canonicalize().unwrap_or(here)
 }
 
-/// Installs what is missing of Synapse, Prosody and the clients. Where `DRAWBRIDGE_SERVERS` says,
-/// else below `target/servers`; Prosody from Debian's packages, for which it must be root or have
+/// Installs what is missing of Synapse, the XMPP servers and the clients. Where `DRAWBRIDGE_SERVERS` says,
+/// else below `target/servers`; Prosody and ejabberd from Debian's packages, for which it must be root or have
 /// `sudo`. Several processes may call it at once.
 pub fn install() -> Result<Installed> {
     let folder = std::env::var_os("DRAWBRIDGE_SERVERS")
@@ -66,6 +74,7 @@ pub fn install() -> Result<Installed> {
     lock.lock().context("cannot lock the folder of the servers")?;
 
     debian("Prosody, an XMPP server", PROSODY)?;
+    debian("ejabberd, another XMPP server", EJABBERD)?;
     debian("a library that spares the servers fsync", NO_FSYNC)?;
     let synapse = python(&folder, "synapse", "Synapse, a Matrix homeserver", SYNAPSE)?;
     let clients = python(&folder, "clients", "matrix-nio and slixmpp, the clients", CLIENTS)?;

@@ -1,6 +1,6 @@
 //! Real servers and foreign clients: what the scenario tests and the demo play with.
 //!
-//! [`install`](install()) puts Synapse, Prosody and the clients on this machine, once. [`Town`] starts them
+//! [`install`](install()) puts Synapse, Prosody, ejabberd and the clients on this machine, once. [`Town`] starts them
 //! on loopback, in a folder of its own and on ports of its own, with the daemon and the example
 //! partner app between them, and gives out [`User`]s who write and hear through clients of other
 //! people's making. Everything that was started ends with the value that stands for it, and also
@@ -12,6 +12,7 @@
 mod addresses;
 mod child;
 mod daemon;
+mod ejabberd;
 mod heard;
 pub mod http;
 mod install;
@@ -24,6 +25,7 @@ mod synapse;
 mod town;
 mod user;
 mod xmpp;
+mod xmpp_server;
 
 pub use addresses::Addresses;
 pub use child::{Child, until};
@@ -33,8 +35,8 @@ pub use install::{Installed, install, workspace};
 pub use matrix::{MatrixClients, MatrixUser};
 pub use partner::{PartnerApp, PartnerUser};
 pub use ports::Port;
-pub use prosody::Prosody;
 pub use synapse::Synapse;
 pub use town::{Programs, Town};
 pub use user::User;
 pub use xmpp::{Answer, XmppClients, XmppUser, escape};
+pub use xmpp_server::{XmppServer, XmppSoftware};

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port, Prosody,
-    Synapse, XmppClients, XmppUser, install, prosody, until, workspace,
+    Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port, Synapse,
+    XmppClients, XmppServer, XmppSoftware, XmppUser, install, until, workspace, xmpp_server,
 };
 
 /// The project's own programs, built.
@@ -38,7 +38,7 @@ impl Programs {
     }
 }
 
-/// Synapse (`hs.test`), Prosody (`p.test`), the daemon, and the example partner app
+/// Synapse (`hs.test`), an XMPP server (`p.test`), the daemon, and the example partner app
 /// (`birdychat`), on loopback, each on ports and in a folder of its own.
 ///
 /// Keep it on the thread that made it: its processes end with that thread.
@@ -48,11 +48,11 @@ pub struct Town {
     /// The homeserver.
     pub synapse: Synapse,
     /// The XMPP server.
-    pub prosody: Prosody,
+    pub xmpp: XmppServer,
     /// The partner's app.
     pub partner_app: PartnerApp,
     matrix: MatrixClients,
-    xmpp: XmppClients,
+    xmpp_clients: XmppClients,
     addresses: Arc<Addresses>,
     secrets: Vec<String>,
     matrix_port: Port,
@@ -63,23 +63,32 @@ pub struct Town {
 }
 
 impl Town {
-    /// Starts a town, and returns when everybody is connected. Its folder, with all logs, is kept
-    /// at the end if `DRAWBRIDGE_KEEP_TOWNS` is set.
+    /// Starts a town with Prosody, and returns when everybody is connected. Its folder, with all
+    /// logs, is kept at the end if `DRAWBRIDGE_KEEP_TOWNS` is set.
     pub fn start(programs: &Programs) -> Result<Self> {
         Self::start_with(programs, |config| config)
     }
 
     /// The same, with changes to the daemon's configuration.
     pub fn start_with(programs: &Programs, change: impl Fn(String) -> String) -> Result<Self> {
+        Self::start_on(XmppSoftware::Prosody, programs, change)
+    }
+
+    /// The same, on an XMPP server of this software.
+    pub fn start_on(
+        software: XmppSoftware,
+        programs: &Programs,
+        change: impl Fn(String) -> String,
+    ) -> Result<Self> {
         let installed = install()?;
         let mut folder = tempfile::Builder::new().prefix("drawbridge-town-").tempdir()?;
         // For looking into what went wrong.
         folder.disable_cleanup(std::env::var_os("DRAWBRIDGE_KEEP_TOWNS").is_some());
         let at = folder.path();
         let mut secrets = vec![random()?];
-        let mut prosody = Prosody::prepare(&installed, &at.join("prosody"), &secrets[0])?;
+        let mut xmpp = XmppServer::prepare(software, &installed, &at.join("xmpp"), &secrets[0])?;
         write_secret(&at.join("xmpp.secret"), &secrets[0])?;
-        prosody.start()?;
+        xmpp.start()?;
         PartnerApp::make_keys(&programs.partner_app, at)?;
 
         let matrix_port = Port::take(&installed.folder)?;
@@ -89,7 +98,7 @@ impl Town {
         let config = CONFIG
             .replace("{synapse}", &synapse.address().to_string())
             .replace("{matrix}", &matrix_port.address().to_string())
-            .replace("{component}", &prosody.component_address().to_string())
+            .replace("{component}", &xmpp.component_address().to_string())
             .replace("{partner}", &partner_port.address().to_string());
         let config_file = at.join("drawbridge.toml");
         fs::write(&config_file, change(config))?;
@@ -103,8 +112,8 @@ impl Town {
         let addresses = Arc::new(Addresses::of_config(&programs.daemon, &config_file));
         let log = at.join("clients.log");
         let matrix = MatrixClients::start(&installed, synapse.address(), &log, &addresses)?;
-        let xmpp = XmppClients::start(&installed, prosody.address(), &log, &addresses)?;
-        prosody.wait()?;
+        let xmpp_clients = XmppClients::start(&installed, xmpp.address(), &log, &addresses)?;
+        xmpp.wait()?;
         daemon.start()?;
         synapse.wait()?;
         daemon.wait()?;
@@ -112,10 +121,10 @@ impl Town {
         let town = Self {
             daemon,
             synapse,
-            prosody,
+            xmpp,
             partner_app,
             matrix,
-            xmpp,
+            xmpp_clients,
             addresses,
             secrets,
             matrix_port,
@@ -135,18 +144,18 @@ impl Town {
 
     /// A new user of the XMPP server.
     pub fn xmpp_user(&self, name: &str) -> Result<XmppUser> {
-        self.xmpp_user_of(name, prosody::DOMAIN)
+        self.xmpp_user_of(name, xmpp_server::DOMAIN)
     }
 
     /// A new user of an XMPP domain that is not the operator's own: a remote one.
     pub fn remote_xmpp_user(&self, name: &str) -> Result<XmppUser> {
-        self.xmpp_user_of(name, prosody::FAR_DOMAIN)
+        self.xmpp_user_of(name, xmpp_server::FAR_DOMAIN)
     }
 
     fn xmpp_user_of(&self, name: &str, domain: &str) -> Result<XmppUser> {
         let password = random()?;
-        self.prosody.register(name, domain, &password)?;
-        self.xmpp.login(&format!("{name}@{domain}"), &password)
+        self.xmpp.register(name, domain, &password)?;
+        self.xmpp_clients.login(&format!("{name}@{domain}"), &password)
     }
 
     /// A new user of the partner's app.
@@ -156,7 +165,7 @@ impl Town {
 
     /// Starts the daemon, which was stopped or killed, and returns when it is connected again.
     pub fn start_daemon(&mut self) -> Result<()> {
-        let before = self.prosody.arrivals();
+        let before = self.xmpp.arrivals();
         self.daemon.start()?;
         self.daemon.wait()?;
         self.bridge_comes(before)
@@ -170,11 +179,11 @@ impl Town {
     }
 
     /// Restarts the XMPP server, and returns when the bridge has come back to it.
-    pub fn restart_prosody(&mut self) -> Result<()> {
-        self.prosody.stop()?;
-        let before = self.prosody.arrivals();
-        self.prosody.start()?;
-        self.prosody.wait()?;
+    pub fn restart_xmpp(&mut self) -> Result<()> {
+        self.xmpp.stop()?;
+        let before = self.xmpp.arrivals();
+        self.xmpp.start()?;
+        self.xmpp.wait()?;
         self.bridge_comes(before)
     }
 
@@ -208,8 +217,8 @@ impl Town {
     }
 
     fn bridge_comes(&self, before: usize) -> Result<()> {
-        until("the bridge to come to Prosody", PATIENCE, || {
-            Ok((self.prosody.arrivals() > before).then_some(()))
+        until("the bridge to come to the XMPP server", PATIENCE, || {
+            Ok((self.xmpp.arrivals() > before).then_some(()))
         })
         .with_context(|| format!("the daemon's log: {}", self.daemon.log().unwrap_or_default()))
     }

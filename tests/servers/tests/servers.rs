@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use drawbridge_servers::{
-    Addresses, MatrixClients, Port, Prosody, Synapse, User, XmppClients, install,
+    Addresses, MatrixClients, Port, Synapse, User, XmppClients, XmppServer, XmppSoftware, install,
 };
 
 /// A registration for a bridge that is not there.
@@ -53,16 +53,25 @@ fn two_matrix_users_talk_also_after_a_restart() -> Result<()> {
 }
 
 #[test]
-fn two_xmpp_users_talk_also_after_a_restart() -> Result<()> {
+fn two_users_of_prosody_talk_also_after_a_restart() -> Result<()> {
+    two_xmpp_users_talk_also_after_a_restart(XmppSoftware::Prosody)
+}
+
+#[test]
+fn two_users_of_ejabberd_talk_also_after_a_restart() -> Result<()> {
+    two_xmpp_users_talk_also_after_a_restart(XmppSoftware::Ejabberd)
+}
+
+fn two_xmpp_users_talk_also_after_a_restart(software: XmppSoftware) -> Result<()> {
     let installed = install()?;
     let folder = tempfile::tempdir()?;
-    let mut prosody = Prosody::prepare(&installed, folder.path(), "secret")?;
-    prosody.start()?;
+    let mut server = XmppServer::prepare(software, &installed, folder.path(), "secret")?;
+    server.start()?;
     let log = folder.path().join("clients.log");
-    let clients = XmppClients::start(&installed, prosody.address(), &log, &no_addresses())?;
-    prosody.wait()?;
-    prosody.register("bob-1", "p.test", "secret")?;
-    prosody.register("eve", "far.test", "secret")?;
+    let clients = XmppClients::start(&installed, server.address(), &log, &no_addresses())?;
+    server.wait()?;
+    server.register("bob-1", "p.test", "secret")?;
+    server.register("eve", "far.test", "secret")?;
     let bob = clients.login("bob-1@p.test", "secret")?;
     let eve = clients.login("eve@far.test", "secret")?;
 
@@ -77,9 +86,9 @@ fn two_xmpp_users_talk_also_after_a_restart() -> Result<()> {
     let id = bob.writes("somebody@bridge.p.test", "Hello?")?;
     bob.is_told(&id, "")?;
 
-    prosody.stop()?;
-    prosody.start()?;
-    prosody.wait()?;
+    server.stop()?;
+    server.start()?;
+    server.wait()?;
     bob.comes_back()?;
     eve.comes_back()?;
     bob.says(&eve, "Again?")?;
@@ -91,13 +100,14 @@ fn two_xmpp_users_talk_also_after_a_restart() -> Result<()> {
 fn what_is_not_said_is_not_heard() -> Result<()> {
     let installed = install()?;
     let folder = tempfile::tempdir()?;
-    let mut prosody = Prosody::prepare(&installed, folder.path(), "secret")?;
-    prosody.start()?;
+    let software = XmppSoftware::Prosody;
+    let mut server = XmppServer::prepare(software, &installed, folder.path(), "secret")?;
+    server.start()?;
     let log = folder.path().join("clients.log");
-    let clients = XmppClients::start(&installed, prosody.address(), &log, &no_addresses())?;
-    prosody.wait()?;
-    prosody.register("bob", "p.test", "secret")?;
-    prosody.register("eve", "p.test", "secret")?;
+    let clients = XmppClients::start(&installed, server.address(), &log, &no_addresses())?;
+    server.wait()?;
+    server.register("bob", "p.test", "secret")?;
+    server.register("eve", "p.test", "secret")?;
     let bob = clients.login("bob@p.test", "secret")?;
     let eve = clients.login("eve@p.test", "secret")?;
 

@@ -1,4 +1,4 @@
-//! A real Prosody with the adapter as its component, and a user on slixmpp.
+//! A real XMPP server with the adapter as its component, and a user on slixmpp.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use drawbridge_adapter::{
     Adapter, Addressing, Code, Configuration, Kind, NetworkId, Place, SecretFile, UserId,
 };
-use drawbridge_servers::{Addresses, Prosody, User, XmppClients, XmppUser, escape, install};
+use drawbridge_servers::{
+    Addresses, User, XmppClients, XmppServer, XmppSoftware, XmppUser, escape, install,
+};
 use drawbridge_testkit::{Heard, Peer, Tried};
 use drawbridge_xmpp::XmppConfig;
 use tempfile::TempDir;
@@ -24,9 +26,9 @@ pub(crate) const DOMAIN: &str = "bridge.p.test";
 const PATIENCE: Duration = Duration::from_secs(18);
 
 /// What is asked of the thread that keeps the server.
-type Errand = Box<dyn FnOnce(&mut Prosody) -> Result<()> + Send>;
+type Errand = Box<dyn FnOnce(&mut XmppServer) -> Result<()> + Send>;
 
-/// A Prosody of its own, ended when this is dropped.
+/// A server of its own, ended when this is dropped.
 ///
 /// Its processes end with the thread that started them, so it has one, which lives as long.
 pub(crate) struct Server {
@@ -39,23 +41,23 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one. Blocks.
-    pub(crate) fn start(users: &[&str]) -> Result<Self> {
+    pub(crate) fn start(software: XmppSoftware, users: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().to_owned();
         let users: Vec<String> = users.iter().map(|&user| user.to_owned()).collect();
         let (errands, asked) = mpsc::channel::<(Errand, oneshot::Sender<Result<()>>)>();
         let (ready, started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let (mut prosody, clients) = match open(&path, &users) {
+            let (mut server, clients) = match open(software, &path, &users) {
                 Ok(open) => open,
                 Err(error) => {
                     let _ = ready.send(Err(error));
                     return;
                 }
             };
-            let _ = ready.send(Ok((prosody.component_address(), clients)));
+            let _ = ready.send(Ok((server.component_address(), clients)));
             while let Ok((errand, done)) = asked.recv() {
-                let _ = done.send(errand(&mut prosody));
+                let _ = done.send(errand(&mut server));
             }
         });
         let (components, clients) = started.recv().context("the server's thread ended")??;
@@ -65,7 +67,7 @@ impl Server {
     /// Has something done with the server, on its thread.
     pub(crate) async fn does(
         &self,
-        errand: impl FnOnce(&mut Prosody) -> Result<()> + Send + 'static,
+        errand: impl FnOnce(&mut XmppServer) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let (done, answer) = oneshot::channel();
         let errands = self.errands.as_ref().context("the server is gone")?;
@@ -106,19 +108,23 @@ impl Drop for Server {
     }
 }
 
-fn open(folder: &std::path::Path, users: &[String]) -> Result<(Prosody, Arc<XmppClients>)> {
+fn open(
+    software: XmppSoftware,
+    folder: &std::path::Path,
+    users: &[String],
+) -> Result<(XmppServer, Arc<XmppClients>)> {
     let installed = install()?;
-    let mut prosody = Prosody::prepare(&installed, folder, SECRET)?;
+    let mut server = XmppServer::prepare(software, &installed, folder, SECRET)?;
+    server.start()?;
+    server.wait()?;
     for user in users {
-        prosody.register(user, "p.test", "pw")?;
+        server.register(user, "p.test", "pw")?;
     }
-    prosody.start()?;
-    prosody.wait()?;
     let nowhere = std::path::Path::new("/nowhere");
     let addresses = Arc::new(Addresses::of_config(nowhere, nowhere));
     let log = folder.join("clients.log");
-    let clients = XmppClients::start(&installed, prosody.address(), &log, &addresses)?;
-    Ok((prosody, Arc::new(clients)))
+    let clients = XmppClients::start(&installed, server.address(), &log, &addresses)?;
+    Ok((server, Arc::new(clients)))
 }
 
 /// Does something with a user that blocks.
@@ -229,15 +235,15 @@ impl Peer for Bob {
     }
 
     async fn network_goes_away(&mut self) -> Result<Tried> {
-        self.server.does(Prosody::stop).await?;
+        self.server.does(XmppServer::stop).await?;
         Ok(Tried::Done)
     }
 
     async fn network_comes_back(&mut self) -> Result<()> {
         self.server
-            .does(|prosody| {
-                prosody.start()?;
-                prosody.wait()
+            .does(|server| {
+                server.start()?;
+                server.wait()
             })
             .await?;
         with(self.client()?, XmppUser::comes_back).await
