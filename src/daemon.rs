@@ -8,15 +8,18 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use drawbridge_adapter::{Connection, Fatal, NetworkId, Place};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{Finding, Loaded, Network};
-use crate::crossing::{Crossing, Limits, NetworkSetup};
+use crate::crossing::{Crossing, Limits, NetworkRules, NetworkSetup};
+use crate::operator::logging::LogLevel;
 use crate::operator::notify::{Notice, Notifier};
 use crate::operator::watchdog::{self, Watched};
+use crate::reload::Reloader;
 use crate::store::StoreError;
 
 /// After how long a sender learns that a message waits; a promise to people, not a setting.
@@ -57,14 +60,16 @@ pub(crate) enum DaemonError {
 
 /// Runs until the operating system says to stop (SIGTERM, SIGINT), or until an adapter can't go
 /// on.
-pub(crate) async fn run(loaded: Loaded) -> Result<(), DaemonError> {
+pub(crate) async fn run(
+    loaded: Loaded,
+    load: impl Fn() -> Result<Loaded, Vec<Finding>>,
+    log: LogLevel,
+) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let limits = Limits {
-        queue: loaded.max_messages.into(),
-        expire_after: loaded.expire_after,
-        pending_after: PENDING,
-    };
+    let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    let limits = limits(&loaded);
+    let reloader = Reloader::new(load, log, loaded.values);
     let notifier = Notifier::from_environment();
     let setups = setups(loaded.networks, &loaded.place)?;
     let crossing = Crossing::open(&loaded.data_dir, setups, limits).await?;
@@ -80,7 +85,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), DaemonError> {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         Some(ended) = adapters.join_next() => Err(why(ended)),
-        never = attend(&notifier, &crossing) => match never {},
+        never = attend(&notifier, &crossing, &reloader, hangup) => match never {},
     };
     info!("stopping");
     notifier.tell(&[Notice::Stopping, Notice::Status("stopping")]);
@@ -100,29 +105,53 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), DaemonError> {
     outcome
 }
 
-/// Waits until all that is listened on stands, says that the daemon is ready, and watches it.
-async fn attend(notifier: &Notifier, crossing: &Crossing) -> Infallible {
+/// Waits until all that is listened on stands, says that the daemon is ready, and then watches it
+/// and reloads its configuration when asked to.
+async fn attend<F: Fn() -> Result<Loaded, Vec<Finding>>>(
+    notifier: &Notifier,
+    crossing: &Crossing,
+    reloader: &Reloader<F>,
+    hangup: Signal,
+) -> Infallible {
     crossing.stands().await;
     info!(networks = crossing.connections().count(), "started");
     notifier.tell(&[Notice::Ready]);
-    watchdog::watch(notifier, &Overview(crossing)).await
+    let overview = Overview { crossing, reloader };
+    let reload = reloader.run(hangup, notifier, crossing);
+    let (never, ()) = tokio::join!(watchdog::watch(notifier, &overview), reload);
+    never
 }
 
-/// What the service manager is told of the crossing.
-struct Overview<'a>(&'a Crossing);
+/// What the service manager is told.
+struct Overview<'a, F> {
+    crossing: &'a Crossing,
+    reloader: &'a Reloader<F>,
+}
 
-impl Watched for Overview<'_> {
+impl<F: Fn() -> Result<Loaded, Vec<Finding>>> Watched for Overview<'_, F> {
     fn status(&self) -> String {
         let of = |(id, connection): (&NetworkId, Connection)| match connection {
             Connection::Waiting => format!("{id}: waiting"),
             Connection::Up => format!("{id}: up"),
             Connection::Down { why } => format!("{id}: down, {why}"),
         };
-        self.0.connections().map(of).collect::<Vec<_>>().join("; ")
+        let refused = "the last reload was refused, see the log".to_owned();
+        let refused = self.reloader.is_refused().then_some(refused);
+        let networks = self.crossing.connections().map(of);
+        refused.into_iter().chain(networks).collect::<Vec<_>>().join("; ")
     }
 
     fn stalled(&self) -> Vec<impl Display> {
-        self.0.stalled(Instant::now())
+        self.crossing.stalled(Instant::now())
+    }
+}
+
+/// The bounds of the configuration.
+pub(crate) fn limits(loaded: &Loaded) -> Limits {
+    Limits {
+        queue: loaded.max_messages.into(),
+        expire_after: loaded.expire_after,
+        pending_after: PENDING,
     }
 }
 
@@ -133,7 +162,8 @@ fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, Da
         let Network { id, role, local_domains, policy, addressing, adapter } = network;
         match adapter.build(place) {
             Ok(adapter) => {
-                setups.push(NetworkSetup { id, role, local_domains, policy, adapter, addressing });
+                let rules = watch::Sender::new(NetworkRules { local_domains, policy });
+                setups.push(NetworkSetup { id, role, rules, adapter, addressing });
             }
             Err(found) => findings.extend(found),
         }

@@ -12,4 +12,5 @@ pub mod gate;
 #[cfg(test)]
 mod generated;
 pub mod operator;
+mod reload;
 mod store;

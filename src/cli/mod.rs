@@ -79,7 +79,7 @@ pub fn main(adapters: &[AdapterType]) -> Exit {
     match arguments.command {
         Command::Version => version::print(adapters),
         Command::Check => check::check(&path, adapters),
-        Command::Run => with_config(&run::run),
+        Command::Run => with_config(&|loaded| run::run(loaded, || load(&path, adapters))),
         Command::Registration { network, force } => {
             with_config(&|loaded| registration::write(&loaded, &network, force))
         }

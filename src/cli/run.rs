@@ -6,14 +6,15 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::Exit;
-use crate::config::{Loaded, Network};
+use crate::config::{Finding, Loaded, Network};
 use crate::daemon::{self, DaemonError};
 use crate::gate::Role;
 use crate::operator::logging;
 use crate::store::StoreError;
 
-pub(super) fn run(loaded: Loaded) -> Exit {
-    logging::start(loaded.log_format, &loaded.log_levels);
+/// `load` reads the configuration again.
+pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Vec<Finding>>) -> Exit {
+    let log = logging::start(loaded.log_format, &loaded.log_levels);
     info!(version = env!("CARGO_PKG_VERSION"), "starting");
     warn_of_open_networks(&loaded.networks);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -23,7 +24,7 @@ pub(super) fn run(loaded: Loaded) -> Exit {
             return Exit::Failed;
         }
     };
-    let ended = runtime.block_on(daemon::run(loaded));
+    let ended = runtime.block_on(daemon::run(loaded, load, log));
     // A look-up of a name that never ends must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(500));
     match ended {

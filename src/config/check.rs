@@ -6,7 +6,7 @@
 //! word. After an error it puts the schema's example or default in the value's place and goes on:
 //! what is read then is never used, but what else is wrong comes to light.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -20,6 +20,8 @@ pub(super) struct Checker<'a> {
     origins: &'a Arc<Origins>,
     findings: &'a mut Vec<Finding>,
     repaired: BTreeSet<KeyPath>,
+    /// The value of every key that was read, set or by default.
+    pub(super) effective: BTreeMap<KeyPath, Value>,
 }
 
 /// A schema, and the root that its references start from.
@@ -31,7 +33,7 @@ struct Schema<'a> {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(origins: &'a Arc<Origins>, findings: &'a mut Vec<Finding>) -> Self {
-        Self { origins, findings, repaired: BTreeSet::new() }
+        Self { origins, findings, repaired: BTreeSet::new(), effective: BTreeMap::new() }
     }
 
     /// How many findings there are.
@@ -73,6 +75,7 @@ impl<'a> Checker<'a> {
     ) -> Option<T> {
         let schema = Schema { root: schema, node: schema };
         self.check(schema, &mut value, at, others);
+        schema.effective(Some(&value), at, &mut self.effective);
         loop {
             let error = match read(&value) {
                 Ok(read) => return Some(read),
@@ -191,6 +194,21 @@ impl<'a> Schema<'a> {
     fn property(self, name: &str) -> Option<Self> {
         let known = self.node["properties"].get(name);
         known.map(|node| self.at(node)).or_else(|| self.child("additionalProperties"))
+    }
+
+    /// The value of each key at and below `at`, set or by default.
+    fn effective(self, value: Option<&Value>, at: &KeyPath, into: &mut BTreeMap<KeyPath, Value>) {
+        let value = value.or(self.node.get("default"));
+        let resolved = self.resolved().unwrap_or(self);
+        let Some(properties) = resolved.node["properties"].as_object() else {
+            let value = value.or(resolved.node.get("default"));
+            into.insert(at.clone(), value.cloned().unwrap_or_default());
+            return;
+        };
+        for (name, node) in properties {
+            let value = value.and_then(|value| value.get(name));
+            resolved.at(node).effective(value, &at.then(name), into);
+        }
     }
 
     /// The known keys of a table, and those of the tables in it, dotted.

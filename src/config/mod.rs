@@ -22,6 +22,7 @@ mod reference;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -38,6 +39,7 @@ pub use finding::{Finding, Severity};
 pub use network::{Network, NetworkAdapter};
 pub use origin::Origin;
 pub use settings::{LogFormat, LogLevels};
+pub use values::Values;
 
 use check::Checker;
 use environment::Variables;
@@ -66,6 +68,8 @@ pub struct Loaded {
     pub networks: Vec<Network>,
     /// Where adapters find their files.
     pub place: Place,
+    /// The value of every key.
+    pub values: Values,
 }
 
 impl Loaded {
@@ -134,6 +138,7 @@ fn read_text(
     let origins = Arc::new(origins);
     let mut checker = Checker::new(&origins, &mut findings);
     let (settings, networks) = read_merged(merged, &mut checker, adapters);
+    let values = Values::new(std::mem::take(&mut checker.effective), Arc::clone(&origins));
     if !findings.is_empty() {
         findings.sort_by(Finding::order);
         findings.dedup();
@@ -149,6 +154,7 @@ fn read_text(
         expire_after: Duration::from_secs(u64::from(settings.queue.expire_after_hours) * 3600),
         networks,
         place: Place { config_dir: folder.to_owned(), credentials_dir },
+        values,
     })
 }
 

@@ -86,6 +86,9 @@ pub(super) fn read(
     };
     let adapter = adapter_type(&table, &at, checker, adapters);
 
+    if let Some(adapter) = adapter {
+        checker.effective.insert(at.then("type"), adapter.name.into());
+    }
     let schema = schemars::schema_for!(NetworkSettings).to_value();
     let (common, own) = split(table, &schema);
     let before = checker.count();

@@ -46,6 +46,11 @@ impl KeyPath {
         Self(names.into_iter().collect())
     }
 
+    /// The names in it.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
         Some(Self(rest.to_vec()))

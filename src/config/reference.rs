@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::adapters::{ADAPTERS, AdapterType};
 use super::settings::{NetworkSettings, Settings};
+use super::values::is_reloadable;
 use super::{Loaded, read_text};
 use crate::gate::Role;
 use crate::generated;
@@ -24,6 +25,8 @@ const HEAD: &str = "\
 # relative to this file's folder, or to systemd's credentials, where those of the folder `secrets`
 # are under the service. Each key can be set by a variable, which wins: DRAWBRIDGE_QUEUE__MAX_MESSAGES
 # is queue.max_messages, and lists are written with commas. `drawbridge check` finds every mistake.
+# Keys marked `reloadable: yes` change in a running daemon at SIGHUP (`systemctl reload drawbridge`).
+# If anything else changed, or anything is wrong, the daemon says so and keeps the old configuration.
 #
 # This file is made from the code; `DRAWBRIDGE_REGENERATE=1 cargo test -p drawbridge` writes it anew.
 
@@ -55,6 +58,8 @@ struct Page {
     root: Value,
     /// Everything behind a `#`.
     commented: bool,
+    /// The table that keys are in.
+    table: Vec<String>,
 }
 
 impl Page {
@@ -72,6 +77,9 @@ impl Page {
 
     fn key(&mut self, name: &str, node: &Value, shown: Shown, value: Option<Value>) {
         self.words(node);
+        let path: Vec<_> = self.table.iter().map(String::as_str).chain(name.split('.')).collect();
+        let reloadable = if is_reloadable(&path) { "yes" } else { "no" };
+        writeln!(self.text, "# reloadable: {reloadable}").unwrap();
         let value = value.or_else(|| self.sample(node));
         let value = value.unwrap_or_else(|| panic!("{name} has neither a default nor an example"));
         self.line(shown, &format!("{name} = {}", toml(&value)));
@@ -125,6 +133,7 @@ impl Page {
             self.words(node);
             self.line(Shown::Set, &format!("[{name}]"));
             let table = self.resolved(node).clone();
+            self.table = vec![name.clone()];
             self.keys(&table, "");
         }
     }
@@ -139,10 +148,11 @@ impl Page {
             self.text.push_str(warning);
         }
         self.commented = !home;
+        self.table = vec!["networks".to_owned(), sample.id.to_owned()];
         let own = (adapter.schema)();
         self.words(&own);
         self.line(Shown::Set, &format!("[networks.{}]", sample.id));
-        self.text.push_str("# Which adapter carries it.\n");
+        self.text.push_str("# Which adapter carries it.\n# reloadable: no\n");
         self.line(Shown::Set, &format!("type = {}", toml(&Value::from(sample.adapter))));
 
         self.root = common.clone();
@@ -182,7 +192,7 @@ fn toml(value: &Value) -> String {
 
 fn page() -> String {
     let root = schemars::schema_for!(Settings).to_value();
-    let mut page = Page { text: HEAD.to_owned(), root, commented: false };
+    let mut page = Page { text: HEAD.to_owned(), root, commented: false, table: Vec::new() };
     page.daemon();
     for sample in SAMPLES {
         let adapter = ADAPTERS.iter().find(|adapter| adapter.name == sample.adapter).unwrap();

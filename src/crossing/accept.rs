@@ -6,7 +6,7 @@ use drawbridge_adapter::{
 };
 use tracing::{debug, error, info};
 
-use super::{Crossing, Network, name};
+use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
 use crate::gate::{self, Facts, Side, Standing, Verdict};
 use crate::store::{Admission, Back, NewRow, Payload, StoreError};
@@ -22,7 +22,7 @@ impl Crossing {
         events: Vec<Event>,
     ) -> Result<Vec<Acceptance>, Unavailable> {
         let Some(network) = self.networks.get(source) else { return Err(Unavailable::Failed) };
-        if network.is_full(&self.limits) {
+        if network.is_full(&self.limits()) {
             return Err(Unavailable::Full);
         }
         let mut admissions = Vec::with_capacity(events.len());
@@ -57,7 +57,7 @@ impl Crossing {
         }
         let target = self.target(source, &event);
         let verdict = match (judge(source, target, &event), target) {
-            (Verdict::Deliver, Some((target, _))) if target.is_full(&self.limits) => {
+            (Verdict::Deliver, Some((target, _))) if target.is_full(&self.limits()) => {
                 Err(Code::NetworkUnreachable.into())
             }
             (Verdict::Deliver, Some((target, recipient))) => Ok((target, recipient.clone())),
@@ -161,23 +161,25 @@ impl Crossing {
 }
 
 impl Network {
-    fn side(&self, user: &UserId) -> Side<'_> {
+    fn side<'a>(&'a self, user: &UserId, rules: &'a NetworkRules) -> Side<'a> {
         let domain = self.setup.addressing.domain(user);
-        let local =
-            domain.is_none_or(|domain| self.setup.local_domains.iter().any(|d| d == domain));
+        let local = domain.is_none_or(|domain| rules.local_domains.iter().any(|d| d == domain));
         Side {
             role: self.setup.role,
             standing: if local { Standing::Local } else { Standing::Remote },
-            policy: &self.setup.policy,
+            policy: &rules.policy,
             capabilities: &self.capabilities,
         }
     }
 }
 
 fn judge(source: &Network, target: Option<(&Network, &UserId)>, event: &Event) -> Verdict {
+    // Two networks, never one: no lock is taken twice.
+    let source_rules = source.setup.rules.borrow();
+    let target = target.map(|(target, recipient)| (target, recipient, target.setup.rules.borrow()));
     let facts = Facts {
-        source: source.side(&event.sender.user),
-        target: target.map(|(target, recipient)| target.side(recipient)),
+        source: source.side(&event.sender.user, &source_rules),
+        target: target.as_ref().map(|(target, recipient, rules)| target.side(recipient, rules)),
     };
     gate::decide(&facts, event)
 }

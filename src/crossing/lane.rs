@@ -73,7 +73,7 @@ async fn work(
             return Ok(Left::Empty);
         }
         let now = clock::now();
-        let is_expired = |row: &Row| now.since(row.at) > crossing.limits.expire_after;
+        let is_expired = |row: &Row| now.since(row.at) > crossing.limits().expire_after;
         let (expired, due): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_expired);
         crossing.expire(&expired).await?;
         if due.is_empty() {

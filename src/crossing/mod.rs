@@ -46,11 +46,18 @@ pub(crate) use progress::{Stall, Stalled};
 pub(crate) struct NetworkSetup {
     pub(crate) id: NetworkId,
     pub(crate) role: Role,
+    /// What a reload may change.
+    pub(crate) rules: watch::Sender<NetworkRules>,
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) addressing: Arc<dyn Addressing>,
+}
+
+/// Who and what may cross to and from one network.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NetworkRules {
     /// The domains whose users are local; empty where the network has no domains.
     pub(crate) local_domains: Vec<String>,
     pub(crate) policy: Policy,
-    pub(crate) adapter: Arc<dyn Adapter>,
-    pub(crate) addressing: Arc<dyn Addressing>,
 }
 
 /// The bounds that the operator set.
@@ -97,7 +104,7 @@ impl Link {
 pub(crate) struct Crossing {
     networks: BTreeMap<NetworkId, Network>,
     store: Store,
-    limits: Limits,
+    limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
     swept: watch::Sender<Instant>,
     /// No new window is started any more.
@@ -143,7 +150,7 @@ impl Crossing {
         Ok(Arc::new(Self {
             networks,
             store,
-            limits,
+            limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
             stop_delivering: CancellationToken::new(),
             stop_intake: CancellationToken::new(),
@@ -179,6 +186,21 @@ impl Crossing {
     pub(crate) fn connections(&self) -> impl Iterator<Item = (&NetworkId, Connection)> {
         let of = |network: &Network| network.link.borrow().connection;
         self.networks.iter().map(move |(id, network)| (id, of(network)))
+    }
+
+    /// The bounds, as they are now.
+    fn limits(&self) -> Limits {
+        *self.limits.borrow()
+    }
+
+    /// From now on these bounds and rules hold. What was decided before stays so.
+    pub(crate) fn change(&self, limits: Limits, rules: Vec<(NetworkId, NetworkRules)>) {
+        self.limits.send_replace(limits);
+        for (id, rules) in rules {
+            if let Some(network) = self.networks.get(&id) {
+                network.setup.rules.send_replace(rules);
+            }
+        }
     }
 
     /// Starts no more deliveries, and waits for those under way, at most `patience`.

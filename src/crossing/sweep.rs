@@ -68,7 +68,7 @@ impl Crossing {
         loop {
             *told_up_to = Some(after);
             let now = clock::now();
-            let before = earlier(now, self.limits.pending_after);
+            let before = earlier(now, self.limits().pending_after);
             let rows = self.store.oldest(after, before, ROWS).await?;
             let Some(last) = rows.last().map(|row| row.seq) else { return Ok(()) };
             let tidings = rows.iter().filter_map(|row| {
@@ -90,7 +90,7 @@ impl Crossing {
     /// Fails what has waited too long for a network that nobody delivers to now. Where a worker is
     /// on a conversation it does this itself: only it knows what is under way.
     async fn expire_unreachable(&self) -> Result<(), StoreError> {
-        let limit = earlier(clock::now(), self.limits.expire_after);
+        let limit = earlier(clock::now(), self.limits().expire_after);
         let mut after = 0;
         for _ in 0..PAGES {
             let mut rows = self.store.oldest(after, limit, ROWS).await?;

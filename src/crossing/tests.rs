@@ -197,8 +197,7 @@ fn setup(fake: &Arc<Fake>) -> NetworkSetup {
     NetworkSetup {
         id: fake.network.clone(),
         role: Role::Home,
-        local_domains: Vec::new(),
-        policy: Policy::default(),
+        rules: watch::Sender::default(),
         adapter: Arc::clone(fake) as _,
         addressing: Arc::clone(fake) as _,
     }

@@ -6,18 +6,29 @@
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{LogFormat, LogLevels};
 
 /// Foreign crates that quote what they carry even in their warnings.
 const QUOTING: &[&str] = &["xmpp_parsers", "minidom", "tungstenite", "tokio_tungstenite"];
 
+/// How much is logged, which may change while the process runs.
+pub struct LogLevel(reload::Handle<Targets, Registry>);
+
+impl LogLevel {
+    /// From now on this much is logged.
+    pub fn set(&self, levels: &LogLevels) {
+        // Fails only if the log never started, which was said then.
+        let _ = self.0.reload(filter(levels));
+    }
+}
+
 /// Starts the log of this process. Once a process.
-pub fn start(format: LogFormat, levels: &LogLevels) {
+pub fn start(format: LogFormat, levels: &LogLevels) -> LogLevel {
     let writer = std::io::stderr;
     let layer = match format {
         LogFormat::Human => tracing_subscriber::fmt::layer()
@@ -28,7 +39,8 @@ pub fn start(format: LogFormat, levels: &LogLevels) {
             tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer).boxed()
         }
     };
-    let started = tracing_subscriber::registry().with(layer.with_filter(filter(levels))).try_init();
+    let (filter, level) = reload::Layer::new(filter(levels));
+    let started = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     // The usual one prints what the panic says, which may quote what people wrote.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -37,6 +49,7 @@ pub fn start(format: LogFormat, levels: &LogLevels) {
     if started.is_err() {
         tracing::warn!("the log was started before");
     }
+    LogLevel(level)
 }
 
 fn filter(levels: &LogLevels) -> Targets {

@@ -104,11 +104,11 @@ mod tests {
     async fn a_stalled_daemon_is_not_fed_and_says_why() {
         let (manager, socket) = UnixDatagram::pair().unwrap();
         manager.set_nonblocking(true).unwrap();
-        let notifier = Notifier::of(socket, Some(Duration::from_secs(60)));
+        let notifier = Notifier::of(socket, Some(Duration::from_mins(1)));
         let patient = Patient(AtomicBool::new(false));
         let hour = |stalled: bool| {
             patient.0.store(stalled, Ordering::Relaxed);
-            tokio::time::timeout(Duration::from_secs(600), watch(&notifier, &patient))
+            tokio::time::timeout(Duration::from_mins(10), watch(&notifier, &patient))
         };
         let fed = |told: &[String]| told.iter().filter(|one| *one == "WATCHDOG=1\n").count();
 

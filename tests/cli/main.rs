@@ -7,6 +7,7 @@
 )]
 
 mod desk;
+mod reload;
 mod systemd;
 
 use std::os::unix::fs::PermissionsExt;

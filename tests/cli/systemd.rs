@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use crate::desk::{DEADLINE, Daemon, Desk};
 
 /// A service manager: hears what a daemon tells it.
-struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
     heard: Vec<String>,
 }
 
 impl Manager {
     /// Starts a daemon that it wants a sign of life of in each `watchdog`.
-    fn starts(desk: &Desk, watchdog: Option<Duration>) -> (Self, Daemon) {
+    pub(crate) fn starts(desk: &Desk, watchdog: Option<Duration>) -> (Self, Daemon) {
         let path = desk.path("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         let mut command = desk.command(&["run"]);
@@ -29,7 +29,7 @@ impl Manager {
     }
 
     /// The next line that starts so, and how long it took.
-    fn hears(&mut self, start: &str) -> (String, Duration) {
+    pub(crate) fn hears(&mut self, start: &str) -> (String, Duration) {
         let since = Instant::now();
         loop {
             let at = self.heard.iter().position(|line| line.starts_with(start));
