@@ -418,6 +418,25 @@ async fn a_network_that_is_down_fills_the_disk_up_to_its_limit() {
 }
 
 #[tokio::test]
+async fn what_the_operator_changes_holds_from_the_next_message_on() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    assert_eq!(town.says("left:ann", "right:bob", "before").await, Answer::Accepted);
+    let policy = Policy { denied: [Kind::Text].into(), ..Policy::default() };
+    let rules = NetworkRules { policy, ..NetworkRules::default() };
+    let right = NetworkId::new("right").unwrap();
+    town.crossing.change(limits(), vec![(right.clone(), rules)]);
+    let denied = Answer::Refused(Code::UnsupportedKind(Kind::Text).into());
+    assert_eq!(town.says("left:ann", "right:bob", "denied").await, denied);
+    let none = Limits { queue: 0, ..limits() };
+    town.crossing.change(none, vec![(right, NetworkRules::default())]);
+    let event = town.event("left:ann", "right:bob", "no room");
+    let answer = town.bridge("left").accept(vec![event]).await;
+    assert_eq!(answer.unwrap_err(), Unavailable::Full);
+    town.right.hears(&["before"]).await;
+}
+
+#[tokio::test]
 async fn a_source_that_takes_no_statuses_is_held_back() {
     let dir = TempDir::new().unwrap();
     let mut town = Town::open(&dir, Limits { queue: 2, ..limits() }, StatusNeeds::default()).await;
