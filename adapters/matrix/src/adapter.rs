@@ -77,10 +77,10 @@ impl Adapter for MatrixAdapter {
         // The homeserver is called only once it can call back.
         let watch = connection::watch(&core, &self.appservice);
         let receipts = outbound::send_receipts(&core);
-        let background = async { tokio::join!(watch, receipts) };
+        let background = async { tokio::join!(watch, receipts, core.portals.sweep()) };
         tokio::select! {
             served = serve => served,
-            ((), ()) = background => Ok(()),
+            ((), (), ()) = background => Ok(()),
         }
     }
 

@@ -1,13 +1,19 @@
 //! Which room is the portal of which two: remembered durably, and kept at hand.
 
-use drawbridge_adapter::{Bridge, Memo, Unavailable};
-use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use drawbridge_adapter::{Bridge, Memo, Timestamp, Unavailable};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::cache::Cache;
 
 /// Rooms at hand; all others are looked up.
 const AT_HAND: usize = 10_000;
+/// How many pairs may look for their portal at the same time, at most.
+const SEEKERS: usize = 64;
 
 /// What is known of a room with a ghost in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,16 +38,49 @@ pub(crate) enum Company {
     Others,
 }
 
+/// For how long after a portal was left its ghost's last words may come back from there: the
+/// homeserver may order them behind the ghost's own leaving, and send them after a long outage.
+const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+const BETWEEN_SWEEPS: Duration = Duration::from_hours(24);
+const SWEPT_AT_ONCE: usize = 500;
+
+/// A portal that its user has left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Left {
+    /// The ghost.
+    pub(crate) ghost: OwnedUserId,
+    /// The Matrix user who left.
+    pub(crate) user: OwnedUserId,
+    /// The user's leaving, once it came in a transaction: what comes in after it was not seen.
+    pub(crate) seen: Option<OwnedEventId>,
+    /// When the portal was closed, by the daemon's clock.
+    pub(crate) at: Timestamp,
+}
+
 /// The memory of portals.
 pub(crate) struct Portals {
     bridge: Bridge,
+    seekers: [Mutex<()>; SEEKERS],
     rooms: Cache<OwnedRoomId, Room>,
     by_pair: Cache<(OwnedUserId, OwnedUserId), OwnedRoomId>,
 }
 
 impl Portals {
     pub(crate) fn new(bridge: Bridge) -> Self {
-        Self { bridge, rooms: Cache::new(AT_HAND), by_pair: Cache::new(AT_HAND) }
+        Self {
+            bridge,
+            seekers: [const { Mutex::const_new(()) }; SEEKERS],
+            rooms: Cache::new(AT_HAND),
+            by_pair: Cache::new(AT_HAND),
+        }
+    }
+
+    /// While this is held, nobody else looks for the portal of these two, or makes one.
+    pub(crate) async fn seek(&self, user: &UserId, ghost: &UserId) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        (user, ghost).hash(&mut hasher);
+        let place = hasher.finish() % SEEKERS as u64;
+        self.seekers[usize::try_from(place).unwrap_or(0)].lock().await
     }
 
     /// What is known of `room`.
@@ -100,12 +139,78 @@ impl Portals {
     /// Others have come into a room: it is the portal of nobody, so that nothing meant for one
     /// is shown to all.
     pub(crate) async fn crowd(&self, id: &RoomId, room: &Room) -> Result<(), Unavailable> {
-        self.unlink(id, room, Some(Company::Others)).await
+        let crowd = Room { company: Company::Others, ..room.clone() };
+        self.unlink(id, room, vec![memo_of(id, &crowd)]).await?;
+        self.rooms.put(id.to_owned(), crowd);
+        Ok(())
     }
 
     /// Forgets a room, and that it is the portal of its two, if it is.
     pub(crate) async fn close(&self, id: &RoomId, room: &Room) -> Result<(), Unavailable> {
-        self.unlink(id, room, None).await
+        self.unlink(id, room, vec![Memo::forget(room_key(id))]).await?;
+        self.rooms.forget(&id.to_owned());
+        Ok(())
+    }
+
+    /// Closes a portal that its user has left, by the event `seen` if that has come already.
+    pub(crate) async fn close_behind(
+        &self,
+        id: &RoomId,
+        room: &Room,
+        seen: Option<&EventId>,
+    ) -> Result<(), Unavailable> {
+        let seen = seen.map(ToOwned::to_owned);
+        let (ghost, user) = (room.ghost.clone(), room.user.clone());
+        let left = Left { ghost, user, seen, at: self.bridge.now() };
+        let memos = vec![Memo::forget(room_key(id)), memo_of_left(id, &left)];
+        self.unlink(id, room, memos).await?;
+        self.rooms.forget(&id.to_owned());
+        Ok(())
+    }
+
+    /// The portal which this room was until its user left.
+    pub(crate) async fn left(&self, id: &RoomId) -> Result<Option<Left>, Unavailable> {
+        let memo = self.bridge.recall(&left_key(id)).await?;
+        Ok(memo.and_then(|memo| serde_json::from_str(&memo).ok()))
+    }
+
+    /// The leaving came in a transaction.
+    pub(crate) async fn saw_leaving(
+        &self,
+        id: &RoomId,
+        left: Left,
+        event: &EventId,
+    ) -> Result<(), Unavailable> {
+        let left = Left { seen: Some(event.to_owned()), ..left };
+        self.bridge.remember(vec![memo_of_left(id, &left)]).await
+    }
+
+    /// Forgets portals that were left long ago, for ever.
+    pub(crate) async fn sweep(&self) {
+        loop {
+            if self.forget_left(self.bridge.now()).await.is_err() {
+                tracing::debug!("portals that were left are forgotten another day");
+            }
+            tokio::time::sleep(BETWEEN_SWEEPS).await;
+        }
+    }
+
+    async fn forget_left(&self, now: Timestamp) -> Result<(), Unavailable> {
+        let mut after = String::new();
+        loop {
+            let page = self.bridge.recall_all("left/", &after, SWEPT_AT_ONCE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            let old = |memo: &str| {
+                let left = serde_json::from_str::<Left>(memo);
+                left.map_or(true, |left| now.since(left.at) > REMEMBERED)
+            };
+            let old = page.into_iter().filter(|(_, memo)| old(memo));
+            let memos: Vec<_> = old.map(|(key, _)| Memo::forget(key)).collect();
+            if !memos.is_empty() {
+                self.bridge.remember(memos).await?;
+            }
+        }
     }
 
     /// In one commit: a crash in between would leave people in a room that nobody knows.
@@ -113,22 +218,15 @@ impl Portals {
         &self,
         id: &RoomId,
         room: &Room,
-        left: Option<Company>,
+        mut memos: Vec<Memo>,
     ) -> Result<(), Unavailable> {
         let (user, ghost) = (&room.user, &room.ghost);
-        let left = left.map(|company| Room { company, ..room.clone() });
-        let of_room = left.as_ref().map(|left| memo_of(id, left));
-        let mut memos = vec![of_room.unwrap_or_else(|| Memo::forget(room_key(id)))];
         memos.push(Memo::forget(notice_key(id)));
         let portal = self.of(user, ghost).await?;
         if portal.is_some_and(|(portal, _)| portal == id) {
             memos.push(Memo::forget(pair_key("portal", user, ghost)));
         }
         self.bridge.remember(memos).await?;
-        match left {
-            Some(left) => self.rooms.put(id.to_owned(), left),
-            None => self.rooms.forget(&id.to_owned()),
-        }
         self.by_pair.forget(&(user.clone(), ghost.clone()));
         Ok(())
     }
@@ -179,6 +277,16 @@ fn room_key(room: &RoomId) -> String {
     format!("room/{room}")
 }
 
+fn memo_of_left(id: &RoomId, left: &Left) -> Memo {
+    let (ghost, user, seen, at) = (&left.ghost, &left.user, &left.seen, &left.at);
+    let memo = serde_json::json!({ "ghost": ghost, "user": user, "seen": seen, "at": at });
+    Memo::set(left_key(id), memo.to_string())
+}
+
+fn left_key(room: &RoomId) -> String {
+    format!("left/{room}")
+}
+
 fn notice_key(room: &RoomId) -> String {
     format!("notice/{room}")
 }
@@ -186,4 +294,35 @@ fn notice_key(room: &RoomId) -> String {
 /// No MXID holds a line feed.
 fn pair_key(what: &str, user: &UserId, ghost: &UserId) -> String {
     format!("{what}/{user}\n{ghost}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+    use crate::stub::{ALICE, GHOST, Stub};
+
+    #[tokio::test]
+    async fn a_portal_that_was_left_is_forgotten_in_the_end() {
+        let stub = Stub::well().await;
+        let portals = &stub.core.portals;
+        let room = Room {
+            ghost: GHOST.try_into().unwrap(),
+            user: ALICE.try_into().unwrap(),
+            company: Company::None,
+        };
+        let rooms = (0..=SWEPT_AT_ONCE).map(|n| OwnedRoomId::try_from(format!("!r{n}:hs.test")));
+        let rooms: Vec<_> = rooms.map(Result::unwrap).collect();
+        for id in &rooms {
+            portals.close_behind(id, &room, None).await.unwrap();
+        }
+        let now = stub.bridge.handle().now();
+        portals.forget_left(now.plus(REMEMBERED / 2)).await.unwrap();
+        assert!(portals.left(&rooms[0]).await.unwrap().is_some());
+        portals.forget_left(now.plus(REMEMBERED * 2)).await.unwrap();
+        for id in &rooms {
+            assert_eq!(portals.left(id).await.unwrap(), None);
+        }
+    }
 }

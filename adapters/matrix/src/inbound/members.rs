@@ -34,14 +34,32 @@ impl Core {
         if membership == "join" {
             self.keep_name(target.clone(), event.text("displayname"));
         }
-        let Some(room) = self.portals.room(&event.room).await? else { return Ok(()) };
+        let Some(room) = self.portals.room(&event.room).await? else {
+            let left = matches!(membership, "leave" | "ban");
+            return if left { self.left(event, &target).await } else { Ok(()) };
+        };
         match membership {
-            "leave" | "ban" if target == room.user => self.leave(&event.room, &room).await,
+            "leave" | "ban" if target == room.user => {
+                self.portals.close_behind(&event.room, &room, Some(&event.id)).await?;
+                self.step_out(&event.room, &room.ghost).await
+            }
             "leave" | "ban" if room.company == Company::Others => {
                 self.look_around(&event.room, &room).await.map(drop)
             }
             "join" if target != room.user && room.company == Company::None => {
                 Ok(self.portals.crowd(&event.room, &room).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The user of a portal has left that was closed before: by a delivery that found nobody, or
+    /// when this transaction came for the first time.
+    async fn left(&self, event: &WireEvent, user: &UserId) -> Result<(), Later> {
+        match self.portals.left(&event.room).await? {
+            Some(left) if left.user == user => {
+                self.portals.saw_leaving(&event.room, left.clone(), &event.id).await?;
+                self.step_out(&event.room, &left.ghost).await
             }
             _ => Ok(()),
         }
@@ -65,12 +83,10 @@ impl Core {
     /// The ghost leaves, and the room is no portal any more.
     pub(crate) async fn leave(&self, id: &RoomId, room: &Room) -> Result<(), Later> {
         self.portals.close(id, room).await?;
-        self.step_out(id, &room.ghost).await?;
-        tracing::debug!("left a portal");
-        Ok(())
+        self.step_out(id, &room.ghost).await
     }
 
-    pub(super) async fn step_out(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {
+    pub(crate) async fn step_out(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {
         let request = leave_room::v3::Request::new(id.to_owned());
         match self.homeserver.call(As::Ghost(ghost), request).await {
             Ok(_) => Ok(()),
@@ -78,9 +94,9 @@ impl Core {
         }
     }
 
-    /// Whether a transaction may wait until the homeserver says who is in this room: a room that
-    /// it never tells about must not hold up everybody's events.
-    fn waits_for(&self, id: &RoomId) -> bool {
+    /// Whether a transaction may wait until the homeserver says who is in this room, or takes what
+    /// is to be said instead of there: what never succeeds must not hold up everybody's events.
+    pub(super) fn waits_for(&self, id: &RoomId) -> bool {
         let waited = self.unseen.get(&id.to_owned()).unwrap_or(0);
         self.unseen.put(id.to_owned(), waited.saturating_add(1));
         waited < WAITS

@@ -1,5 +1,6 @@
 //! From the homeserver to the daemon: transactions, queries, and the rooms behind them.
 
+mod echo;
 mod invite;
 mod members;
 mod sequence;

@@ -3,19 +3,29 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drawbridge_adapter::{Destination, Unavailable};
+use drawbridge_adapter::{Code, Destination, Timestamp, Unavailable};
 use ruma::OwnedRoomId;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::members::WAITS;
 use crate::core::Later;
-use crate::portals::Company;
-use crate::stub::{ALICE, ROOM, Stub};
+use crate::portals::{Company, Left};
+use crate::stub::{ALICE, GHOST, ROOM, Stub};
 
 fn event(id: &str, of_type: &str, state_key: Option<&str>, content: &Value) -> Box<RawValue> {
+    event_by(ALICE, id, of_type, state_key, content)
+}
+
+fn event_by(
+    sender: &str,
+    id: &str,
+    of_type: &str,
+    state_key: Option<&str>,
+    content: &Value,
+) -> Box<RawValue> {
     let mut event = json!({
-        "event_id": id, "room_id": ROOM, "sender": ALICE, "origin_server_ts": 1,
+        "event_id": id, "room_id": ROOM, "sender": sender, "origin_server_ts": 1,
         "type": of_type, "content": content,
     });
     if let Some(key) = state_key {
@@ -30,6 +40,85 @@ fn says(id: &str, text: &str) -> Box<RawValue> {
 
 fn leaves() -> Box<RawValue> {
     event("$leave", "m.room.member", Some(ALICE), &json!({ "membership": "leave" }))
+}
+
+/// What carol's ghost said comes back.
+fn echo(key: &str) -> Box<RawValue> {
+    let content = json!({ "msgtype": "m.text", "body": key, "dev.drawbridge.delivery": key });
+    event_by(GHOST, &format!("$echo-{key}"), "m.room.message", None, &content)
+}
+
+fn ghost_leaves() -> Box<RawValue> {
+    let content = json!({ "membership": "leave" });
+    event_by(GHOST, "$gone", "m.room.member", Some(GHOST), &content)
+}
+
+/// The rooms and keys of what was said again.
+fn said_again(stub: &Stub) -> Vec<String> {
+    let of = |call: crate::stub::Call| {
+        let parts: Vec<_> = call.path.split(['/', '?']).collect();
+        let at = parts.iter().position(|part| *part == "rooms").unwrap();
+        format!("{} {}", parts[at + 1], parts[at + 4])
+    };
+    stub.calls("/send/m.room.message/").into_iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn what_was_said_behind_the_users_leaving_is_said_again() {
+    let stub = Stub::well().await;
+    stub.knows_room(Company::None).await;
+    let transaction = [echo("1"), leaves(), echo("2"), echo("3")];
+    assert_eq!(stub.core.take(&transaction).await, Ok(()));
+    assert_eq!(said_again(&stub), ["!new:hs.test 2", "!new:hs.test 3"], "1 was seen");
+    assert_eq!(stub.calls("/createRoom").len(), 1);
+    // The homeserver knows these again by their keys.
+    assert_eq!(stub.core.take(&transaction).await, Ok(()));
+    assert_eq!(stub.calls("/createRoom").len(), 1);
+    // Synapse was seen to order what the ghost said before it left behind its leaving.
+    assert_eq!(stub.core.take(&[ghost_leaves(), echo("4")]).await, Ok(()));
+    assert_eq!(said_again(&stub).last().map(String::as_str), Some("!new:hs.test 4"));
+}
+
+#[tokio::test]
+async fn what_the_user_saw_before_leaving_is_said_once_though_a_delivery_found_it_first() {
+    let stub = Stub::well().await;
+    stub.knows_room(Company::None).await;
+    let room = stub.core.portals.room(ROOM.try_into().unwrap()).await.unwrap().unwrap();
+    stub.core.portals.close_behind(ROOM.try_into().unwrap(), &room, None).await.unwrap();
+    assert_eq!(stub.core.take(&[echo("1"), leaves(), echo("2")]).await, Ok(()));
+    assert_eq!(said_again(&stub), ["!new:hs.test 2"]);
+}
+
+#[tokio::test]
+async fn two_who_look_for_a_portal_at_once_make_one_room() {
+    let stub = Stub::well().await;
+    stub.knows_room(Company::None).await;
+    assert_eq!(stub.core.take(&[leaves()]).await, Ok(()));
+    let echoes = [echo("1")];
+    let (user, ghost) = (ALICE.try_into().unwrap(), GHOST.try_into().unwrap());
+    let left = Left { user, ghost, seen: None, at: Timestamp(0) };
+    let content = json!({ "msgtype": "m.text", "body": "2" });
+    let (one, other) = tokio::join!(
+        stub.core.take(&echoes),
+        crate::outbound::say_again(&stub.core, &left, "2", &content),
+    );
+    assert_eq!((one, other), (Ok(()), Ok(())));
+    assert_eq!(stub.calls("/createRoom").len(), 1);
+}
+
+#[tokio::test]
+async fn what_can_not_be_said_again_waits_for_a_while_and_comes_back_to_its_sender() {
+    let stub =
+        Stub::start(|call| call.path.contains("/createRoom").then(|| (500, json!({})))).await;
+    stub.knows_room(Company::None).await;
+    let transaction = [leaves(), echo("1")];
+    for _ in 0..WAITS {
+        assert_eq!(stub.core.take(&transaction).await, Err(Later));
+    }
+    assert_eq!(stub.core.take(&transaction).await, Ok(()));
+    let bounced = stub.bridge.journal().bounces;
+    let codes: Vec<_> = bounced.iter().map(|(_, _, refusal)| refusal.code).collect();
+    assert_eq!(codes, [Code::NetworkUnreachable]);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ impl Core {
     /// Takes a transaction's events. `Ok` means that each is durable, refused, or means nothing.
     pub(crate) async fn take(self: &Arc<Self>, events: &[Box<RawValue>]) -> Result<(), Later> {
         let mut said = Vec::new();
-        for raw in events {
+        for (at, raw) in events.iter().enumerate() {
             let Some(event) = WireEvent::read(raw) else {
                 tracing::warn!("an event that is not one was skipped");
                 continue;
@@ -34,8 +34,9 @@ impl Core {
                     self.hand_over(&mut said).await?;
                     self.member(&event).await?;
                 }
-                // The ghosts' own events come back.
-                _ if self.names.is_ours(event.sender.as_str()) => {}
+                _ if self.names.is_ours(event.sender.as_str()) => {
+                    self.echo(&event, &events[at + 1..]).await?;
+                }
                 Meaning::EncryptionOn => self.encryption_on(&event).await?,
                 Meaning::Tombstone => {
                     self.hand_over(&mut said).await?;

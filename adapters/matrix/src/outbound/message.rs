@@ -7,10 +7,11 @@ use ruma::api::Direction;
 use ruma::api::client::message::get_message_events;
 use ruma::{OwnedUserId, RoomId, UserId, uint};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::core::Core;
 use crate::homeserver::{As, CallError};
+use crate::portals::Left;
 
 /// A field of ours in each message: finds it again when the homeserver has forgotten the
 /// transaction.
@@ -30,6 +31,30 @@ struct Earlier {
 struct EarlierContent {
     #[serde(rename = "dev.drawbridge.delivery")]
     key: String,
+}
+
+/// The key of the delivery by which a ghost said this, if one did.
+pub(crate) fn key_of(content: &Value) -> Option<&str> {
+    content.get(KEY)?.as_str()
+}
+
+/// Says what was said in a portal after its user had left, in the portal of today. Under the same
+/// key: if it was tried there already, it shows once.
+pub(crate) async fn say_again(
+    core: &Core,
+    left: &Left,
+    key: &str,
+    content: &Value,
+) -> Result<(), DeliveryError> {
+    let pair = (&left.user, &left.ghost);
+    for _ in 0..2 {
+        let room = core.portal(pair.0, pair.1).await?;
+        if core.say_in(&room, pair, key, content).await?.is_some() {
+            return Ok(());
+        }
+    }
+    let why = "thrown out of a new room";
+    Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why })
 }
 
 impl Core {
@@ -59,16 +84,31 @@ impl Core {
             if let Some(id) = self.sent_long_ago(&room, &ghost, delivery).await? {
                 return Ok(Delivered { id: Some(id) });
             }
-            match self.send((&room, &ghost), &delivery.key, "m.room.message", &content).await {
-                Ok(delivered) => return Ok(delivered),
-                // Thrown out of the room, or the homeserver was set up anew.
-                Err(error) if error.is_forbidden() && !again => {
-                    self.ghosts.forget(&ghost);
-                    self.abandon(&room, &user, &ghost).await?;
-                    again = true;
-                }
-                Err(error) => return Err(error.into()),
+            match self.say_in(&room, (&user, &ghost), &delivery.key, &content).await? {
+                Some(delivered) => return Ok(delivered),
+                None if again => return refused(Code::NotReachable, "thrown out of a new room"),
+                None => again = true,
             }
+        }
+    }
+
+    /// Says it in this portal. `None` if it is none any more: the ghost was thrown out, or the
+    /// homeserver was set up anew.
+    async fn say_in(
+        &self,
+        room: &RoomId,
+        (user, ghost): (&OwnedUserId, &OwnedUserId),
+        key: &str,
+        content: &Value,
+    ) -> Result<Option<Delivered>, DeliveryError> {
+        match self.send((room, ghost), key, "m.room.message", content).await {
+            Ok(delivered) => Ok(Some(delivered)),
+            Err(error) if error.is_forbidden() => {
+                self.ghosts.forget(ghost);
+                self.abandon(room, user, ghost).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -10,6 +10,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use message::{key_of, say_again};
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 

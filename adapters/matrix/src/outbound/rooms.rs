@@ -29,6 +29,10 @@ impl Core {
         user: &OwnedUserId,
         ghost: &OwnedUserId,
     ) -> Result<OwnedRoomId, DeliveryError> {
+        if let Some((room, true)) = self.portals.of(user, ghost).await.map_err(retry)? {
+            return Ok(room);
+        }
+        let _alone = self.portals.seek(user, ghost).await;
         match self.portals.of(user, ghost).await.map_err(retry)? {
             Some((room, true)) => return Ok(room),
             Some((room, false)) if self.is_there(&room, user, ghost).await? => {
@@ -91,7 +95,7 @@ impl Core {
         Ok(present.keys().all(ours))
     }
 
-    /// A portal that is none any more.
+    /// A portal that is none any more: its user has left, or its ghost was thrown out.
     pub(super) async fn abandon(
         &self,
         id: &RoomId,
@@ -99,10 +103,8 @@ impl Core {
         ghost: &OwnedUserId,
     ) -> Result<(), DeliveryError> {
         let room = Room { ghost: ghost.clone(), user: user.clone(), company: Company::None };
-        match self.leave(id, &room).await {
-            Ok(()) => Ok(()),
-            Err(Later) => Err(DeliveryError::Disconnected),
-        }
+        self.portals.close_behind(id, &room, None).await.map_err(retry)?;
+        self.step_out(id, ghost).await.map_err(|Later| DeliveryError::Disconnected)
     }
 
     /// Whether a user of the homeserver exists; of other servers nobody knows.
