@@ -65,6 +65,18 @@ pub(crate) fn build_programs() -> Result<PathBuf> {
     Ok(here.parent().context("this program is in no folder")?.to_owned())
 }
 
+/// Builds these packages as they are shipped, and gives the folder that their programs are in.
+pub(crate) fn build_released(packages: &[&str]) -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--release"]);
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    run(&mut build)?;
+    // This program is in the folder of another profile beside it.
+    let here = std::env::current_exe()?;
+    let target = here.parent().and_then(|folder| folder.parent());
+    Ok(target.context("this program is in no folder")?.join("release"))
+}
+
 fn cargo() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
@@ -72,7 +84,8 @@ fn cargo() -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs it, and fails if it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())

@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `generate`, `deny`.
+//! The project's own commands: `cargo xtask test`, `demo`, `bench`, `generate`, `deny`.
 //!
 //! What is not here: anything that the daemon needs to run.
 
+mod bench;
 mod cargo;
 mod demo;
 
@@ -29,6 +30,16 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Measures the daemon beside a bare relay, between stubs of both servers; see
+    /// docs/performance.md.
+    Bench {
+        /// Prints JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+        /// One rough run instead of three.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Writes the generated files anew: config/drawbridge.toml, docs/codes.md, docs/*.schema.json.
     Generate,
     /// Checks licences, sources and banned crates with cargo-deny, which it installs if it must.
@@ -39,6 +50,7 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Test => cargo::test(),
         Command::Demo { once } => return demo::run(once),
+        Command::Bench { json, quick } => bench::run(json, quick),
         Command::Generate => cargo::generate(),
         Command::Deny => cargo::deny(),
     }?;

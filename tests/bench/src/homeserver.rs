@@ -1,0 +1,136 @@
+//! A stub of a homeserver, as an application service sees it: answers every call at once, and
+//! pushes transactions one after another, as Synapse does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::arrivals::{Arrivals, text};
+use crate::http::{Frame, Wire, answer, request};
+use crate::names;
+
+/// The stub.
+pub(crate) struct Homeserver {
+    pub(crate) address: SocketAddr,
+    pub(crate) heard: Arc<Arrivals>,
+    /// How often an application service has said that it is there.
+    pub(crate) pings: watch::Receiver<u64>,
+    rooms: Arc<AtomicU64>,
+    transactions: AtomicU64,
+}
+
+struct Stub {
+    heard: Arc<Arrivals>,
+    pings: watch::Sender<u64>,
+    rooms: Arc<AtomicU64>,
+    events: AtomicU64,
+}
+
+impl Homeserver {
+    pub(crate) async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (heard, rooms) = (Arc::new(Arrivals::default()), Arc::new(AtomicU64::new(0)));
+        let (pings, pinged) = watch::channel(0);
+        let events = AtomicU64::new(0);
+        let stub = Arc::new(Stub { heard: heard.clone(), pings, rooms: rooms.clone(), events });
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let stub = Arc::clone(&stub);
+                tokio::spawn(async move {
+                    let mut wire = Wire::new(stream);
+                    while let Ok(Some(frame)) = wire.read().await {
+                        let body = stub.answer(&frame);
+                        if wire.write(&answer(&body)).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Ok(Self { address, heard, pings: pinged, rooms, transactions: AtomicU64::new(0) })
+    }
+
+    /// How many rooms were made so far.
+    pub(crate) fn rooms_made(&self) -> u64 {
+        self.rooms.load(Ordering::Relaxed)
+    }
+
+    /// A transaction with these messages, each by Alice in the room of one conversation.
+    pub(crate) fn transaction(&self, messages: &[(usize, usize)], token: &str) -> Vec<u8> {
+        let transaction = self.transactions.fetch_add(1, Ordering::Relaxed) + 1;
+        let events: Vec<_> = messages
+            .iter()
+            .map(|(conversation, number)| {
+                json!({
+                    "type": "m.room.message",
+                    "event_id": format!("$t{transaction}c{conversation}n{number}"),
+                    "room_id": names::room(*conversation),
+                    "sender": names::ALICE,
+                    "origin_server_ts": 1_790_000_000_000_i64,
+                    "content": { "msgtype": "m.text", "body": text(*conversation, *number) },
+                    "unsigned": { "age": 12 },
+                })
+            })
+            .collect();
+        let body = json!({ "events": events, "ephemeral": [] }).to_string();
+        let target = format!("/_matrix/app/v1/transactions/{transaction}");
+        request("PUT", &target, token, &body)
+    }
+}
+
+impl Stub {
+    fn answer(&self, frame: &Frame) -> String {
+        let line = decode(&frame.start);
+        let of = |part: &str| line.contains(part);
+        if of("/send/") {
+            if of("/send/m.room.message/") {
+                self.heard.note([frame.body.as_slice()]);
+            }
+            let number = self.events.fetch_add(1, Ordering::Relaxed);
+            return format!("{{\"event_id\":\"$sent{number}\"}}");
+        }
+        let ghost = line.split("user_id=").nth(1).unwrap_or_default();
+        let ghost = ghost.split(['&', ' ']).next().unwrap_or_default();
+        let answer = match () {
+            () if of("/appservice/") => {
+                self.pings.send_modify(|pings| *pings += 1);
+                json!({ "duration_ms": 1 })
+            }
+            () if of("/register") => json!({ "user_id": "@ghost:hs.test" }),
+            () if of("/createRoom") => {
+                self.rooms.fetch_add(1, Ordering::Relaxed);
+                json!({ "room_id": names::room_of_ghost(ghost) })
+            }
+            () if of("/joined_members") => json!({ "joined": { names::ALICE: {}, ghost: {} } }),
+            () if of("/joined_rooms") => json!({ "joined_rooms": [] }),
+            () if of("/state/m.room.member/") => {
+                json!({ "membership": "join", "displayname": "Alice" })
+            }
+            () => json!({}),
+        };
+        answer.to_string()
+    }
+}
+
+/// The first line with its percent signs resolved.
+fn decode(line: &str) -> String {
+    let mut bytes = line.bytes();
+    let mut out = Vec::with_capacity(line.len());
+    while let Some(byte) = bytes.next() {
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        if byte == b'%'
+            && let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next()))
+        {
+            out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,38 @@
+//! Portals by the thousand: the daemon opens one by itself, and what it wrote down of it is
+//! written again under other names.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use rusqlite::{Connection, params};
+
+use crate::names;
+
+/// Makes conversations `1..count` out of conversation 0. The daemon must not be running.
+pub(crate) fn portals(database: &Path, count: usize) -> Result<()> {
+    let mut connection = Connection::open(database)?;
+    let first = names::mark(0);
+    let memos: Vec<(String, String, String)> = {
+        let mut select = connection.prepare(
+            "SELECT network, key, value FROM memo WHERE instr(key, ?1) OR instr(value, ?1)",
+        )?;
+        let found =
+            select.query_map([&first], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        found.collect::<Result<_, _>>()?
+    };
+    ensure!(!memos.is_empty(), "the daemon wrote nothing down of its portal");
+    let transaction = connection.transaction()?;
+    {
+        let mut insert = transaction
+            .prepare("INSERT OR REPLACE INTO memo (network, key, value) VALUES (?, ?, ?)")?;
+        for conversation in 1..count {
+            let mark = names::mark(conversation);
+            for (network, key, value) in &memos {
+                let (key, value) = (key.replace(&first, &mark), value.replace(&first, &mark));
+                insert.execute(params![network, key, value])?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
