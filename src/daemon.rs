@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{Connection, Fatal, NetworkId, Place};
@@ -19,6 +20,7 @@ use crate::crossing::{Crossing, Limits, NetworkRules, NetworkSetup};
 use crate::operator::logging::LogLevel;
 use crate::operator::notify::{Notice, Notifier};
 use crate::operator::watchdog::{self, Watched};
+use crate::operator::{Operator, OperatorError};
 use crate::reload::Reloader;
 use crate::store::StoreError;
 
@@ -44,6 +46,9 @@ pub(crate) enum DaemonError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operator would see nothing.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// A network's adapter says that no waiting will help.
     #[error("the network {0} cannot go on")]
     Network(NetworkId, #[source] Fatal),
@@ -73,6 +78,7 @@ pub(crate) async fn run(
     let notifier = Notifier::from_environment();
     let setups = setups(loaded.networks, &loaded.place)?;
     let crossing = Crossing::open(&loaded.data_dir, setups, limits).await?;
+    let operator = Operator::start(&loaded.operator, Arc::clone(&crossing)).await?;
     let mut adapters = JoinSet::new();
     for (id, adapter, bridge) in crossing.adapters() {
         adapters.spawn(async move {
@@ -95,6 +101,7 @@ pub(crate) async fn run(
         warn!("an adapter did not close in time, what it had not handed over is sent again");
         adapters.shutdown().await;
     }
+    operator.stop().await;
     if let Ok(closed) = timeout(STORE, crossing.close()).await {
         closed?;
     } else {
@@ -152,6 +159,7 @@ pub(crate) fn limits(loaded: &Loaded) -> Limits {
         queue: loaded.max_messages.into(),
         expire_after: loaded.expire_after,
         pending_after: PENDING,
+        keep_ids: loaded.keep_ids,
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod cli;
 mod clock;
 pub mod config;
+mod count;
 mod crossing;
 mod daemon;
 pub mod gate;

@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// There is no such user, address or network.
     NoSuch,
+    /// No daemon runs that could be asked.
+    NotRunning,
     /// A file could not be written, or is there already.
     CannotCreate,
     /// Another daemon works on the data directory.
@@ -28,6 +30,7 @@ Exit codes:
    1  failed while running
    2  the command line is not understood
   65  no such user, address or network
+  69  no drawbridge runs that could be asked
   73  a file cannot be written, or is there already
   75  another drawbridge runs on the data directory
   78  the configuration, or a file that it names, is wrong";
@@ -39,6 +42,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::NoSuch => 65,
+            Self::NotRunning => 69,
             Self::CannotCreate => 73,
             Self::Locked => 75,
             Self::Configuration => 78,

@@ -4,21 +4,25 @@
 //! standard error. What is not here: what the commands are about.
 
 mod address;
+mod ask;
 mod check;
 mod exit;
+mod queue;
 mod registration;
 mod run;
+mod status;
 mod version;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use drawbridge_adapter::NetworkId;
 
 pub use exit::Exit;
 
 use crate::config::{self, AdapterType, Finding, Loaded, Severity};
 use exit::EXIT_CODES;
+use queue::QueueCommand;
 
 /// Where the configuration is, unless the command line or `DRAWBRIDGE_CONFIG` says otherwise.
 const DEFAULT_CONFIG: &str = "/etc/drawbridge/drawbridge.toml";
@@ -42,6 +46,21 @@ enum Command {
     Run,
     /// Find everything that is wrong with the configuration
     Check,
+    /// Print how the running bridge is
+    Status {
+        /// For machines: the same as `GET /health`
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Look at what waits in the running bridge, hurry it, or take it out
+    Queue {
+        #[command(subcommand)]
+        command: QueueCommand,
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Write the file that a network's own server needs to let the bridge in
     Registration {
         /// The network's id, as in `[networks.<id>]`
@@ -63,6 +82,14 @@ enum Command {
     Version,
 }
 
+/// Where the running bridge is asked.
+#[derive(Args)]
+struct Socket {
+    /// Its socket [default: as the configuration says]
+    #[arg(long, global = true, value_name = "FILE")]
+    socket: Option<PathBuf>,
+}
+
 /// Carries out what the process's arguments say, with these adapters:
 /// [`ADAPTERS`](config::ADAPTERS), or those and one's own.
 pub fn main(adapters: &[AdapterType]) -> Exit {
@@ -76,10 +103,19 @@ pub fn main(adapters: &[AdapterType]) -> Exit {
     };
     let path = config_path(arguments.config);
     let with_config = |then: &dyn Fn(Loaded) -> Exit| with_config(&path, adapters, then);
+    // The configuration is not needed where the socket is named: it may be broken just then.
+    let asking = |named: Socket, then: &dyn Fn(&Path) -> Exit| match named.socket {
+        Some(socket) => then(&socket),
+        None => with_config(&|loaded| then(&loaded.operator.socket)),
+    };
     match arguments.command {
         Command::Version => version::print(adapters),
         Command::Check => check::check(&path, adapters),
         Command::Run => with_config(&|loaded| run::run(loaded, || load(&path, adapters))),
+        Command::Status { json, socket } => asking(socket, &|socket| status::print(socket, json)),
+        Command::Queue { command, socket } => {
+            asking(socket, &|socket| queue::run(socket, &command))
+        }
         Command::Registration { network, force } => {
             with_config(&|loaded| registration::write(&loaded, &network, force))
         }

@@ -27,6 +27,8 @@ mod values;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +46,7 @@ pub use values::Values;
 use check::Checker;
 use environment::Variables;
 use origin::{KeyPath, Origins};
-use settings::Settings;
+use settings::{OperatorSettings, Settings};
 
 /// The largest configuration file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1024 * 1024;
@@ -64,12 +66,25 @@ pub struct Loaded {
     pub max_messages: u32,
     /// After which time an undelivered message fails.
     pub expire_after: Duration,
+    /// What the operator sees, and where.
+    pub operator: Operator,
+    /// For how long the ids of messages are kept after their final status.
+    pub keep_ids: Duration,
     /// The networks, by id.
     pub networks: Vec<Network>,
     /// Where adapters find their files.
     pub place: Place,
     /// The value of every key.
     pub values: Values,
+}
+
+/// Where the operator sees what the daemon does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Where health and metrics are answered over HTTP, if they are.
+    pub listen: Option<SocketAddr>,
+    /// The socket for the commands of a running daemon.
+    pub socket: PathBuf,
 }
 
 impl Loaded {
@@ -138,6 +153,7 @@ fn read_text(
     let origins = Arc::new(origins);
     let mut checker = Checker::new(&origins, &mut findings);
     let (settings, networks) = read_merged(merged, &mut checker, adapters);
+    let operator = settings.as_ref().map(|settings| operator(settings, folder, &mut checker));
     let values = Values::new(std::mem::take(&mut checker.effective), Arc::clone(&origins));
     if !findings.is_empty() {
         findings.sort_by(Finding::order);
@@ -145,17 +161,49 @@ fn read_text(
         return Err(findings);
     }
     // Without a finding there are settings; a missing one would be the finding.
-    let Some(settings) = settings else { return Err(findings) };
+    let Some((settings, operator)) = settings.zip(operator) else { return Err(findings) };
     Ok(Loaded {
         data_dir: folder.join(settings.data_dir),
         log_format: settings.log.format,
         log_levels: settings.log.level,
         max_messages: settings.queue.max_messages,
         expire_after: Duration::from_secs(u64::from(settings.queue.expire_after_hours) * 3600),
+        operator,
+        keep_ids: Duration::from_hours(u64::from(settings.retention.ids_days) * 24),
         networks,
         place: Place { config_dir: folder.to_owned(), credentials_dir },
         values,
     })
+}
+
+/// The longest path of a Unix socket that the kernel takes, in bytes.
+const SOCKET: usize = 107;
+
+fn operator(settings: &Settings, folder: &Path, checker: &mut Checker<'_>) -> Operator {
+    let table = KeyPath::default().then("operator");
+    let OperatorSettings { listen, socket, allow_remote } = &settings.operator;
+    if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !allow_remote {
+        let what = "expected a loopback address, as in \"127.0.0.1:9465\": there is no password; \
+                    operator.allow_remote = true takes any";
+        checker.error_unless_repaired(&table.then("listen"), what.to_owned());
+    }
+    let data_dir = folder.join(&settings.data_dir);
+    let (key, socket) = match socket {
+        Some(socket) => (table.then("socket"), folder.join(socket)),
+        None => (KeyPath::default().then("data_dir"), data_dir.join("control.sock")),
+    };
+    if socket.as_os_str().as_bytes().len() > SOCKET {
+        let what = if settings.operator.socket.is_some() {
+            format!("longer than the {SOCKET} bytes that a socket's path may have")
+        } else {
+            format!(
+                "control.sock in it is longer than the {SOCKET} bytes that a socket's path may \
+                     have; set operator.socket to a shorter one"
+            )
+        };
+        checker.error_unless_repaired(&key, what);
+    }
+    Operator { listen: *listen, socket }
 }
 
 /// Lays the variables over the file, with the crate `config`.

@@ -1,6 +1,7 @@
 //! The daemon's own keys. Their doc comments are written for operators: they become
 //! `config/drawbridge.toml` and the words of findings.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use drawbridge_adapter::Kind;
@@ -20,9 +21,16 @@ pub(super) struct Settings {
     /// The log, on standard error.
     #[serde(default)]
     pub(super) log: LogSettings,
+    /// What the operator sees: health and metrics over HTTP, and the socket of `drawbridge status`
+    /// and `drawbridge queue`.
+    #[serde(default)]
+    pub(super) operator: OperatorSettings,
     /// What waits for a network that is down.
     #[serde(default)]
     pub(super) queue: QueueSettings,
+    /// For how long something is kept of a message after its final status. Its body never is.
+    #[serde(default)]
+    pub(super) retention: RetentionSettings,
 }
 
 /// The log, on standard error.
@@ -36,6 +44,39 @@ pub(super) struct LogSettings {
     /// messages, addresses or secrets.
     #[schemars(with = "String")]
     pub(super) level: LogLevels,
+}
+
+/// What the operator sees.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct OperatorSettings {
+    /// Lets `listen` be an address that is not loopback. Whoever reaches it learns how much
+    /// crosses between the networks, though nothing of whom or what: keep others out.
+    pub(super) allow_remote: bool,
+    /// Where `GET /health` and `GET /metrics` are answered: address and port. Not at all unless
+    /// it is set. Plain HTTP without a password: loopback only.
+    #[schemars(example = "127.0.0.1:9465")]
+    pub(super) listen: Option<SocketAddr>,
+    /// The socket for the commands `status` and `queue`, which only its owner and root may use;
+    /// `control.sock` in `data_dir` unless it is set. At most 107 bytes with its folders.
+    #[schemars(example = "/run/drawbridge/control.sock")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+/// For how long something is kept.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct RetentionSettings {
+    /// For how many days the ids of messages are kept after their final status: so long a repeat
+    /// is known as one, and a message that comes back finds its sender.
+    #[schemars(range(min = 1, max = 3650))]
+    pub(super) ids_days: u16,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { ids_days: 90 }
+    }
 }
 
 /// How the log is written.

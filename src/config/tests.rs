@@ -319,6 +319,45 @@ fn a_third_party_network_starts_only_open_without_consent() {
 }
 
 #[test]
+fn the_operators_listener_is_on_loopback_unless_the_operator_insists() {
+    let at = |more: &str| format!("{}[operator]\n{more}", pigeons(""));
+    let beyond = "listen = \"192.0.2.1:9465\"\n";
+    assert_eq!(
+        errors(&at(beyond)),
+        ["error: line 9: operator.listen: expected a loopback address, as in \"127.0.0.1:9465\": \
+          there is no password; operator.allow_remote = true takes any"]
+    );
+    let insists = read(&at(&format!("{beyond}allow_remote = true\n")), &[]).ok().unwrap();
+    assert_eq!(insists.operator.listen, Some("192.0.2.1:9465".parse().unwrap()));
+    assert_eq!(
+        errors(&at("listen = \"here\"\n")),
+        ["error: line 9: operator.listen: invalid socket address syntax"]
+    );
+    let loaded = read(&at("listen = \"[::1]:9465\"\n"), &[]).ok().unwrap();
+    assert_eq!(loaded.operator.listen, Some("[::1]:9465".parse().unwrap()));
+    assert_eq!(loaded.operator.socket, Path::new("/etc/drawbridge/data/control.sock"));
+    assert_eq!(loaded.keep_ids, Duration::from_hours(90 * 24));
+}
+
+#[test]
+fn a_socket_has_a_path_that_the_kernel_takes() {
+    let long = "s".repeat(108);
+    assert_eq!(
+        errors(&format!("{}[operator]\nsocket = \"/{long}\"\n", pigeons(""))),
+        ["error: line 9: operator.socket: longer than the 107 bytes that a socket's path may have"]
+    );
+    let deep = pigeons("").replace("data_dir = \"data\"", &format!("data_dir = \"{long}\""));
+    assert_eq!(
+        errors(&deep),
+        [
+            "error: line 1: data_dir: control.sock in it is longer than the 107 bytes that a socket's \
+          path may have; set operator.socket to a shorter one"
+        ]
+    );
+    assert!(read(&format!("{deep}[operator]\nsocket = \"short\"\n"), &[]).is_ok());
+}
+
+#[test]
 fn the_bans_cannot_be_lifted() {
     let third =
         pigeons("").replace("home", "third_party").replace("users.local = [\"p.test\"]\n", "");

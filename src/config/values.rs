@@ -13,6 +13,7 @@ const RELOADABLE: &[&str] = &[
     "log.level",
     "queue.expire_after_hours",
     "queue.max_messages",
+    "retention.ids_days",
     "networks.*.users.local",
     "networks.*.users.remote",
     "networks.*.kinds.deny",

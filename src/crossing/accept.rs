@@ -39,7 +39,9 @@ impl Crossing {
             let next = if sound { admitted.next() } else { None };
             next.map_or(malformed, |next| Acceptance { answer: next.answer, repeat: next.repeat })
         });
-        Ok(answers.collect())
+        let answers: Vec<Acceptance> = answers.collect();
+        network.tally.answered(&answers, clock::now());
+        Ok(answers)
     }
 
     /// The event with all that follows from it; `None` if the adapter broke its contract with it.

@@ -22,13 +22,18 @@ const WINDOWS: usize = 8;
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Leaves the lane whatever happens, also by a panic.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     lanes: &'a Lanes,
     lane: Option<String>,
 }
 
-impl Turn<'_> {
-    fn leave(&mut self, left: &Left) {
+impl<'a> Turn<'a> {
+    /// The turn of a lane that was taken.
+    pub(super) fn of(lanes: &'a Lanes, lane: String) -> Self {
+        Self { lanes, lane: Some(lane) }
+    }
+
+    pub(super) fn leave(&mut self, left: &Left) {
         if let Some(lane) = self.lane.take() {
             self.lanes.leave(lane, left, clock::random());
         }
@@ -44,7 +49,7 @@ impl Drop for Turn<'_> {
 /// Works on a lane until it is empty, must wait, or has had its turn.
 pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId, lane: String, tries: u32) {
     let Some(network) = crossing.networks.get(&id) else { return };
-    let mut turn = Turn { lanes: &network.lanes, lane: Some(lane.clone()) };
+    let mut turn = Turn::of(&network.lanes, lane.clone());
     let left = match work(&crossing, network, &lane, tries).await {
         Ok(left) => left,
         Err(error) => {
@@ -111,7 +116,7 @@ fn delivery(crossing: &Crossing, row: &Row, tries: u32) -> Delivery {
 
 impl Crossing {
     /// The pseudonym of the message that a row is about: the same on its whole way.
-    fn tag(&self, row: &Row) -> Tag {
+    pub(super) fn tag(&self, row: &Row) -> Tag {
         let (network, event) = match (&row.payload.command, &row.payload.back) {
             (Command::Status(status), _) => (&row.network, &status.event),
             (Command::Message(_), Some(back)) => (&back.network, &back.status.event),
@@ -141,6 +146,10 @@ impl Crossing {
             match result {
                 Ok(delivered) => {
                     self.log_outcome(row, now, None, "");
+                    network.tally.delivered(now);
+                    if row.payload.back.is_some() {
+                        network.tally.crossed(now.since(row.at));
+                    }
                     let (settlement, signal) = self.delivered(row, delivered, now);
                     settlements.push(settlement);
                     signals.extend(signal);
@@ -153,6 +162,7 @@ impl Crossing {
                     let (backoff, why) = backoff(&error);
                     debug!(msg = %self.tag(row), to = %network.setup.id, why, "waits for another try");
                     left = Some(backoff.after_progress(!settlements.is_empty()));
+                    network.tally.put_off();
                     break;
                 }
             }
@@ -190,11 +200,14 @@ impl Crossing {
         (settlement, signal)
     }
 
-    fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
+    pub(super) fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
         // A status that cannot be told has nobody left to be told to.
         let Some(Back { network: source, status }) = row.payload.back.clone() else {
             return settlement(row, at, Fate::Told, None);
         };
+        if let Some(network) = self.networks.get(&row.network) {
+            network.tally.failed(refusal.code);
+        }
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
         settlement(row, at, Fate::Failed(refusal), tell)
@@ -218,6 +231,9 @@ impl Crossing {
             let parts = ["event", source.as_str(), status.event.as_str()];
             let msg = Tag::of(crossing.store.salt(), &parts);
             info!(%msg, from = %source, to = %target, outcome = %refusal.code, "came back");
+            if let Some(network) = crossing.networks.get(&target) {
+                network.tally.returned(refusal.code);
+            }
             let status = Status { state: failed(refusal), ..status };
             Some(crossing.status_row(&source, status, clock::now()))
         };
@@ -240,7 +256,13 @@ impl Crossing {
     }
 
     /// The one line a message's outcome has in the log; a status has none but in debug.
-    fn log_outcome(&self, row: &Row, now: Timestamp, code: Option<Code>, why: &'static str) {
+    pub(super) fn log_outcome(
+        &self,
+        row: &Row,
+        now: Timestamp,
+        code: Option<Code>,
+        why: &'static str,
+    ) {
         let (msg, to) = (self.tag(row), &row.network);
         let ms = now.since(row.at).as_millis();
         let (Command::Message(message), Some(back)) = (&row.payload.command, &row.payload.back)

@@ -85,6 +85,17 @@ impl Inner {
     }
 }
 
+/// How a lane stands, for those who look at it from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// It is its turn next, once the network is there.
+    Due,
+    /// A worker is on it.
+    Running,
+    /// It waits for its next try.
+    Waiting { until: Instant },
+}
+
 /// How a worker left its lane.
 pub(super) enum Left {
     /// Everything that it saw is done.
@@ -234,6 +245,51 @@ impl Lanes {
         next
     }
 
+    /// Gives what waits for its next try its turn now. All lanes, or one, which need not be known.
+    pub(super) fn hurry(&self, lane: Option<&str>) {
+        match lane {
+            None => {
+                self.wake(|_, _| true);
+                self.look_on_disk();
+            }
+            Some(lane) => {
+                let mut guard = self.lock();
+                let inner = &mut *guard;
+                if let Some(state @ State::Waiting { .. }) = inner.states.get_mut(lane) {
+                    *state = State::Ready { tries: 0, since: Instant::now() };
+                    inner.ready.push_back(lane.to_owned());
+                }
+                drop(guard);
+                self.offer(lane);
+            }
+        }
+        self.changed.notify_one();
+    }
+
+    /// Takes a lane out of turn, so that no worker is on it until it is left. False if one is.
+    pub(super) fn seize(&self, lane: &str) -> bool {
+        let mut inner = self.lock();
+        let tries = match inner.states.get(lane) {
+            Some(State::Running { .. }) => return false,
+            Some(State::Ready { tries, .. } | State::Waiting { tries, .. }) => *tries,
+            None => 0,
+        };
+        inner.ready.retain(|ready| ready != lane);
+        let step = Instant::now();
+        inner.states.insert(lane.to_owned(), State::Running { again: false, tries, step });
+        true
+    }
+
+    /// How a lane stands, and how many tries failed. What is not known here waits on disk.
+    pub(super) fn stand(&self, lane: &str) -> (Stand, u32) {
+        match self.lock().states.get(lane) {
+            None => (Stand::Due, 0),
+            Some(State::Ready { tries, .. }) => (Stand::Due, *tries),
+            Some(State::Running { tries, .. }) => (Stand::Running, *tries),
+            Some(State::Waiting { until, tries, .. }) => (Stand::Waiting { until: *until }, *tries),
+        }
+    }
+
     /// Whether a worker is on the lane now.
     pub(super) fn is_running(&self, lane: &str) -> bool {
         matches!(self.lock().states.get(lane), Some(State::Running { .. }))
@@ -339,6 +395,37 @@ mod tests {
         lanes.offer("quick");
         assert_eq!(lanes.take(), Some(("quick".to_owned(), 0)));
         assert!(lanes.len() == MOST && lanes.begin_to_look());
+    }
+
+    #[tokio::test]
+    async fn a_seized_lane_is_taken_by_nobody_until_it_is_left() {
+        let lanes = Lanes::default();
+        lanes.offer("a");
+        assert!(lanes.seize("a") && !lanes.seize("a"));
+        assert_eq!((lanes.take(), lanes.stand("a").0), (None, Stand::Running));
+        lanes.offer("a");
+        lanes.leave("a".to_owned(), &Left::MoreToDo, 0);
+        assert_eq!(lanes.take(), Some(("a".to_owned(), 0)));
+        assert_eq!(lanes.take(), None);
+    }
+
+    #[tokio::test]
+    async fn a_hurried_lane_has_its_turn_at_once() {
+        let lanes = Lanes::default();
+        for name in ["a", "b", "c"] {
+            lanes.offer(name);
+        }
+        while let Some((lane, _)) = lanes.take() {
+            lanes.leave(lane, &Left::FAILED, 0);
+        }
+        assert!(matches!(lanes.stand("b"), (Stand::Waiting { .. }, 1)));
+        lanes.hurry(Some("b"));
+        assert_eq!(lanes.take(), Some(("b".to_owned(), 0)));
+        assert_eq!(lanes.take(), None);
+        lanes.hurry(Some("d"));
+        assert_eq!(lanes.take(), Some(("d".to_owned(), 0)));
+        lanes.hurry(None);
+        assert!(lanes.take().is_some() && lanes.take().is_some() && lanes.take().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,7 +17,10 @@ mod lanes;
 mod name;
 mod port;
 mod progress;
+mod queue;
+mod report;
 mod sweep;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +43,11 @@ use crate::clock;
 use crate::gate::{Policy, Role};
 use crate::store::{OnCommit, Store, StoreError};
 use lanes::Lanes;
-pub(crate) use progress::{Stall, Stalled};
+pub(crate) use queue::{QueueError, Waiting, WaitingState};
+pub(crate) use report::{NetworkReport, Report};
+#[cfg(test)]
+pub(crate) use tally::Tallied;
+use tally::Tally;
 
 /// What the crossing must know of one network.
 pub(crate) struct NetworkSetup {
@@ -69,6 +76,8 @@ pub(crate) struct Limits {
     pub(crate) expire_after: Duration,
     /// After which time a sender is told that a message waits.
     pub(crate) pending_after: Duration,
+    /// For how long ids are kept after the final status.
+    pub(crate) keep_ids: Duration,
 }
 
 /// One network, at run time.
@@ -82,6 +91,7 @@ struct Network {
     lanes: Arc<Lanes>,
     /// How many commands wait for it.
     depth: Arc<AtomicI64>,
+    tally: Tally,
 }
 
 /// How a network's connection stands.
@@ -242,6 +252,7 @@ impl Network {
             stands: CancellationToken::new(),
             lanes: Arc::default(),
             depth: Arc::default(),
+            tally: Tally::new(),
             setup,
         }
     }

@@ -53,6 +53,7 @@ impl BridgePort for Port {
             let was_up = link.is_up();
             link.connection = connection;
             if was_up != link.is_up() {
+                network.tally.switched(!was_up);
                 (link.since, link.at) = (clock::now(), Instant::now());
             }
             changed

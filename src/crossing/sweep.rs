@@ -27,8 +27,8 @@ const FOLD: Duration = Duration::from_secs(30);
 /// How often old ids are looked for.
 const FORGET: Duration = Duration::from_mins(10);
 
-/// For how long ids are kept after the final status.
-const KEEP: Duration = Duration::from_hours(90 * 24);
+/// The pause between two pieces of what is forgotten, so that messages come first.
+const BETWEEN: Duration = Duration::from_millis(100);
 
 /// Runs until no more deliveries are wanted.
 pub(super) async fn run(crossing: Arc<Crossing>) {
@@ -50,7 +50,7 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
         }
         if forgot.elapsed() > FORGET {
             forgot = Instant::now();
-            swept = swept.and(crossing.forget().await);
+            swept = swept.and(crossing.forget(clock::now()).await);
         }
         if let Err(error) = swept {
             error!(error = &error as &dyn std::error::Error, "the queue could not be swept");
@@ -106,10 +106,15 @@ impl Crossing {
         Ok(())
     }
 
-    async fn forget(&self) -> Result<(), StoreError> {
-        let before = earlier(clock::now(), KEEP);
+    /// Forgets, a piece at a time, the ids of what was settled long before `now`.
+    pub(super) async fn forget(&self, now: Timestamp) -> Result<(), StoreError> {
+        let before = earlier(now, self.limits().keep_ids);
         while self.store.forget(before).await? > 0 {
             self.swept.send_replace(Instant::now());
+            tokio::select! {
+                () = self.stop_delivering.cancelled() => break,
+                () = tokio::time::sleep(BETWEEN) => {}
+            }
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod operator;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Mutex;
@@ -190,6 +192,7 @@ fn limits() -> Limits {
         queue: 1000,
         expire_after: Duration::from_hours(1),
         pending_after: Duration::from_hours(1),
+        keep_ids: Duration::from_hours(90 * 24),
     }
 }
 
@@ -564,51 +567,4 @@ async fn memos_outlive_the_daemon_and_are_bounded() {
     let recalled = town.bridge("left").recall("room/1").await.unwrap();
     assert_eq!(recalled.as_deref(), Some("here"));
     assert_eq!(town.bridge("right").recall("room/1").await.unwrap(), None);
-}
-
-/// What would be found to stall after `minutes` in which nothing happens, but for the sweep.
-fn stalls_in(town: &Town, minutes: u64) -> Vec<Stalled> {
-    let stalls = town.crossing.stalled(Instant::now() + Duration::from_mins(minutes));
-    stalls.into_iter().map(|stall| stall.what).filter(|what| *what != Stalled::Sweep).collect()
-}
-
-#[tokio::test]
-async fn a_delivery_that_does_not_end_is_a_stall() {
-    let dir = TempDir::new().unwrap();
-    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
-    town.right.next(Next::Hangs);
-    town.says("left:ann", "right:bob", "1").await;
-    town.right.until(|right| right.texts() == ["1"]).await;
-    assert_eq!(stalls_in(&town, 2), []);
-    assert_eq!(stalls_in(&town, 4), [Stalled::Delivery(town.right.network.clone())]);
-}
-
-#[tokio::test]
-async fn what_is_due_and_not_taken_is_a_stall_and_what_waits_is_none() {
-    let dir = TempDir::new().unwrap();
-    let (left, right) =
-        (Fake::new("left", StatusNeeds::default()), Fake::new("right", StatusNeeds::default()));
-    let setups = vec![setup(&left), setup(&right)];
-    // Never started: nobody takes what is due.
-    let crossing = Crossing::open(dir.path(), setups, limits()).await.unwrap();
-    let mut town = Town { crossing, left, right, said: 0 };
-    town.says("left:ann", "right:bob", "hi").await;
-    assert_eq!(stalls_in(&town, 60), []);
-    town.connects("right");
-    assert_eq!(stalls_in(&town, 0), []);
-    assert_eq!(stalls_in(&town, 2), [Stalled::Queue(town.right.network.clone())]);
-    town.loses("right");
-    assert_eq!(stalls_in(&town, 60), []);
-}
-
-#[tokio::test]
-async fn a_store_that_ended_and_a_sweep_that_stands_are_stalls() {
-    let dir = TempDir::new().unwrap();
-    let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
-    town.rests().await;
-    assert_eq!(town.crossing.stalled(Instant::now()), []);
-    let later = town.crossing.stalled(Instant::now() + Duration::from_mins(2));
-    assert_eq!(later.iter().map(|stall| &stall.what).collect::<Vec<_>>(), [&Stalled::Sweep]);
-    town.crossing.close().await.unwrap();
-    until(|| stalls_in(&town, 0) == [Stalled::Writer]).await;
 }

@@ -10,16 +10,16 @@
 //! Invariant: no transaction is open across an await.
 
 mod lock;
-mod pulse;
 mod reader;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod vitals;
 mod writer;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drawbridge_adapter::{Answer, Command, EventId, Memo, NetworkId, Refusal, Status, Timestamp};
@@ -27,8 +27,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use lock::DataLock;
-use pulse::Pulse;
 use reader::Reader;
+use vitals::Pulse;
+pub(crate) use vitals::Writes;
 use writer::{Job, Writer};
 
 /// Why the store could not do what it was asked.
@@ -106,6 +107,7 @@ pub(crate) struct Store {
     salt: Vec<u8>,
     /// Rows up to here were written by an earlier process, which may have tried to deliver them.
     inherited: i64,
+    path: PathBuf,
     /// Held until both threads have ended.
     _lock: DataLock,
 }
@@ -227,7 +229,7 @@ impl Store {
         let inherited = schema::last_seq(&connection)?;
         let reader = Reader::start(&path)?;
         let writer = Writer::start(connection, on_commit)?;
-        Ok(Self { writer, reader, salt, inherited, _lock: lock })
+        Ok(Self { writer, reader, salt, inherited, path, _lock: lock })
     }
 
     /// The salt of the pseudonyms, made once for each data directory.
@@ -326,6 +328,31 @@ impl Store {
         self.reader.ask(reader::Reading::told_up_to).await
     }
 
+    /// What waits, of one network or of all, behind the row `after`, in the order of acceptance.
+    pub(crate) async fn queue(
+        &self,
+        network: Option<&NetworkId>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let network = network.cloned();
+        self.reader.ask(move |reading| reading.queue(network.as_ref(), after, limit)).await
+    }
+
+    /// The row of this number, if it still waits.
+    pub(crate) async fn row(&self, seq: i64) -> Result<Option<Row>, StoreError> {
+        self.reader.ask(move |reading| reading.row(seq)).await
+    }
+
+    /// When the row was accepted that has waited for a network the longest.
+    pub(crate) async fn oldest_of(
+        &self,
+        network: &NetworkId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let network = network.clone();
+        self.reader.ask(move |reading| reading.oldest_of(&network)).await
+    }
+
     /// How many rows wait for a network.
     pub(crate) async fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {
         let network = network.clone();
@@ -353,6 +380,20 @@ impl Store {
         let network = network.clone();
         let (prefix, after) = (prefix.to_owned(), after.to_owned());
         self.reader.ask(move |reading| reading.recall_all(&network, &prefix, &after, limit)).await
+    }
+
+    /// How writing goes.
+    pub(crate) fn writes(&self) -> Writes {
+        self.writer.writes()
+    }
+
+    /// The bytes of the database and its log on disk, if they can be told.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let database = std::fs::metadata(&self.path).ok()?.len();
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        // SQLite takes the log away when nothing is in it.
+        Some(database + std::fs::metadata(log).map_or(0, |log| log.len()))
     }
 
     /// How the writing and the reading thread stand.

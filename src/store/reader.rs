@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
-use super::pulse::Pulse;
+use super::vitals::Pulse;
 use super::{Row, StoreError, Thread, schema};
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
@@ -93,6 +93,23 @@ impl Reading {
         rows(&mut statement, params![after, before.0, limit])
     }
 
+    pub(super) fn queue(
+        &self,
+        network: Option<&NetworkId>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
+             WHERE seq > ?1 AND (?2 IS NULL OR network = ?2) ORDER BY seq LIMIT ?3",
+        )?;
+        rows(&mut statement, params![after, network.map(NetworkId::as_str), limit])
+    }
+
+    pub(super) fn row(&self, seq: i64) -> Result<Option<Row>, StoreError> {
+        Ok(self.queue(None, seq.saturating_sub(1), 1)?.into_iter().find(|row| row.seq == seq))
+    }
+
     pub(super) fn lanes(
         &self,
         network: &NetworkId,
@@ -115,6 +132,16 @@ impl Reading {
 
     pub(super) fn told_up_to(&self) -> Result<i64, StoreError> {
         schema::told_up_to(&self.connection)
+    }
+
+    pub(super) fn oldest_of(&self, network: &NetworkId) -> Result<Option<Timestamp>, StoreError> {
+        // The least `seq` comes from the index alone, which has no payload to pass over.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT accepted_at FROM outbox
+             WHERE seq = (SELECT min(seq) FROM outbox WHERE network = ?)",
+        )?;
+        let found = statement.query_row([network.as_str()], |row| row.get(0)).optional()?;
+        Ok(found.map(Timestamp))
     }
 
     pub(super) fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {

@@ -1,16 +1,17 @@
 //! The writing thread: all that waits at a moment becomes one commit.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
-use super::pulse::Pulse;
+use super::vitals::Vitals;
 use super::{
     Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
-    Tiding, schema,
+    Tiding, Writes, schema,
 };
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -39,24 +40,28 @@ const FORGET: usize = 1000;
 /// A handle on the writing thread.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
-    pulse: Arc<Pulse>,
+    vitals: Arc<Vitals>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, on_commit: OnCommit) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::channel(JOBS);
-        let pulse = Arc::new(Pulse::new());
-        let beating = Arc::clone(&pulse);
+        let vitals = Arc::new(Vitals::new());
+        let shown = Arc::clone(&vitals);
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || {
             let changes = Changes::default();
-            Writing { connection, on_commit, changes, pulse: beating }.run(waiting);
+            Writing { connection, on_commit, changes, vitals: shown, harmed: false }.run(waiting);
         })?;
-        Ok(Self { jobs, pulse })
+        Ok(Self { jobs, vitals })
     }
 
     pub(super) fn thread(&self) -> Thread {
-        Thread::of(&self.pulse, self.jobs.is_closed())
+        Thread::of(&self.vitals.pulse, self.jobs.is_closed())
+    }
+
+    pub(super) fn writes(&self) -> Writes {
+        self.vitals.read()
     }
 
     pub(super) async fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -69,7 +74,9 @@ struct Writing {
     on_commit: OnCommit,
     /// What the commit under way changes.
     changes: Changes,
-    pulse: Arc<Pulse>,
+    vitals: Arc<Vitals>,
+    /// Whether a job of the commit under way failed.
+    harmed: bool,
 }
 
 /// Sends an answer after the commit, or the commit's failure instead of it.
@@ -78,7 +85,7 @@ type AfterCommit = Box<dyn FnOnce(bool)>;
 impl Writing {
     fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         while let Some(first) = waiting.blocking_recv() {
-            self.pulse.begin();
+            self.vitals.pulse.begin();
             let mut jobs = vec![first];
             while jobs.len() < JOBS
                 && let Ok(job) = waiting.try_recv()
@@ -86,7 +93,7 @@ impl Writing {
                 jobs.push(job);
             }
             let ending = self.commit(jobs);
-            self.pulse.end();
+            self.vitals.pulse.end();
             if ending {
                 return;
             }
@@ -97,6 +104,8 @@ impl Writing {
     fn commit(&mut self, jobs: Vec<Job>) -> bool {
         let mut answers: Vec<AfterCommit> = Vec::with_capacity(jobs.len());
         let mut folding = Vec::new();
+        let begun = Instant::now();
+        self.harmed = false;
         let started = self.connection.execute_batch("BEGIN IMMEDIATE");
         let mut whole = started.is_ok();
         let size = jobs.len();
@@ -115,6 +124,9 @@ impl Writing {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
         debug!(jobs = size, kept = whole, "commit");
+        if !answers.is_empty() {
+            self.vitals.committed(answers.len(), begun.elapsed(), whole && !self.harmed);
+        }
         // Lanes wake before the answers go out: what was accepted is on its way even if nobody
         // waits for the answer any more.
         let changes = std::mem::take(&mut self.changes);
@@ -193,6 +205,7 @@ impl Writing {
         self.connection.execute_batch("SAVEPOINT job")?;
         let before = (self.changes.lanes.len(), self.changes.growth.clone());
         let outcome = work(self);
+        self.harmed |= matches!(outcome, Err(StoreError::Sqlite(_)));
         if outcome.is_err() {
             self.changes.lanes.truncate(before.0);
             self.changes.growth = before.1;

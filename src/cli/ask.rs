@@ -1,0 +1,79 @@
+//! Asking the running daemon, for the commands that do.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Exit;
+use crate::operator::control::client::{Client, ClientError};
+use crate::operator::control::{Problem, Request, Response};
+
+/// Asks once. What went wrong is printed.
+pub(super) fn ask(socket: &Path, request: &Request) -> Result<Response, Exit> {
+    let mut client = connect(socket)?;
+    ask_more(&mut client, request)
+}
+
+/// Connects. What went wrong is printed.
+pub(super) fn connect(socket: &Path) -> Result<Client, Exit> {
+    Client::connect(socket).map_err(|error| exit_of(&error))
+}
+
+/// Asks, perhaps not for the first time. What went wrong is printed.
+pub(super) fn ask_more(client: &mut Client, request: &Request) -> Result<Response, Exit> {
+    match client.ask(request) {
+        Ok(Response::Error { code, says }) => {
+            eprintln!("{says}");
+            Err(if code == Problem::NoSuch { Exit::NoSuch } else { Exit::Failed })
+        }
+        Ok(response) => Ok(response),
+        Err(error) => Err(exit_of(&error)),
+    }
+}
+
+fn exit_of(error: &ClientError) -> Exit {
+    eprintln!("{error}");
+    if matches!(error, ClientError::NotRunning(_)) { Exit::NotRunning } else { Exit::Failed }
+}
+
+/// An answer to something else than was asked.
+pub(super) fn unexpected() -> Exit {
+    exit_of(&ClientError::Strange)
+}
+
+/// Prints what machines read.
+pub(super) fn json(value: &impl Serialize) -> Exit {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => {
+            println!("{text}");
+            Exit::Done
+        }
+        Err(error) => {
+            eprintln!("cannot be written as JSON: {error}");
+            Exit::Failed
+        }
+    }
+}
+
+/// A number of seconds, for reading: `3d 4h`, `5m 12s`.
+pub(super) fn age(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {}s", seconds % 60),
+        3600..86_400 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_two_words_at_most() {
+        let ages = [0, 59, 60, 3599, 3600, 86_399, 86_400, 900_000].map(age);
+        let expected = ["0s", "59s", "1m 0s", "59m 59s", "1h 0m", "23h 59m", "1d 0h", "10d 10h"];
+        assert_eq!(ages, expected);
+    }
+}

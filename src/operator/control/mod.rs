@@ -1,0 +1,128 @@
+//! The words between a running daemon and `drawbridge status` and `drawbridge queue`: one JSON
+//! object a line, a request and its answer, over a Unix socket.
+//!
+//! Both ends are of one version, so that this is no public protocol.
+
+pub(crate) mod client;
+pub(super) mod server;
+#[cfg(test)]
+mod tests;
+
+use drawbridge_adapter::NetworkId;
+use serde::{Deserialize, Serialize};
+
+use super::health::Health;
+
+/// The most items in one answer.
+pub(crate) const PAGE: usize = 1000;
+
+/// What is asked of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// How it is.
+    Status,
+    /// What waits, of one network or of all, behind the item `after`; at most `limit` and
+    /// [`PAGE`]. Only an empty list is the end.
+    Queue { network: Option<NetworkId>, after: i64, limit: usize },
+    /// One item.
+    Show { id: i64 },
+    /// Try an item's conversation at once.
+    Retry { id: i64 },
+    /// Try all conversations to a network at once.
+    RetryAll { network: NetworkId },
+    /// Take an item out; its sender is told.
+    Drop { id: i64 },
+}
+
+/// What the daemon answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Response {
+    /// To [`Request::Status`].
+    Health(Box<Health>),
+    /// To [`Request::Queue`].
+    Queue(Vec<Item>),
+    /// To [`Request::Show`] and [`Request::Retry`]: as it stands now.
+    Item(Item),
+    /// To [`Request::RetryAll`]: whether the network is connected; if not, all is tried when it is.
+    Retried { connected: bool },
+    /// To [`Request::Drop`]: whether a sender is told.
+    Dropped { sender_told: bool },
+    /// It cannot be done.
+    Error { code: Problem, says: String },
+}
+
+/// Why it cannot be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Problem {
+    /// There is no such item or network.
+    NoSuch,
+    /// Not now: try again.
+    Busy,
+    /// The request is not understood.
+    Malformed,
+    /// The daemon could not do it.
+    Failed,
+}
+
+/// Something that waits in the queue. Ids of people and messages are pseudonyms, as in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    /// Its number, for `show`, `retry` and `drop`.
+    pub(crate) id: i64,
+    /// The network that it waits for.
+    pub(crate) network: String,
+    /// The message, as in the log's field `msg`.
+    pub(crate) msg: String,
+    /// Who wrote the message, as in the log's field `user`.
+    pub(crate) user: String,
+    /// The conversation.
+    pub(crate) conversation: String,
+    /// `message`, or `status`: what a sender is to be told.
+    pub(crate) what: What,
+    /// What the status says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) status: Option<String>,
+    /// The kind of the message.
+    pub(crate) kind: String,
+    /// The size of the message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) bytes: Option<usize>,
+    /// When it was accepted, in RFC 3339.
+    pub(crate) accepted_at: String,
+    /// How many seconds ago.
+    pub(crate) age_seconds: u64,
+    /// What it waits for.
+    pub(crate) waits_for: WaitsFor,
+    /// In how many seconds its conversation is tried again, if that is what it waits for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) next_try_seconds: Option<u64>,
+    /// How many tries of its conversation failed in a row.
+    pub(crate) tries: u32,
+}
+
+/// What an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum What {
+    Message,
+    Status,
+}
+
+/// What an item waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WaitsFor {
+    /// Its network is not connected.
+    Network,
+    /// Its network is not in the configuration any more.
+    Configuration,
+    /// Its conversation's turn.
+    Turn,
+    /// Its conversation's next try.
+    Retry,
+    /// Nothing: its conversation is being delivered.
+    Delivery,
+}
