@@ -8,15 +8,17 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{Connection, Fatal, NetworkId, Place};
+use drawbridge_adapter::{Connection, Fatal, NetworkId, Place, log};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
-use tracing::{error, info, warn};
 
 use crate::config::{Finding, Loaded, Network};
 use crate::crossing::{Crossing, Limits, NetworkRules, NetworkSetup};
+use crate::log::{
+    ADAPTER_CLOSED_BADLY, ADAPTER_LEFT, DAEMON_STARTED, DAEMON_STOPPED, DAEMON_STOPPING, STORE_LEFT,
+};
 use crate::operator::logging::LogLevel;
 use crate::operator::notify::{Notice, Notifier};
 use crate::operator::watchdog::{self, Watched};
@@ -93,12 +95,12 @@ pub(crate) async fn run(
         Some(ended) = adapters.join_next() => Err(why(ended)),
         never = attend(&notifier, &crossing, &reloader, hangup) => match never {},
     };
-    info!("stopping");
+    log!(DAEMON_STOPPING);
     notifier.tell(&[Notice::Stopping, Notice::Status("stopping")]);
     crossing.stop_delivering(DELIVERIES).await;
     crossing.stop_intake();
     if timeout(ADAPTERS, drain(&mut adapters)).await.is_err() {
-        warn!("an adapter did not close in time, what it had not handed over is sent again");
+        log!(ADAPTER_LEFT);
         adapters.shutdown().await;
     }
     operator.stop().await;
@@ -106,9 +108,9 @@ pub(crate) async fn run(
         closed?;
     } else {
         // What it still had to write was not answered: it comes again.
-        warn!("the store did not close in time");
+        log!(STORE_LEFT);
     }
-    info!("stopped");
+    log!(DAEMON_STOPPED);
     outcome
 }
 
@@ -121,7 +123,7 @@ async fn attend<F: Fn() -> Result<Loaded, Vec<Finding>>>(
     hangup: Signal,
 ) -> Infallible {
     crossing.stands().await;
-    info!(networks = crossing.connections().count(), "started");
+    log!(DAEMON_STARTED, networks = crossing.connections().count());
     notifier.tell(&[Notice::Ready]);
     let overview = Overview { crossing, reloader };
     let reload = reloader.run(hangup, notifier, crossing);
@@ -185,7 +187,7 @@ async fn drain(adapters: &mut JoinSet<(NetworkId, Result<(), Fatal>)>) {
             continue;
         }
         let error = why(ended);
-        error!(error = &error as &dyn std::error::Error, "a network did not close well");
+        log!(ADAPTER_CLOSED_BADLY, error = &error as &dyn std::error::Error);
     }
 }
 

@@ -12,6 +12,7 @@ mod daemon;
 pub mod gate;
 #[cfg(test)]
 mod generated;
+mod log;
 pub mod operator;
 mod reload;
 mod store;

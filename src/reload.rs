@@ -3,13 +3,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drawbridge_adapter::NetworkId;
+use drawbridge_adapter::{NetworkId, log};
 use tokio::signal::unix::Signal;
-use tracing::{error, info};
 
 use crate::config::{Finding, Loaded, Network, Values};
 use crate::crossing::{Crossing, NetworkRules};
 use crate::daemon;
+use crate::log::{RELOAD_REFUSED, RELOADED};
 use crate::operator::logging::LogLevel;
 use crate::operator::notify::{Notice, Notifier};
 
@@ -47,7 +47,7 @@ impl<F: Fn() -> Result<Loaded, Vec<Finding>>> Reloader<F> {
                     for finding in findings {
                         let origin = finding.origin.as_ref().map(ToString::to_string);
                         let (key, what) = (finding.key, finding.what);
-                        error!(key, origin, what, "reload refused, the old configuration goes on");
+                        log!(RELOAD_REFUSED, key, origin, what);
                     }
                     self.refused.store(true, Ordering::Relaxed);
                 }
@@ -62,7 +62,7 @@ impl<F: Fn() -> Result<Loaded, Vec<Finding>>> Reloader<F> {
         self.log.set(&loaded.log_levels);
         let limits = daemon::limits(&loaded);
         crossing.change(limits, loaded.networks.into_iter().map(rules).collect());
-        info!(changed = changed.join(", "), "reloaded");
+        log!(RELOADED, changed = changed.join(", "));
         Ok(loaded.values)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Adapter, Addressing, Configuration, NetworkId, Place, Problem, Registration,
+    Adapter, Addressing, Configuration, LogEvent, NetworkId, Place, Problem, Registration,
 };
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ pub struct AdapterType {
     pub name: &'static str,
     /// Whether its users live under domains.
     pub(super) domains: bool,
+    /// What it logs.
+    pub logs: &'static [LogEvent],
     pub(super) schema: fn() -> Value,
     pub(super) read: fn(&Value) -> Result<Box<dyn AnyConfiguration>, ReadError>,
 }
@@ -35,6 +37,7 @@ impl AdapterType {
         Self {
             name: C::TYPE,
             domains: C::DOMAINS,
+            logs: C::LOGS,
             schema: || schemars::schema_for!(C).to_value(),
             read: |value| {
                 let read: C = serde_path_to_error::deserialize(value)?;

@@ -2,13 +2,13 @@
 
 use drawbridge_adapter::{
     Acceptance, Answer, Code, Command, ConversationId, Destination, Event, Message, NetworkId,
-    Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId,
+    Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
-use tracing::{debug, error, info};
 
 use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
 use crate::gate::{self, Facts, Side, Standing, Verdict};
+use crate::log::{EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_REFUSED, STORE_FAILED};
 use crate::store::{Admission, Back, NewRow, Payload, StoreError};
 
 impl Crossing {
@@ -54,7 +54,7 @@ impl Crossing {
             || !source.spells(sender)
             || event.reply_path.0.len() > ReplyPath::MAX
         {
-            error!(msg = %tag, from = %id, "the adapter handed over an event against its contract");
+            log!(EVENT_AGAINST_CONTRACT, msg = %tag, from = %id);
             return None;
         }
         let target = self.target(source, &event);
@@ -70,10 +70,11 @@ impl Crossing {
         let (kind, bytes) = (event.content.kind(), event.content.size());
         match &verdict {
             Ok((target, _)) => {
-                debug!(msg = %tag, from = %id, to = %target.setup.id, %user, %kind, bytes, "accepted");
+                let to = &target.setup.id;
+                log!(MESSAGE_ACCEPTED, msg = %tag, from = %id, %to, %user, %kind, bytes);
             }
             Err(Refusal { code, .. }) => {
-                info!(msg = %tag, from = %id, %user, %kind, bytes, outcome = %code, "refused");
+                log!(MESSAGE_REFUSED, msg = %tag, from = %id, %user, %kind, bytes, outcome = %code);
             }
         }
         let event_id = event.id.clone();
@@ -218,6 +219,6 @@ pub(super) fn unavailable(error: &StoreError) -> Unavailable {
     if matches!(error, StoreError::Closed) {
         return Unavailable::Stopping;
     }
-    error!(error = error as &dyn std::error::Error, "the store failed");
+    log!(STORE_FAILED, error = error as &dyn std::error::Error);
     Unavailable::Failed
 }

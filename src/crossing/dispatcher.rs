@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use drawbridge_adapter::NetworkId;
+use drawbridge_adapter::{NetworkId, log};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::error;
 
 use super::lane;
 use super::{Crossing, Network};
+use crate::log::{DELIVERY_PANICKED, QUEUE_UNREADABLE};
 
 /// How many lanes one look at the disk brings.
 const LANES: usize = 512;
@@ -51,7 +51,7 @@ pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId) {
             Some(ended) = workers.join_next() => {
                 // What a panic said is left out: it may quote what people wrote.
                 if ended.is_err() {
-                    error!(network = %id, "a delivery panicked, its conversation goes on");
+                    log!(DELIVERY_PANICKED, network = %id);
                 }
             }
             () = wait_until(next) => {}
@@ -70,7 +70,7 @@ async fn look(crossing: &Crossing, network: &Network, after: &str) -> Option<Str
             if lanes.len() == LANES { lanes.into_iter().next_back() } else { None }
         }
         Err(error) => {
-            error!(error = &error as &dyn std::error::Error, "the queue cannot be read");
+            log!(QUEUE_UNREADABLE, network = %network.setup.id, error = &error as &dyn std::error::Error);
             network.lanes.look_on_disk();
             // Not at once again: whatever is wrong with the disk will not be better now.
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;

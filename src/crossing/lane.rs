@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal,
-    Signal, State, Status, Tag, Timestamp, Unavailable, UserId,
+    Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
-use tracing::{debug, error, info};
 
 use super::accept::{failed, unavailable};
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
 use crate::clock;
+use crate::log::{
+    DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, QUEUE_FAILED, STATUS_TOLD,
+    STATUS_UNTOLD,
+};
 use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError};
 
 /// After how many windows the next conversation has its turn.
@@ -53,7 +56,7 @@ pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId, lane: String, tr
     let left = match work(&crossing, network, &lane, tries).await {
         Ok(left) => left,
         Err(error) => {
-            error!(network = %id, error = &error as &dyn std::error::Error, "the queue failed");
+            log!(QUEUE_FAILED, network = %id, error = &error as &dyn std::error::Error);
             Left::FAILED
         }
     };
@@ -160,7 +163,8 @@ impl Crossing {
                 }
                 Err(error) => {
                     let (backoff, why) = backoff(&error);
-                    debug!(msg = %self.tag(row), to = %network.setup.id, why, "waits for another try");
+                    let (msg, to) = (self.tag(row), &network.setup.id);
+                    log!(DELIVERY_WAITS, %msg, %to, why);
                     left = Some(backoff.after_progress(!settlements.is_empty()));
                     network.tally.put_off();
                     break;
@@ -230,7 +234,7 @@ impl Crossing {
             }
             let parts = ["event", source.as_str(), status.event.as_str()];
             let msg = Tag::of(crossing.store.salt(), &parts);
-            info!(%msg, from = %source, to = %target, outcome = %refusal.code, "came back");
+            log!(MESSAGE_CAME_BACK, %msg, from = %source, to = %target, outcome = %refusal.code);
             if let Some(network) = crossing.networks.get(&target) {
                 network.tally.returned(refusal.code);
             }
@@ -268,18 +272,18 @@ impl Crossing {
         let (Command::Message(message), Some(back)) = (&row.payload.command, &row.payload.back)
         else {
             return match code {
-                None => debug!(%msg, %to, ms, "status told"),
-                Some(code) => info!(%msg, %to, outcome = %code, why, "status could not be told"),
+                None => log!(STATUS_TOLD, %msg, %to, ms),
+                Some(code) => log!(STATUS_UNTOLD, %msg, %to, outcome = %code, why),
             };
         };
         let (kind, bytes) = (message.content.kind(), message.content.size());
         let (from, user) = (&back.network, self.tag_user(&message.from.user));
         match code {
             None => {
-                info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted", "crossed");
+                log!(MESSAGE_CROSSED, %msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted");
             }
             Some(code) => {
-                info!(%msg, %from, %to, %user, %kind, bytes, ms, outcome = %code, why, "refused");
+                log!(MESSAGE_REFUSED, %msg, %from, %to, %user, %kind, bytes, ms, outcome = %code, why);
             }
         }
     }

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Tag, Timestamp,
-    UserId,
+    UserId, log,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -41,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::gate::{Policy, Role};
+use crate::log::DELIVERIES_LEFT;
 use crate::store::{OnCommit, Store, StoreError};
 use lanes::Lanes;
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
@@ -218,9 +219,7 @@ impl Crossing {
         self.stop_delivering.cancel();
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
-            tracing::warn!(
-                "deliveries under way were left, they are tried again at the next start"
-            );
+            log!(DELIVERIES_LEFT);
         }
     }
 

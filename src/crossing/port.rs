@@ -1,17 +1,19 @@
 //! The daemon as one adapter sees it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::mem::{Discriminant, discriminant};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_adapter::{
     Acceptance, BridgePort, Connection, Event, EventId, Memo, NetworkId, Refusal, Timestamp,
-    Unavailable, UserId, async_trait,
+    Unavailable, UserId, async_trait, log,
 };
 use tokio::time::Instant;
-use tracing::{error, info, warn};
 
 use super::Crossing;
 use super::accept::unavailable;
 use crate::clock;
+use crate::log::{MEMO_OVER_LIMIT, NETWORK_CONNECTED, NETWORK_DISCONNECTED, NETWORK_WAITING};
 
 /// The longest memo key and value, in bytes.
 const MEMO: (usize, usize) = (4096, 64 * 1024);
@@ -19,11 +21,39 @@ const MEMO: (usize, usize) = (4096, 64 * 1024);
 pub(super) struct Port {
     crossing: Arc<Crossing>,
     network: NetworkId,
+    told: Mutex<Told>,
+}
+
+/// What the log was told of the connection.
+#[derive(Default)]
+struct Told {
+    state: Option<Discriminant<Connection>>,
+    /// Why it is down. A peer may come back to the same few reasons with each try.
+    reasons: BTreeSet<&'static str>,
 }
 
 impl Port {
     pub(super) fn new(crossing: Arc<Crossing>, network: NetworkId) -> Self {
-        Self { crossing, network }
+        Self { crossing, network, told: Mutex::default() }
+    }
+
+    /// One line for each change of state, and for each new reason to be down.
+    fn log(&self, connection: Connection) {
+        let network = &self.network;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = Some(discriminant(&connection));
+        let changed = told.state != state;
+        if changed {
+            *told = Told { state, reasons: BTreeSet::new() };
+        }
+        match connection {
+            Connection::Waiting if changed => log!(NETWORK_WAITING, %network),
+            Connection::Up if changed => log!(NETWORK_CONNECTED, %network),
+            Connection::Down { why } if told.reasons.insert(why) => {
+                log!(NETWORK_DISCONNECTED, %network, why);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -48,7 +78,7 @@ impl BridgePort for Port {
 
     fn report(&self, connection: Connection) {
         let Some(network) = self.crossing.networks.get(&self.network) else { return };
-        let changed = network.link.send_if_modified(|link| {
+        network.link.send_if_modified(|link| {
             let changed = link.connection != connection;
             let was_up = link.is_up();
             link.connection = connection;
@@ -59,15 +89,7 @@ impl BridgePort for Port {
             changed
         });
         network.stands.cancel();
-        if !changed {
-            return;
-        }
-        let network = &self.network;
-        match connection {
-            Connection::Waiting => info!(%network, "waiting for the network"),
-            Connection::Up => info!(%network, "connected"),
-            Connection::Down { why } => warn!(%network, why, "disconnected"),
-        }
+        self.log(connection);
     }
 
     fn knows(&self, user: &UserId) -> bool {
@@ -80,7 +102,7 @@ impl BridgePort for Port {
             memo.key.len() <= MEMO.0 && memo.value.as_ref().is_none_or(|v| v.len() <= MEMO.1)
         };
         if !memos.iter().all(fits) {
-            error!(network = %self.network, "the adapter wrote a memo over its limit");
+            log!(MEMO_OVER_LIMIT, network = %self.network);
             return Err(Unavailable::Failed);
         }
         let written = self.crossing.store.remember(self.network.clone(), memos).await;

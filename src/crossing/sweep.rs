@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::Timestamp;
+use drawbridge_adapter::{Timestamp, log};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::error;
 
 use super::Crossing;
 use crate::clock;
+use crate::log::QUEUE_UNSWEPT;
 use crate::store::{Row, StoreError, Tiding};
 
 /// How often is looked.
@@ -53,7 +53,7 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
             swept = swept.and(crossing.forget(clock::now()).await);
         }
         if let Err(error) = swept {
-            error!(error = &error as &dyn std::error::Error, "the queue could not be swept");
+            log!(QUEUE_UNSWEPT, error = &error as &dyn std::error::Error);
         }
     }
 }

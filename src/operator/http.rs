@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawbridge_adapter::log;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -12,10 +13,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
 
 use super::health::{self, Standing};
 use super::{Seen, metrics};
+use crate::log::{HEALTH_ANSWER_FAILED, HEALTH_LISTENER_FAILED};
 
 /// The most connections at a time; more wait.
 const CONNECTIONS: usize = 16;
@@ -41,7 +42,7 @@ pub(super) async fn serve(listener: TcpListener, seen: Arc<Seen>, stopping: Canc
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                error!(%error, "the operator's listener takes no connection");
+                log!(HEALTH_LISTENER_FAILED, %error);
                 // It may be out of files: at once again would only burn the processor.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
@@ -67,7 +68,7 @@ async fn talk(stream: TcpStream, seen: Arc<Seen>) {
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        debug!(%error, "a connection to the operator's listener ended badly");
+        log!(HEALTH_ANSWER_FAILED, %error);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 
+use drawbridge_adapter::log;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{LogFormat, LogLevels};
+use crate::log::{LOG_STARTED_TWICE, PANICKED};
 
 /// Foreign crates that quote what they carry even in their warnings.
 const QUOTING: &[&str] = &["xmpp_parsers", "minidom", "tungstenite", "tokio_tungstenite"];
@@ -44,10 +46,10 @@ pub fn start(format: LogFormat, levels: &LogLevels) -> LogLevel {
     // The usual one prints what the panic says, which may quote what people wrote.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panicked");
+        log!(PANICKED, place);
     }));
     if started.is_err() {
-        tracing::warn!("the log was started before");
+        log!(LOG_STARTED_TWICE);
     }
     LogLevel(level)
 }

@@ -18,14 +18,14 @@ pub(crate) mod watchdog;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use drawbridge_adapter::Timestamp;
+use drawbridge_adapter::{Timestamp, log};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
 
 use crate::clock;
 use crate::config;
 use crate::crossing::Crossing;
+use crate::log::HEALTH_LISTENS;
 use control::server::{self, Socket};
 
 /// Why the operator would see nothing.
@@ -65,7 +65,7 @@ impl Operator {
         if let Some(listen) = settings.listen {
             let listener =
                 http::bind(listen).await.map_err(|error| OperatorError::Listen(listen, error))?;
-            info!(%listen, "health and metrics are answered");
+            log!(HEALTH_LISTENS, %listen);
             tasks.spawn(http::serve(listener, Arc::clone(&seen), stopping.clone()));
         }
         Ok(Self { tasks, stopping })

@@ -7,8 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use drawbridge_adapter::log;
 use rustix::time::{ClockId, clock_gettime};
-use tracing::warn;
+
+use crate::log::MANAGER_NOT_TOLD;
 
 /// Where the service manager listens.
 const SOCKET: &str = "NOTIFY_SOCKET";
@@ -48,7 +50,7 @@ impl Notifier {
         let socket = address.and_then(|address| match connect(&address) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                warn!(%error, "the service manager cannot be reached");
+                log!(MANAGER_NOT_TOLD, %error);
                 None
             }
         });
@@ -74,7 +76,7 @@ impl Notifier {
         let Some(socket) = &self.socket else { return };
         let lines: String = notices.iter().map(Notice::line).collect();
         if let Err(error) = socket.send(lines.as_bytes()) {
-            warn!(%error, "the service manager could not be told");
+            log!(MANAGER_NOT_TOLD, %error);
         }
     }
 }

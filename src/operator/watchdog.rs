@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::time::Duration;
 
+use drawbridge_adapter::log;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{error, info};
 
 use super::notify::{Notice, Notifier};
+use crate::log::{STALL_BEGAN, STALL_OVER};
 
 /// How often is looked, at most.
 const EACH: Duration = Duration::from_secs(1);
@@ -60,10 +61,10 @@ pub(crate) async fn watch(notifier: &Notifier, watched: &impl Watched) -> Infall
 fn report(stalls: &[impl Display], stood: &mut usize) {
     if stalls.len() > *stood {
         for stall in stalls {
-            error!(%stall, "something due does not move");
+            log!(STALL_BEGAN, %stall);
         }
     } else if stalls.is_empty() && *stood > 0 {
-        info!("all that is due moves again");
+        log!(STALL_OVER);
     }
     *stood = stalls.len();
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use drawbridge_adapter::{NetworkId, Timestamp};
+use drawbridge_adapter::{NetworkId, Timestamp, log};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
 
 use super::vitals::Pulse;
 use super::{Row, StoreError, Thread, schema};
+use crate::log::ROW_UNREADABLE;
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
 /// there may be many who ask.
@@ -196,7 +196,7 @@ fn rows(
             Ok(row) => rows.push(row),
             // Nothing will ever make it readable: what stands behind it must not wait for that.
             Err(StoreError::Corrupt(seq)) => {
-                error!(seq, "a row of the queue cannot be read back, it is passed over");
+                log!(ROW_UNREADABLE, seq);
             }
             Err(error) => return Err(error),
         }

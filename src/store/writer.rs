@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Timestamp};
+use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Timestamp, log};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error, warn};
 
 use super::vitals::Vitals;
 use super::{
     Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
     Tiding, Writes, schema,
 };
+use crate::log::{COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF};
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -119,11 +119,11 @@ impl Writing {
         let outcome = started.and_then(|()| self.connection.execute_batch("COMMIT"));
         if let Err(error) = outcome {
             whole = false;
-            error!(%error, "a commit failed, nothing of it was kept");
+            log!(COMMIT_FAILED, %error);
             // Fails if there is no transaction left to undo, which is what is wanted.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
-        debug!(jobs = size, kept = whole, "commit");
+        log!(COMMIT, jobs = size, kept = whole);
         if !answers.is_empty() {
             self.vitals.committed(answers.len(), begun.elapsed(), whole && !self.harmed);
         }
@@ -149,8 +149,8 @@ impl Writing {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         match folded {
             Ok(false) => {}
-            Ok(true) => debug!("the log could not be folded now, a reader is busy"),
-            Err(error) => warn!(%error, "the log could not be folded into the database"),
+            Ok(true) => log!(FOLD_PUT_OFF),
+            Err(error) => log!(FOLD_FAILED, %error),
         }
         let ending = asked.iter().any(|(_, end)| *end);
         for (reply, _) in asked {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Event, EventId, NetworkId, Refusal, Tag, Timestamp, UserId};
+use crate::{Code, Event, EventId, NetworkId, Refusal, Tag, Timestamp, UserId};
 
 /// The daemon, as one adapter sees it. Cheap to clone.
 #[derive(Clone)]
@@ -166,6 +166,16 @@ pub enum Answer {
     Accepted,
     /// It does not cross. The sender is told.
     Refused(Refusal),
+}
+
+impl Answer {
+    /// The code of a refusal.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Accepted => None,
+            Self::Refused(refusal) => Some(refusal.code),
+        }
+    }
 }
 
 /// The daemon could not take it: nothing was written, do not acknowledge upstream.

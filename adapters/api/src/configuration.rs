@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Adapter, Addressing, NetworkId};
+use crate::{Adapter, Addressing, LogEvent, NetworkId};
 
 /// The keys of one `[networks.<id>]` table that belong to the adapter.
 ///
@@ -18,6 +18,10 @@ use crate::{Adapter, Addressing, NetworkId};
 pub trait Configuration: DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static {
     /// The value of the key `type`.
     const TYPE: &'static str;
+
+    /// What the adapter logs: the `EVENTS` of its [`log_events!`](crate::log_events), for the
+    /// operator's list.
+    const LOGS: &'static [LogEvent] = &[];
 
     /// Whether users live under domains, so that an operator must say which are local.
     const DOMAINS: bool = true;

@@ -9,6 +9,8 @@
 //!   implementation, the reference bridge of `drawbridge-testkit` another.
 //! - [`Configuration`]: an adapter's own keys in the configuration file.
 //!
+//! What an adapter logs stands in its catalogue: see [`log`].
+//!
 //! What is not here: anything of the daemon (rules, queues, storage), any network's wire format.
 
 mod adapter;
@@ -18,6 +20,7 @@ mod configuration;
 mod content;
 mod event;
 mod id;
+pub mod log;
 mod secret;
 
 pub use adapter::{
@@ -30,6 +33,7 @@ pub use configuration::{Configuration, Place, Problem, Registration};
 pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
 pub use event::{Command, Destination, Event, Message, Party, ReplyPath, Signal, State, Status};
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
+pub use log::{LogEvent, LogField};
 pub use secret::{Secret, SecretFile};
 
 pub use async_trait::async_trait;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Adapter, Addressing, Configuration, NetworkId, Place, Problem, Registration, SecretFile,
+    Adapter, Addressing, Configuration, LogEvent, NetworkId, Place, Problem, Registration,
+    SecretFile,
 };
 use reqwest::Url;
 use schemars::JsonSchema;
@@ -94,6 +95,7 @@ fn is_localpart(text: &str) -> bool {
 
 impl Configuration for MatrixConfig {
     const TYPE: &'static str = "matrix";
+    const LOGS: &'static [LogEvent] = crate::log::EVENTS;
 
     fn problems(&self) -> Vec<Problem> {
         const LOCALPART: &str = "expected 1 to 64 of a-z 0-9 . _ - / +";

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Connection};
+use drawbridge_adapter::{Bridge, Connection, log};
 use ruma::api::client::appservice::request_ping;
 
 use crate::core::Core;
 use crate::homeserver::{As, CallError};
+use crate::log::HOMESERVER_IS_DEAF;
 
 /// Between two pings while all is well.
 const CALM: Duration = Duration::from_secs(30);
@@ -28,7 +29,7 @@ pub(crate) async fn watch(core: &Core, appservice: &str) {
             Err(error) => judge(&error),
         };
         if reported != Some(connection) {
-            report(&core.bridge, connection);
+            core.bridge.report(connection);
             reported = Some(connection);
         }
         if connection == Connection::Up {
@@ -41,21 +42,12 @@ pub(crate) async fn watch(core: &Core, appservice: &str) {
     }
 }
 
-fn report(bridge: &Bridge, connection: Connection) {
-    if let Connection::Down { why } = connection {
-        tracing::warn!(why, "homeserver down");
-    } else {
-        tracing::info!("homeserver up");
-    }
-    bridge.report(connection);
-}
-
 /// What a failed ping says about the way from the bridge to the homeserver.
 fn judge(error: &CallError) -> Connection {
     // The homeserver's words on its way to the bridge: messages can go the other way.
     let one_way = ["M_BAD_STATUS", "M_CONNECTION_FAILED", "M_CONNECTION_TIMEOUT", "M_URL_NOT_SET"];
     if one_way.into_iter().any(|code| error.says(code)) {
-        tracing::warn!("the homeserver does not reach the bridge at the registration's url");
+        log!(HOMESERVER_IS_DEAF);
         return Connection::Up;
     }
     let why = match error {

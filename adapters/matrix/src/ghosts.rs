@@ -1,6 +1,7 @@
 //! Ghosts: registered when they are first needed, each with one device and a display name.
 
 use drawbridge_adapter::UserId as Account;
+use drawbridge_adapter::log;
 use ruma::api::client::account::register;
 use ruma::api::client::device::update_device;
 use ruma::api::client::profile::{get_profile_field, set_profile_field};
@@ -9,6 +10,7 @@ use ruma::{OwnedUserId, UserId};
 
 use crate::cache::Cache;
 use crate::homeserver::{As, CallError, DEVICE, Homeserver};
+use crate::log::DISPLAY_NAME_REFUSED;
 
 /// Ghosts at hand; registering another again costs three calls and changes nothing.
 const AT_HAND: usize = 10_000;
@@ -56,7 +58,7 @@ impl Ghosts {
                 match homeserver.call(As::Ghost(ghost), request).await {
                     // A message is worth more than its writer's name.
                     Err(CallError::Refused { status, .. }) if status != 401 => {
-                        tracing::warn!(status, "the homeserver refused a ghost's display name");
+                        log!(DISPLAY_NAME_REFUSED, status);
                     }
                     Err(error) => return Err(error),
                     Ok(_) => {}

@@ -17,6 +17,7 @@ mod core;
 mod ghosts;
 mod homeserver;
 mod inbound;
+mod log;
 mod outbound;
 mod portals;
 mod registration;

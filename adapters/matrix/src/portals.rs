@@ -3,12 +3,13 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Memo, Timestamp, Unavailable};
+use drawbridge_adapter::{Bridge, Memo, Timestamp, Unavailable, log};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::cache::Cache;
+use crate::log::SWEEP_PUT_OFF;
 
 /// Rooms at hand; all others are looked up.
 const AT_HAND: usize = 10_000;
@@ -189,7 +190,7 @@ impl Portals {
     pub(crate) async fn sweep(&self) {
         loop {
             if self.forget_left(self.bridge.now()).await.is_err() {
-                tracing::debug!("portals that were left are forgotten another day");
+                log!(SWEEP_PUT_OFF);
             }
             tokio::time::sleep(BETWEEN_SWEEPS).await;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Configuration, Connection, Delivered, Delivery, DeliveryError,
     Descriptor, Fatal, Level, NetworkId, Place, Problem, StatusNeeds, TextLimits, Timestamp,
-    async_trait,
+    async_trait, log,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -18,6 +18,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::{CARRIED, Link};
+use crate::log::{
+    CONNECTION_LEFT, CONNECTION_NOT_TAKEN, LISTENING_UNENCRYPTED, USERS_READ, USERS_UNREADABLE,
+};
 use crate::proof::KeyRing;
 use crate::users::Users;
 use crate::{PartnerAddressing, PartnerConfig, door, session};
@@ -156,12 +159,18 @@ impl Partner {
     }
 
     async fn load_users(&self, bridge: &Bridge, stop: &CancellationToken) {
+        let mut told = false;
         loop {
             let error = match self.shared.users.load(bridge).await {
-                Ok(count) => return tracing::info!(count, "read the enlisted users"),
+                Ok(count) => {
+                    log!(USERS_READ, count);
+                    return;
+                }
                 Err(error) => error,
             };
-            tracing::error!(%error, "cannot read the enlisted users, trying again");
+            if !std::mem::replace(&mut told, true) {
+                log!(USERS_UNREADABLE, %error);
+            }
             bridge.report(Connection::Down { why: "the enlisted users cannot be read" });
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -174,18 +183,25 @@ impl Partner {
         let room = Arc::new(Semaphore::new(self.max_connections));
         let mut connections = JoinSet::new();
         let mut crowd = Crowd::default();
+        let mut told = false;
         loop {
             while connections.try_join_next().is_some() {}
             let taken = tokio::select! {
                 () = stop.cancelled() => break,
                 taken = listener.accept() => taken,
             };
-            let Ok((stream, _)) = taken else {
-                // Out of file descriptors, most likely: others may close theirs.
-                tracing::warn!("cannot take a connection, trying again");
-                tokio::time::sleep(PAUSE).await;
-                continue;
+            let stream = match taken {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: others may close theirs.
+                    if !std::mem::replace(&mut told, true) {
+                        log!(CONNECTION_NOT_TAKEN, %error);
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
             };
+            told = false;
             let (shared, bridge) = (Arc::clone(&self.shared), bridge.clone());
             let (stop, room, place) = (stop.clone(), Arc::clone(&room), crowd.join());
             connections.spawn(async move {
@@ -195,7 +211,7 @@ impl Partner {
         drop(listener);
         let ended = timeout(END_WITHIN, async { while connections.join_next().await.is_some() {} });
         if ended.await.is_err() {
-            tracing::warn!("a connection did not end in time");
+            log!(CONNECTION_LEFT);
         }
     }
 }
@@ -270,7 +286,7 @@ impl Adapter for Partner {
         let address = listener.local_addr();
         let address = address.map_err(|error| Fatal::because("cannot listen", error))?;
         if !address.ip().is_loopback() {
-            tracing::warn!(%address, "listening without encryption beyond this machine: put a TLS proxy in front");
+            log!(LISTENING_UNENCRYPTED, %address);
         }
         let stop = CancellationToken::new();
         let _stop_with_run = stop.clone().drop_guard();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use drawbridge_adapter::{Adapter, Addressing, Configuration, NetworkId, Place, Problem};
+use drawbridge_adapter::{Adapter, Addressing, Configuration, LogEvent, NetworkId, Place, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,7 @@ mod defaults {
 
 impl Configuration for PartnerConfig {
     const TYPE: &'static str = "partner";
+    const LOGS: &'static [LogEvent] = crate::log::EVENTS;
     const DOMAINS: bool = false;
 
     fn problems(&self) -> Vec<Problem> {

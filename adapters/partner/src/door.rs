@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::Bridge;
+use drawbridge_adapter::{Bridge, log};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::adapter::Shared;
 use crate::frame::{MAX_FRAME, PATH, SUBPROTOCOL};
+use crate::log::{CONNECTION_TURNED_AWAY, PROOF_INVALID};
 use crate::proof::Subject;
 use crate::session::{CLOSE_WITHIN, Socket, drain};
 
@@ -43,7 +44,7 @@ pub(crate) async fn upgrade(
     let upgraded = timeout(PATIENCE, knock(shared, bridge, stream, room)).await;
     let upgraded = upgraded.ok().flatten();
     if upgraded.is_none() {
-        tracing::debug!("a connection did not become a partner's");
+        log!(CONNECTION_TURNED_AWAY);
     }
     upgraded
 }
@@ -112,7 +113,7 @@ fn admit(shared: &Shared, bridge: &Bridge, request: &Request) -> Result<Response
     if let Err(doubt) = proof {
         // Anybody can knock as often as they like: the log must not fill up by that.
         if shared.may_complain(bridge.now()) {
-            tracing::warn!(doubt, "a connection was turned away: its partner proof does not hold");
+            log!(PROOF_INVALID, doubt);
         }
         return Err((StatusCode::UNAUTHORIZED, "unauthorized"));
     }

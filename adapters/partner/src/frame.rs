@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use drawbridge_adapter::{Bridge, EventId, Kind, Level, UserId};
+use drawbridge_adapter::{Bridge, EventId, Kind, Level, UserId, log};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
+
+use crate::log::FRAME_REFUSED;
 
 /// The subprotocol that both sides name in the upgrade.
 pub(crate) const SUBPROTOCOL: &str = "drawbridge.partner.v1";
@@ -365,13 +367,9 @@ impl ErrorFrame {
         let msg = about.filter(|_| !is_user).and_then(|id| EventId::new(id).ok());
         let user = about.filter(|_| is_user);
         let user = user.and_then(|id| UserId::new(bridge.network().clone(), id).ok());
-        tracing::debug!(
-            msg = msg.map(|id| tracing::field::display(bridge.tag_event(&id))),
-            user = user.map(|user| tracing::field::display(bridge.tag_user(&user))),
-            ?code,
-            why,
-            "a frame of the app's was answered with an error"
-        );
+        let msg = msg.map(|id| log::display(bridge.tag_event(&id)));
+        let user = user.map(|user| log::display(bridge.tag_user(&user)));
+        log!(FRAME_REFUSED, msg, user, ?code, why);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait,
+    Acceptance, Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::adapter::Shared;
 use crate::frame::{Ack, CREDIT_BYTES, Delist, Enlist, ErrorCode, ErrorFrame, FromBridge};
 use crate::link::Out;
+use crate::log::INTAKE_WAITS;
 use crate::proof::Subject;
 use crate::read::Submission;
 use crate::users::Change;
@@ -193,7 +194,7 @@ impl Intake {
         let (mut pause, longest) = PAUSES;
         loop {
             let Err(error) = work.hand_over().await else { return true };
-            tracing::debug!(%error, pause_ms = pause.as_millis(), "the bridge can't take events now");
+            log!(INTAKE_WAITS, %error, pause_ms = pause.as_millis());
             tokio::select! {
                 () = self.closing.cancelled() => return false,
                 () = tokio::time::sleep(pause) => {}
@@ -257,12 +258,8 @@ impl Work for Accept<'_> {
         for (event, Acceptance { answer, repeat }) in self.events.iter().zip(acceptances) {
             let msg = self.bridge.tag_event(&event.id);
             let (kind, bytes) = (event.content.kind(), event.content.size());
-            match answer {
-                Answer::Accepted => tracing::debug!(%msg, %kind, bytes, repeat, "handed over"),
-                Answer::Refused(refusal) => {
-                    tracing::debug!(%msg, %kind, bytes, repeat, code = %refusal.code, "handed over, refused");
-                }
-            }
+            let code = answer.code().map(log::display);
+            log!(log::EVENT_HANDED_OVER, %msg, %kind, bytes, repeat, code);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod frame;
 mod hello;
 mod intake;
 mod link;
+mod log;
 mod proof;
 mod read;
 mod session;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Code, Command, Content, Delivered, Delivery, DeliveryError, EventId, Kind, Message, Refusal,
-    Status,
+    Status, log,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -128,7 +128,7 @@ impl Link {
                 Step::Received(id) => Ok(delivered(&id)),
                 Step::Sent(id, answer) => self.answer(id, answer, deadline).await,
             };
-            tracing::debug!(msg = %delivery.tag, outcome = outcome(&result), "carried out");
+            log!(log::DELIVERY_CARRIED_OUT, msg = %delivery.tag, outcome = outcome(&result));
             let ends = matches!(&result, Err(error) if !is_final(error));
             results.push(result);
             if ends {

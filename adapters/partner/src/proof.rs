@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use drawbridge_adapter::Timestamp;
+use drawbridge_adapter::{Timestamp, log};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
 use crate::frame::MAX_PROOF;
+use crate::log::{KEYS_READ, KEYS_UNREADABLE, KEYS_UNSEEN};
 
 /// How long a proof may hold.
 const LONGEST_SECONDS: i64 = 600;
@@ -204,7 +205,7 @@ impl KeyRing {
         // A look at a file may block, on a network drive for long.
         let looked = tokio::task::spawn_blocking(move || ring.look(now)).await;
         if looked.is_err() {
-            tracing::error!("the look at the partner's keys failed");
+            log!(KEYS_UNSEEN);
         }
     }
 
@@ -217,7 +218,7 @@ impl KeyRing {
         }
         match load(&self.path) {
             Ok((keys, stamp)) => {
-                tracing::info!(keys = keys.0.len(), "read the partner's keys again");
+                log!(KEYS_READ, keys = keys.0.len());
                 *cached = Cached {
                     keys: Arc::new(keys),
                     stamp: Some(stamp),
@@ -230,10 +231,7 @@ impl KeyRing {
                 cached.good_at.get_or_insert(now);
                 if !cached.warned {
                     cached.warned = true;
-                    tracing::error!(
-                        what,
-                        "cannot read the partner's keys, the last good ones count on for jwks_ttl_seconds"
-                    );
+                    log!(KEYS_UNREADABLE, what);
                 }
             }
         }

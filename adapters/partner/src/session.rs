@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Connection};
+use drawbridge_adapter::{Bridge, Connection, log};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
@@ -21,6 +21,7 @@ use crate::frame::{ErrorCode, ErrorFrame, FromBridge, Hello};
 use crate::hello::{effective, first, turn_away, welcome};
 use crate::intake::{Intake, Job, Open, What};
 use crate::link::{CARRIED, Link, Out};
+use crate::log::{SESSION_ENDED, SESSION_OPENED};
 use crate::read::{self, Frame};
 
 /// How long `hello` may take.
@@ -218,7 +219,7 @@ impl Session {
     async fn run<F>(mut self, stop: &CancellationToken, floor: F) {
         self.shared.install(&self.link);
         self.bridge.report(Connection::Up);
-        tracing::info!(session = self.name, "the partner's app is connected");
+        log!(SESSION_OPENED, session = self.name);
         let end = self.read_on(stop).await;
         self.shared.uninstall(&self.link);
         self.finish(end, floor).await;
@@ -320,7 +321,7 @@ impl Session {
         if shared.is_next(&claim) && end != End::Stopping {
             bridge.report(end.connection());
         }
-        tracing::info!(session = self.name, ?end, "the partner's app is disconnected");
+        log!(SESSION_ENDED, session = self.name, ?end);
         drop(floor);
         if matches!(told, Ok(Ok(()))) && end.is_readable() {
             let answers = async {

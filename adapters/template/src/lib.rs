@@ -29,7 +29,7 @@ use drawbridge_adapter::{
     Adapter, AddressError, Addressing, Bridge, Capabilities, Code, Command, Configuration,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
     EventId, Fatal, Kind, Level, Marks, Message, NetworkId, Party, Place, Problem, ReplyPath,
-    Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait,
+    Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait, log,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
@@ -163,7 +163,7 @@ impl Lines {
                             None => say(&mut to, format!("answer {id} malformed")).await?,
                         },
                         ["ping"] => {}
-                        _ => tracing::warn!("left a line aside that is too long, or none"),
+                        _ => log!(log::INPUT_SKIPPED),
                     }
                     cut = !whole;
                     line.clear();

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Code, Command, Delivered, Delivery, DeliveryError, Descriptor,
-    Fatal, Kind, Level, Secret, StatusNeeds, TextLimits, async_trait,
+    Fatal, Kind, Level, Secret, StatusNeeds, TextLimits, async_trait, log,
 };
 
 use crate::address::Addresses;
@@ -137,5 +137,5 @@ fn log(delivery: &Delivery, outcome: &Result<Delivered, DeliveryError>) {
         Err(DeliveryError::Unknown { why }) => ("unknown", Some(*why)),
         Err(DeliveryError::Disconnected) => ("disconnected", None),
     };
-    tracing::debug!(msg = %delivery.tag, outcome, why, "sent");
+    log!(log::DELIVERY_CARRIED_OUT, msg = %delivery.tag, outcome, why);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Addressing, Bridge, EventId, Refusal, UserId};
+use drawbridge_adapter::{Addressing, Bridge, EventId, Refusal, UserId, log};
 use minidom::Element;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::address::Addresses;
 use crate::failure;
 use crate::intake::stops;
+use crate::log::{BOUNCE_HANDED_OVER, BOUNCE_LOST};
 
 /// How many may wait. Beyond, they are dropped: the stream must be read on.
 pub(crate) const WAITING: usize = 1024;
@@ -45,7 +46,7 @@ impl Bounce {
     pub(crate) fn put(self, bounces: &mpsc::Sender<Self>, bridge: &Bridge) {
         let msg = bridge.tag_event(&self.id);
         if bounces.try_send(self).is_err() {
-            tracing::error!(%msg, "a message came back, and the daemon takes no word of it");
+            log!(BOUNCE_LOST, %msg, why = "too many wait for the daemon");
         }
     }
 }
@@ -57,9 +58,9 @@ pub(crate) async fn run(mut bounces: mpsc::Receiver<Bounce>, bridge: &Bridge) {
         let (msg, code) = (bridge.tag_event(&bounce.id), bounce.refusal.code);
         let known = hand_over(&bounce, bridge).await;
         if let Some(known) = known {
-            tracing::debug!(%msg, %code, known, "came back");
+            log!(BOUNCE_HANDED_OVER, %msg, %code, known);
         } else {
-            tracing::error!(%msg, "a message came back, and the daemon stopped before");
+            log!(BOUNCE_LOST, %msg, why = "the daemon stopped before");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Adapter, Addressing, Configuration, NetworkId, Place, Problem, SecretFile,
+    Adapter, Addressing, Configuration, LogEvent, NetworkId, Place, Problem, SecretFile,
 };
 use jid::BareJid;
 use schemars::JsonSchema;
@@ -48,6 +48,7 @@ impl XmppConfig {
 
 impl Configuration for XmppConfig {
     const TYPE: &'static str = "xmpp";
+    const LOGS: &'static [LogEvent] = crate::log::EVENTS;
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

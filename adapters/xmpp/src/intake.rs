@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drawbridge_adapter::{Acceptance, Answer, Bridge, Code, Event, Unavailable};
+use drawbridge_adapter::{Acceptance, Bridge, Code, Event, Unavailable, log};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bounces::{self, Bounce};
+use crate::log::{INTAKE_STALLED, MESSAGES_LOST};
 
 /// The most events in one call to the daemon, and the most that wait for the next one: 64
 /// together.
@@ -106,7 +107,7 @@ impl Events {
             };
             if !taken {
                 let lost = batch.len() + self.events.len();
-                tracing::error!(lost, "messages were lost: the daemon stopped before it took them");
+                log!(MESSAGES_LOST, lost);
                 return;
             }
         }
@@ -127,7 +128,7 @@ impl Events {
                 Err(Unavailable::Stopping) if stops(bridge).await => return false,
                 Err(why) => {
                     if !self.stalled.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(%why, "the daemon takes no messages");
+                        log!(INTAKE_STALLED, %why);
                     }
                 }
             }
@@ -150,12 +151,8 @@ pub(crate) async fn stops(bridge: &Bridge) -> bool {
 fn log(event: &Event, acceptance: Acceptance, bridge: &Bridge) {
     let msg = bridge.tag_event(&event.id);
     let (kind, bytes, repeat) = (event.content.kind(), event.content.size(), acceptance.repeat);
-    match acceptance.answer {
-        Answer::Accepted => tracing::debug!(%msg, %kind, bytes, repeat, "handed over"),
-        Answer::Refused(refusal) => {
-            tracing::debug!(%msg, %kind, bytes, repeat, code = %refusal.code, "handed over, refused");
-        }
-    }
+    let code = acceptance.answer.code().map(log::display);
+    log!(log::EVENT_HANDED_OVER, %msg, %kind, bytes, repeat, code);
 }
 
 #[cfg(test)]

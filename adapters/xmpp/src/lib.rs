@@ -26,6 +26,7 @@ mod failure;
 mod hex;
 mod intake;
 mod link;
+mod log;
 mod message;
 mod names;
 mod ns;

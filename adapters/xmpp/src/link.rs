@@ -54,7 +54,6 @@ impl Link<'_> {
                 () = self.bridge.stopping() => return,
                 joined = timeout(TO_CONNECT, self.join()) => match joined {
                     Ok(Ok(session)) => {
-                        tracing::info!("connected to the server");
                         told = None;
                         self.bridge.report(Connection::Up);
                         let since = Instant::now();
@@ -72,7 +71,6 @@ impl Link<'_> {
                 },
             };
             if told != Some(why) {
-                tracing::warn!(why, "not connected, trying again");
                 self.bridge.report(Connection::Down { why });
                 told = Some(why);
             }

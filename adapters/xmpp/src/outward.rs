@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Delivered, DeliveryError, EventId, Refusal};
+use drawbridge_adapter::{Delivered, DeliveryError, EventId, Refusal, log};
 use minidom::Element;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failure;
+use crate::log::DOMAIN_SHARED;
 use crate::ns;
 use crate::xml::Xml;
 
@@ -132,9 +133,7 @@ impl Outward {
         } else if stanza.attr("type") == Some("get") && !state.wrote(id) && !state.shared {
             // ejabberd lets in as many as know the secret, and gives each a part of what comes.
             state.shared = true;
-            tracing::error!(
-                "another connection uses the component's domain, and takes a part of the messages"
-            );
+            log!(DOMAIN_SHARED);
         }
         true
     }

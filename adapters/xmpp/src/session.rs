@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Code, Tag};
+use drawbridge_adapter::{Bridge, Code, Tag, log};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +14,7 @@ use crate::bounces::Bounce;
 use crate::failure::{self, Envelope};
 use crate::intake::Inlet;
 use crate::link;
+use crate::log::{ANSWER_DROPPED, REFUSAL_UNTOLD, STANZA_IGNORED, STANZA_REFUSED, STREAM_CLOSED};
 use crate::message::{self, Heard};
 use crate::ns;
 use crate::outward::Outward;
@@ -103,7 +104,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
         };
         self.outward.lose();
         if stop.is_none() {
-            tracing::info!(how = ending, "disconnected");
+            log!(STREAM_CLOSED, why = ending);
             return Ending::Stopped;
         }
         Ending::Lost(ending)
@@ -158,7 +159,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         }
         // An answer from anywhere else would be a forgery, for which servers end the stream.
         if domain(stanza.element.attr("to").unwrap_or_default()) != self.addresses.component() {
-            tracing::debug!("ignored: not to this domain");
+            log!(STANZA_IGNORED, what = "not to this domain");
             return None;
         }
         match stanza.element.name() {
@@ -169,7 +170,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                 }
             }
             "iq" => self.take_query(&stanza.element),
-            _ => tracing::debug!("ignored: not a stanza"),
+            _ => log!(STANZA_IGNORED, what = "not a stanza"),
         }
         None
     }
@@ -199,12 +200,12 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                     return;
                 }
                 let Some(bounce) = Bounce::of(&element, self.addresses) else {
-                    tracing::debug!("ignored: an error about no message of ours");
+                    log!(STANZA_IGNORED, what = "an error about no message of ours");
                     return;
                 };
                 self.inlet.bounced(bounce, self.bridge);
             }
-            Heard::Nothing(what) => tracing::debug!(what, "ignored"),
+            Heard::Nothing(what) => log!(STANZA_IGNORED, what),
         }
     }
 
@@ -214,18 +215,18 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
 
     /// Tells the sender that a message ends here, waiting for room among the answers.
     async fn refuse(&mut self, envelope: &Envelope, msg: Option<Tag>, code: Code, retriable: bool) {
-        let msg = msg.map(tracing::field::display);
-        tracing::info!(msg, outcome = %code, "refused here");
+        let msg = msg.map(log::display);
+        log!(STANZA_REFUSED, msg, outcome = %code);
         let wire = failure::refuse("message", envelope, code.into(), retriable).to_wire();
         if self.answers.send(wire).await.is_err() {
-            tracing::debug!(msg, "the sender is not told: the connection ended");
+            log!(REFUSAL_UNTOLD, msg);
         }
     }
 
     /// Answers are dropped when too many wait: whoever asks so much can ask again.
     fn say(&mut self, wire: String) {
         if self.answers.try_send(wire).is_err() {
-            tracing::debug!("an answer was dropped: too many wait");
+            log!(ANSWER_DROPPED);
         }
     }
 }

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drawbridge_adapter::log;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
 
 use super::{Item, PAGE, Problem, Request, Response, WaitsFor, What};
 use crate::clock;
 use crate::crossing::{QueueError, Waiting, WaitingState};
+use crate::log::{SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
 use crate::operator::Seen;
 use crate::operator::health::{judge, written};
 
@@ -86,14 +87,14 @@ pub(in crate::operator) async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                error!(%error, "the operator's socket takes no connection");
+                log!(SOCKET_FAILED, %error);
                 // It may be out of files: at once again would only burn the processor.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
         };
         if !socket.is_allowed(&stream) {
-            warn!("another user's process was turned away from the operator's socket");
+            log!(STRANGER_AT_SOCKET);
             continue;
         }
         let (seen, stopping) = (Arc::clone(&seen), stopping.clone());
@@ -158,7 +159,7 @@ async fn answer(seen: &Seen, request: Request) -> Response {
             QueueError::NoSuch | QueueError::NoNetwork => Problem::NoSuch,
             QueueError::Running => Problem::Busy,
             QueueError::Store(cause) => {
-                error!(error = cause as &dyn std::error::Error, "the operator's wish failed");
+                log!(WISH_FAILED, error = cause as &dyn std::error::Error);
                 Problem::Failed
             }
         };

@@ -1,9 +1,10 @@
 //! The ghosts' own events, which come back in the homeserver's order.
 
-use drawbridge_adapter::{Code, DeliveryError, EventId, Refusal};
+use drawbridge_adapter::{Code, DeliveryError, EventId, Refusal, log};
 use serde_json::value::RawValue;
 
 use crate::core::{Core, Later};
+use crate::log::MESSAGE_UNSEEN;
 use crate::outbound;
 use crate::wire::WireEvent;
 
@@ -42,7 +43,7 @@ impl Core {
             _ => false,
         };
         if !known {
-            tracing::error!("lost: said in a room that its user had left");
+            log!(MESSAGE_UNSEEN);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::UserId as Account;
+use drawbridge_adapter::log;
 use ruma::api::client::membership::join_room_by_id;
 use ruma::api::client::state::get_state_event_for_key;
 use ruma::events::StateEventType;
@@ -10,6 +11,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use crate::core::{Core, Later};
 use crate::homeserver::{As, CallError};
+use crate::log::{INVITE_NOT_FOLLOWED, INVITE_UNANSWERED, JOIN_REFUSED};
 use crate::outbound;
 use crate::portals::{Company, Room};
 use crate::wire::WireEvent;
@@ -34,14 +36,14 @@ impl Core {
         }
         // A join over federation may take long, and others' events wait behind this one.
         let Ok(permit) = Arc::clone(&self.remote_invites).try_acquire_owned() else {
-            tracing::warn!("too many invites from other servers at once, one was left unanswered");
+            log!(INVITE_UNANSWERED);
             return Ok(());
         };
         let core = Arc::clone(self);
         tokio::spawn(async move {
             let _permit = permit;
             if core.follow(id, ghost, user).await.is_err() {
-                tracing::warn!("an invite from another server could not be followed");
+                log!(INVITE_NOT_FOLLOWED);
             }
         });
         Ok(())
@@ -67,7 +69,7 @@ impl Core {
         self.portals.learn(&id, &room).await?;
         if let Err(error) = self.join(&id, &room.ghost).await {
             Later::if_gone(&error)?;
-            tracing::warn!("a ghost could not join the room it was invited to, and declines");
+            log!(JOIN_REFUSED);
             return self.leave(&id, &room).await;
         }
         if self.look_around(&id, &room).await?.is_some() && self.is_encrypted(&id, &room).await {

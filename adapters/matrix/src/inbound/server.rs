@@ -11,7 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use drawbridge_adapter::{Fatal, Secret};
+use drawbridge_adapter::{Fatal, Secret, log};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::sequence::Sequence;
 use crate::core::Core;
+use crate::log::{HS_TOKEN_WRONG, TRANSACTION_MISSING};
 use crate::wire::Transaction;
 
 /// The largest transaction, in bytes: well above 100 events of 64 KiB.
@@ -89,7 +90,7 @@ async fn only_the_homeserver(
             next.run(request).await
         }
         Some(_) => {
-            tracing::warn!("a request with a wrong hs_token was refused");
+            log!(HS_TOKEN_WRONG);
             error(StatusCode::FORBIDDEN, "M_FORBIDDEN")
         }
     }
@@ -117,7 +118,7 @@ async fn transaction(
     };
     let mut sequence = shared.order.lock().await;
     if !sequence.takes(&id, shared.core.bridge.now()) {
-        tracing::info!("a transaction is missing: the homeserver is asked for it");
+        log!(TRANSACTION_MISSING);
         return error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN");
     }
     match shared.core.take(&transaction.events).await {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use drawbridge_adapter::{Content, Destination, Event, EventId, Kind, Marks, Party, Timestamp};
+use drawbridge_adapter::{
+    Content, Destination, Event, EventId, Kind, Marks, Party, Timestamp, log,
+};
 use ruma::api::client::state::get_state_event_for_key;
 use ruma::events::StateEventType;
 use ruma::{OwnedUserId, UserId};
@@ -11,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::core::{Core, Later, WayBack};
 use crate::homeserver::As;
+use crate::log::{EVENT_SKIPPED, MESSAGE_OUTSIDE_PORTAL};
 use crate::outbound;
 use crate::portals::{Company, Room};
 use crate::wire::{Meaning, WireEvent, meaning};
@@ -24,7 +27,7 @@ impl Core {
         let mut said = Vec::new();
         for (at, raw) in events.iter().enumerate() {
             let Some(event) = WireEvent::read(raw) else {
-                tracing::warn!("an event that is not one was skipped");
+                log!(EVENT_SKIPPED);
                 continue;
             };
             match meaning(&event) {
@@ -59,7 +62,7 @@ impl Core {
         let lines: Vec<_> = events.iter().map(line).collect();
         self.bridge.accept(events).await?;
         for (id, kind, bytes) in lines {
-            tracing::debug!(msg = %self.bridge.tag_event(&id), %kind, bytes, "handed over");
+            log!(log::EVENT_HANDED_OVER, msg = %self.bridge.tag_event(&id), %kind, bytes);
         }
         Ok(())
     }
@@ -73,7 +76,7 @@ impl Core {
         let (Some(sender), Ok(id)) =
             (self.names.user(event.sender.as_str()), EventId::new(event.id.as_str()))
         else {
-            tracing::warn!("an event with an id or sender that is not one was skipped");
+            log!(EVENT_SKIPPED);
             return Ok(None);
         };
         let mut room = self.portals.room(&event.room).await?;
@@ -85,7 +88,7 @@ impl Core {
         }
         let Some(room) = room else {
             // Which of the ghosts is there, only a member of the room may ask.
-            tracing::error!(msg = %self.bridge.tag_event(&id), "lost: said in a room that is no portal");
+            log!(MESSAGE_OUTSIDE_PORTAL, msg = %self.bridge.tag_event(&id));
             return Ok(None);
         };
         if content.kind() == Kind::Encrypted {

@@ -16,7 +16,7 @@ pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Command, Delivered, Delivery, DeliveryError};
+use drawbridge_adapter::{Command, Delivered, Delivery, DeliveryError, log};
 
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ async fn deliver_since(
         }
         let carried = tokio::time::timeout_at(started + LONGEST, carry(core, delivery)).await;
         let result = carried.unwrap_or(Err(TOO_SLOW));
-        tracing::debug!(msg = %delivery.tag, outcome = outcome(&result), "carried out");
+        log!(log::DELIVERY_CARRIED_OUT, msg = %delivery.tag, outcome = outcome(&result));
         if let (Ok(_), Command::Status(status)) = (&result, &delivery.command) {
             failures.add(results.len(), delivery, status);
         }

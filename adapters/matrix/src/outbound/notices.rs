@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Delivery, DeliveryError, EventId, Refusal, Status};
+use drawbridge_adapter::{Code, Delivery, DeliveryError, EventId, Refusal, Status, log};
 use ruma::{OwnedRoomId, RoomId, UserId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use super::TOO_SLOW;
 use super::rooms::retry;
 use crate::cache::Cache;
 use crate::core::{Core, Later, WayBack};
+use crate::log::GROUP_LEFT_SILENTLY;
 
 /// Between two notices of failures in a room.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -149,6 +150,6 @@ pub(crate) async fn tell_encrypted(
 pub(crate) async fn tell_group(core: &Core, room: &RoomId, ghost: &UserId) {
     let content = json!({ "msgtype": "m.notice", "body": Code::GroupUnsupported.explain() });
     if core.send((room, ghost), "group", "m.room.message", &content).await.is_err() {
-        tracing::debug!("a ghost left a group without a word");
+        log!(GROUP_LEFT_SILENTLY);
     }
 }

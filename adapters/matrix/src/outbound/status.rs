@@ -1,9 +1,10 @@
 //! What became of a Matrix user's event, told where it was said.
 
-use drawbridge_adapter::{Delivered, Delivery, DeliveryError, State, Status};
+use drawbridge_adapter::{Delivered, Delivery, DeliveryError, State, Status, log};
 use serde_json::{Value, json};
 
 use crate::core::{Core, WayBack};
+use crate::log::OUTCOME_UNTOLD;
 
 const STATUS: &str = "com.beeper.message_send_status";
 
@@ -23,7 +24,7 @@ impl Core {
             Ok(delivered) => Ok(delivered),
             // The ghost has left: there is nobody to tell, and no place to tell it in.
             Err(error) if error.is_forbidden() || error.is_missing() => {
-                tracing::warn!(msg = %delivery.tag, "an outcome could not be told in its room");
+                log!(OUTCOME_UNTOLD, msg = %delivery.tag);
                 Ok(Delivered::default())
             }
             Err(error) => Err(error.into()),

@@ -99,6 +99,10 @@ impl Line {
         }
     }
 
+    #[expect(
+        clippy::disallowed_macros,
+        reason = "an adapter may log what it likes, and is found out"
+    )]
     fn log(&self, frames: &[Frame]) {
         let frame = &frames[0];
         tracing::debug!(target: "line_right", count = frames.len(), "frames read");

@@ -1,0 +1,65 @@
+//! What the adapter logs: the catalogue of its events.
+
+drawbridge_adapter::log_events! {
+    /// The bridge reaches the homeserver, and the homeserver does not reach the bridge: messages
+    /// go to Matrix, and none come from it. Once until it changes.
+    pub(crate) HOMESERVER_IS_DEAF: WARN,
+        "the homeserver does not reach the bridge at the registration's url",
+        fields [],
+        action "Compare `url` in the registration file with the network's `listen`, and look at \
+                the firewall between the two.";
+    /// Somebody asked the bridge's listener with a wrong token, and got nothing.
+    pub(crate) HS_TOKEN_WRONG: WARN, "a request with a wrong hs_token was refused",
+        fields [],
+        action "If nothing comes from Matrix: give the homeserver the registration file that the \
+                bridge reads, and restart it. Else somebody else knocks: close the port to them.";
+    /// The homeserver has kept a transaction back, and is made to send it now.
+    pub(crate) TRANSACTION_MISSING: INFO,
+        "a transaction is missing: the homeserver is asked for it",
+        fields [],
+        action "None.";
+    /// The homeserver sent something without the form of an event.
+    pub(crate) EVENT_SKIPPED: WARN, "an event that is not one was skipped",
+        fields [],
+        action "None; if it comes often, look at the homeserver's version.";
+    /// A message came in a room of which the bridge does not know whose ghost sits in it: it does
+    /// not cross, and its sender is not told. It happens after the loss of `data_dir`.
+    pub(crate) MESSAGE_OUTSIDE_PORTAL: ERROR, "lost: said in a room that is no portal",
+        fields [msg],
+        action "Let the user invite the ghost to a new room.";
+    /// Users of other homeservers invited more ghosts at once than are followed.
+    pub(crate) INVITE_UNANSWERED: WARN,
+        "too many invites from other servers at once, one was left unanswered",
+        fields [],
+        action "None; the user can invite again.";
+    /// A ghost could not follow or decline an invite from another homeserver.
+    pub(crate) INVITE_NOT_FOLLOWED: WARN, "an invite from another server could not be followed",
+        fields [],
+        action "None; the user can invite again.";
+    /// The homeserver did not let a ghost into the room it was invited to.
+    pub(crate) JOIN_REFUSED: WARN,
+        "a ghost could not join the room it was invited to, and declines",
+        fields [],
+        action "None; the user can invite again.";
+    /// A message reached a room after its user had left it, could not be said again in another, and
+    /// its sender could not be told.
+    pub(crate) MESSAGE_UNSEEN: ERROR, "lost: said in a room that its user had left",
+        fields [],
+        action "Look at the lines about the store before it.";
+    /// The store failed while old portals were looked for. It is tried again a day later.
+    pub(crate) SWEEP_PUT_OFF: DEBUG, "portals that were left are forgotten another day",
+        fields [],
+        action "None.";
+    /// A ghost left a group it had been invited to, and could not say why in the room.
+    pub(crate) GROUP_LEFT_SILENTLY: DEBUG, "a ghost left a group without a word",
+        fields [],
+        action "None.";
+    /// The sender has left the room in which the outcome would stand, or has thrown the ghost out.
+    pub(crate) OUTCOME_UNTOLD: DEBUG, "an outcome could not be told in its room",
+        fields [msg],
+        action "None.";
+    /// A ghost keeps the name it had.
+    pub(crate) DISPLAY_NAME_REFUSED: WARN, "the homeserver refused a ghost's display name",
+        fields [status: "the homeserver's HTTP status"],
+        action "Look whether the homeserver forbids changes of names.";
+}

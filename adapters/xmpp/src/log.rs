@@ -1,0 +1,49 @@
+//! What the adapter logs: the catalogue of its events.
+
+drawbridge_adapter::log_events! {
+    /// Somebody else is connected to the server as the same component: the server gives each a part
+    /// of what users write. Once a connection.
+    pub(crate) DOMAIN_SHARED: ERROR,
+        "another connection uses the component's domain, and takes a part of the messages",
+        fields [],
+        action "End the other one, and change the component's secret if it is not yours.";
+    /// Users' messages that the XMPP server had handed to the bridge are gone: the daemon stopped
+    /// while its store did not take them.
+    pub(crate) MESSAGES_LOST: ERROR, "messages were lost: the daemon stopped before it took them",
+        fields [lost: "how many"],
+        action "Look at the lines about the store before it.";
+    /// The daemon does not take what users write; the adapter asks again, and the server waits.
+    /// One line until it is over.
+    pub(crate) INTAKE_STALLED: WARN, "the daemon takes no messages",
+        fields [why],
+        action "Look at the lines about the store before it, or at the queue towards XMPP.";
+    /// A message came back after it had crossed, and its sender will not be told.
+    pub(crate) BOUNCE_LOST: ERROR, "a message came back, and its sender is not told",
+        fields [msg, why],
+        action "None for this message; if it comes often, look why messages to this server fail.";
+    /// A message came back after it had crossed.
+    pub(crate) BOUNCE_HANDED_OVER: DEBUG, "came back",
+        fields [msg, code, known: "whether the daemon knows it and tells its sender"],
+        action "None.";
+    /// A message was refused by the adapter itself: it cannot be read, or cannot be taken now. Its
+    /// sender is told.
+    pub(crate) STANZA_REFUSED: INFO, "refused here",
+        fields [outcome], optional [msg],
+        action "None; `docs/codes.md` says what the code means.";
+    /// The connection ended before the sender could be told of a refusal.
+    pub(crate) REFUSAL_UNTOLD: DEBUG, "the sender is not told: the connection ended",
+        fields [], optional [msg],
+        action "None.";
+    /// Something came that means nothing to the bridge.
+    pub(crate) STANZA_IGNORED: DEBUG, "ignored",
+        fields [what: "what it was"],
+        action "None.";
+    /// Presences and queries come faster than the server takes their answers.
+    pub(crate) ANSWER_DROPPED: DEBUG, "an answer was dropped: too many wait",
+        fields [],
+        action "None.";
+    /// The stream ended because the daemon stops.
+    pub(crate) STREAM_CLOSED: DEBUG, "stream closed",
+        fields [why],
+        action "None.";
+}
