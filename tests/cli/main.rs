@@ -7,6 +7,7 @@
 )]
 
 mod desk;
+mod operator;
 mod reload;
 mod systemd;
 
@@ -18,7 +19,9 @@ use desk::{Daemon, Desk, Done, drawbridge};
 fn help_and_version_are_told() {
     let help = Done::of(drawbridge(&["--help"]));
     assert_eq!(help.code, Some(0));
-    for word in ["run", "check", "registration", "address", "version", "Exit codes:", "78"] {
+    for word in
+        ["run", "check", "status", "queue", "registration", "address", "version", "69", "78"]
+    {
         assert!(help.out.contains(word), "{word}: {}", help.out);
     }
     let version = Done::of(drawbridge(&["version"]));

@@ -8,6 +8,7 @@ mod bans;
 mod crash;
 mod hostile;
 mod logs;
+mod operator;
 mod reach;
 mod restart;
 mod talk;

@@ -1,0 +1,102 @@
+//! Asking a daemon that runs, and one that does not.
+
+use std::path::Path;
+
+use crate::desk::{Daemon, Desk, Done, drawbridge};
+
+fn started(desk: &Desk) -> Daemon {
+    let mut daemon = desk.runs();
+    daemon.says("started");
+    daemon
+}
+
+#[test]
+fn who_asks_where_no_daemon_runs_is_told_so() {
+    let desk = Desk::ready();
+    let socket = desk.path("data/control.sock");
+    let nobody = format!("no drawbridge runs here: nobody answers at {}\n", socket.display());
+    let one: &[&[&str]] = &[
+        &["status"],
+        &["status", "--json"],
+        &["queue", "list"],
+        &["queue", "show", "1"],
+        &["queue", "retry", "1"],
+        &["queue", "drop", "1", "2"],
+    ];
+    for arguments in one {
+        let done = desk.does(arguments);
+        assert_eq!((done.code, done.out.as_str()), (Some(69), ""), "{arguments:?}");
+        assert_eq!(done.err, nobody, "{arguments:?}");
+    }
+    // Nor behind what a killed daemon left.
+    let mut daemon = started(&desk);
+    assert!(socket.exists());
+    daemon.gets("-KILL");
+    daemon.ends();
+    assert!(socket.exists());
+    let done = desk.does(&["status"]);
+    assert_eq!((done.code, done.err), (Some(69), nobody.clone()));
+    // The next one takes its place, and takes it away at its end.
+    let mut daemon = started(&desk);
+    assert_eq!(desk.does(&["status"]).code, Some(0));
+    daemon.gets("-TERM");
+    assert_eq!(daemon.ends().code(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_running_daemon_answers_also_when_its_configuration_is_broken_meanwhile() {
+    let desk = Desk::ready();
+    let _daemon = started(&desk);
+    let done = desk.does(&["status"]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    for network in ["birdychat  waiting for ", "matrix     ", "xmpp       "] {
+        assert!(done.out.contains(network), "{}", done.out);
+    }
+    let json = desk.does(&["status", "--json"]).out;
+    assert!(json.contains("\"adapter\": \"partner\""), "{json}");
+
+    assert_eq!(desk.does(&["queue", "list"]).out, "nothing waits\n");
+    for (arguments, why) in [
+        (&["queue", "show", "7"][..], "nothing of this number waits\n"),
+        (&["queue", "retry", "7"], "nothing of this number waits\n"),
+        (&["queue", "drop", "7"], "nothing of this number waits\n7 stays\n"),
+        (&["queue", "list", "--network", "irc"], "there is no such network in the configuration\n"),
+        (
+            &["queue", "retry", "--network", "irc"],
+            "there is no such network in the configuration\n",
+        ),
+    ] {
+        let done = desk.does(arguments);
+        assert_eq!((done.code, done.err.as_str()), (Some(65), why), "{arguments:?}");
+    }
+    for arguments in [&["queue"][..], &["queue", "retry"], &["queue", "drop"], &["queue", "show"]] {
+        assert_eq!(desk.does(arguments).code, Some(2), "{arguments:?}");
+    }
+
+    desk.append("nonsense\n");
+    assert_eq!(desk.does(&["status"]).code, Some(78));
+    let socket = desk.path("data/control.sock");
+    let asked = |socket: &Path| {
+        Done::of(drawbridge(&["queue", "list", "--socket", socket.to_str().unwrap()]))
+    };
+    assert_eq!(asked(&socket).out, "nothing waits\n");
+    assert_eq!(asked(&desk.path("elsewhere")).code, Some(69));
+}
+
+#[test]
+fn an_operators_listener_that_cannot_be_is_an_error_that_names_it() {
+    let desk = Desk::ready();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    desk.append(&format!("\n[operator]\nlisten = \"{address}\"\n"));
+    let mut daemon = desk.runs();
+    daemon.says(&format!("operator.listen: cannot listen on {address}"));
+    assert_eq!(daemon.ends().code(), Some(1));
+
+    let desk = Desk::ready();
+    desk.append("\n[operator]\nsocket = \"nowhere/control.sock\"\n");
+    let mut daemon = desk.runs();
+    daemon.says("operator.socket: cannot listen on ");
+    assert_eq!(daemon.ends().code(), Some(1));
+}
