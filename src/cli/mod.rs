@@ -6,7 +6,10 @@
 mod address;
 mod ask;
 mod check;
+mod doctor;
 mod exit;
+#[cfg(test)]
+mod pages;
 mod queue;
 mod registration;
 mod run;
@@ -46,6 +49,8 @@ enum Command {
     Run,
     /// Find everything that is wrong with the configuration
     Check,
+    /// Try every connection, file and right that the daemon needs, and say what to do
+    Doctor,
     /// Print how the running bridge is
     Status {
         /// For machines: the same as `GET /health`
@@ -112,6 +117,7 @@ pub fn main(adapters: &[AdapterType]) -> Exit {
         Command::Version => version::print(adapters),
         Command::Check => check::check(&path, adapters),
         Command::Run => with_config(&|loaded| run::run(loaded, || load(&path, adapters))),
+        Command::Doctor => with_config(&doctor::examine),
         Command::Status { json, socket } => asking(socket, &|socket| status::print(socket, json)),
         Command::Queue { command, socket } => {
             asking(socket, &|socket| queue::run(socket, &command))

@@ -52,6 +52,7 @@ pub(super) trait AnyConfiguration: Send + Sync {
     fn problems(&self) -> Vec<Problem>;
     fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing>;
     fn files(&self) -> Vec<(&'static str, PathBuf)>;
+    fn secret_files(&self) -> Vec<(&'static str, PathBuf)>;
     fn registration(&self, network: &NetworkId) -> Option<Registration>;
     fn build(
         self: Box<Self>,
@@ -71,6 +72,10 @@ impl<C: Configuration> AnyConfiguration for C {
 
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
         Configuration::files(self)
+    }
+
+    fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
+        Configuration::secret_files(self)
     }
 
     fn registration(&self, network: &NetworkId) -> Option<Registration> {

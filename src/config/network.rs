@@ -1,6 +1,7 @@
 //! One `[networks.<id>]` table: the keys that all networks have, and those of its adapter.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use drawbridge_adapter::{Adapter, Addressing, Kind, NetworkId, Place, Registration};
@@ -51,6 +52,14 @@ impl NetworkAdapter {
     /// The file that the network's own server needs, if it needs one; with fresh secrets.
     pub fn registration(&self) -> Option<Registration> {
         self.configuration.registration(&self.id)
+    }
+
+    /// The files that nobody but the daemon and root may read, by key.
+    pub fn secret_files(&self, place: &Place) -> Vec<(String, PathBuf)> {
+        let of = |(key, path): (&str, PathBuf)| {
+            (place_of(&self.origins, &self.id, key).0, place.find(&path))
+        };
+        self.configuration.secret_files().into_iter().map(of).collect()
     }
 
     pub(super) fn missing_files(&self, place: &Place) -> Vec<Finding> {

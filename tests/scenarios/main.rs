@@ -6,6 +6,7 @@
 
 mod bans;
 mod crash;
+mod doctor;
 mod hostile;
 mod logs;
 mod operator;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Bridge, Capabilities, Command, ConversationId, EventId, Refusal, Signal, Tag, Timestamp, UserId,
+    Bridge, Capabilities, Circumstances, Command, ConversationId, Diagnosis, EventId, Refusal,
+    Signal, Tag, Timestamp, UserId,
 };
 
 /// One external network. It translates, in both directions, and decides nothing.
@@ -46,6 +47,12 @@ pub trait Adapter: Send + Sync + 'static {
     /// show once, as far as the network can tell. May be called for several conversations at
     /// once, never for one conversation twice at a time, and also while disconnected.
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>>;
+
+    /// Tries what the adapter needs of the world, for `drawbridge doctor`: without [`Adapter::run`],
+    /// and without harm to a daemon that runs. Ends within thirty seconds.
+    async fn examine(&self, _around: Circumstances) -> Vec<Diagnosis> {
+        Vec::new()
+    }
 
     /// Takes a fleeting signal, if there is room, and never waits.
     fn signal(&self, _signal: Signal) {}

@@ -38,6 +38,12 @@ pub trait Configuration: DeserializeOwned + JsonSchema + Send + Sync + Sized + '
     /// The files that [`Self::build`] will read, by key.
     fn files(&self) -> Vec<(&'static str, PathBuf)>;
 
+    /// Those of [`Self::files`] that nobody but the daemon and root may read: all, unless the
+    /// adapter says otherwise.
+    fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
+        self.files()
+    }
+
     /// The content of the file that the network's own server needs to let the bridge in, if it
     /// needs one, with words on where it goes. Made anew, with fresh secrets.
     fn registration(&self, _network: &NetworkId) -> Option<Registration> {

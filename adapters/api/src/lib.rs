@@ -18,6 +18,7 @@ mod bridge;
 mod code;
 mod configuration;
 mod content;
+mod diagnosis;
 mod event;
 mod id;
 pub mod log;
@@ -31,6 +32,7 @@ pub use bridge::{Acceptance, Answer, Bridge, BridgePort, Connection, Memo, Unava
 pub use code::{Code, Refusal};
 pub use configuration::{Configuration, Place, Problem, Registration};
 pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
+pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{Command, Destination, Event, Message, Party, ReplyPath, Signal, State, Status};
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Connection, Delivered, Delivery, DeliveryError, Descriptor,
-    Fatal, Kind, Level, NetworkId, Problem, Secret, Signal, StatusNeeds, TextLimits, async_trait,
+    Adapter, Bridge, Capabilities, Circumstances, Connection, Delivered, Delivery, DeliveryError,
+    Descriptor, Diagnosis, Fatal, Kind, Level, NetworkId, Problem, Secret, Signal, StatusNeeds,
+    TextLimits, async_trait,
 };
 
 use crate::address::MatrixAddressing;
 use crate::config::MatrixConfig;
 use crate::core::Core;
+use crate::doctor::Patient;
 use crate::homeserver::Homeserver;
 use crate::registration::Tokens;
 use crate::{connection, inbound, outbound};
@@ -89,6 +91,17 @@ impl Adapter for MatrixAdapter {
             Some(core) => outbound::deliver(core, batch).await,
             None => vec![Err(DeliveryError::Disconnected)],
         }
+    }
+
+    async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+        let patient = Patient {
+            names: &self.names,
+            homeserver: &self.homeserver,
+            appservice: &self.appservice,
+            listen: self.listen,
+            from_homeserver: &self.from_homeserver,
+        };
+        patient.examine(around).await
     }
 
     fn signal(&self, signal: Signal) {

@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use drawbridge_adapter::{Code, DeliveryError, Fatal, Secret};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, StatusCode, Url, redirect};
 use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
 use ruma::api::path_builder::PathBuilder;
 use ruma::api::{
@@ -146,7 +146,19 @@ struct ErrorBody {
     #[serde(default)]
     errcode: String,
     #[serde(default)]
+    error: String,
+    #[serde(default)]
     retry_after_ms: Option<u64>,
+}
+
+/// What a look at a path showed.
+pub(crate) struct Seen {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The server's clock.
+    pub(crate) date: Option<SystemTime>,
+    /// The server's own words on what is wrong.
+    pub(crate) error: String,
 }
 
 impl Homeserver {
@@ -197,6 +209,24 @@ impl Homeserver {
             tried += 1;
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
+    }
+
+    /// Looks at a path: as nobody, or with the bridge's token as one of its users.
+    pub(crate) async fn look(&self, path: &str, user: Option<&str>) -> Result<Seen, CallError> {
+        let speaker = user.map(|user| ("user_id", user));
+        let url = Url::parse_with_params(&format!("{}{path}", self.url), speaker);
+        let mut request = self.http.get(url.map_err(|_| CallError::Unreachable)?);
+        if user.is_some() {
+            request = request.bearer_auth(self.token.expose());
+        }
+        let answer = request.send().await.map_err(|error| {
+            if error.is_connect() { CallError::Unreachable } else { CallError::Unanswered }
+        })?;
+        let status = answer.status().as_u16();
+        let date = answer.headers().get(http::header::DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let body: ErrorBody = serde_json::from_slice(&read(answer).await?).unwrap_or_default();
+        Ok(Seen { status, date, error: body.error })
     }
 
     /// Makes one call.

@@ -14,6 +14,7 @@ mod cache;
 mod config;
 mod connection;
 mod core;
+mod doctor;
 mod ghosts;
 mod homeserver;
 mod inbound;

@@ -130,4 +130,9 @@ impl Configuration for PartnerConfig {
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
         vec![("jwks_file", self.jwks_file.clone())]
     }
+
+    // Public keys.
+    fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
+        Vec::new()
+    }
 }

@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Code, Command, Delivered, Delivery, DeliveryError, Descriptor,
-    Fatal, Kind, Level, Secret, StatusNeeds, TextLimits, async_trait, log,
+    Adapter, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
+    DeliveryError, Descriptor, Diagnosis, Fatal, Kind, Level, Secret, StatusNeeds, TextLimits,
+    async_trait, log,
 };
 
 use crate::address::Addresses;
@@ -97,6 +98,11 @@ impl Adapter for XmppAdapter {
         };
         tokio::join!(link.keep(inlet), intake.run(&bridge));
         Ok(())
+    }
+
+    async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+        let domain = self.addresses.component();
+        link::examine(&self.server, domain, &self.secret, around.running).await
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {

@@ -10,4 +10,4 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use server::{bind, serve};
+pub(crate) use server::{bearer, bind, serve};

@@ -1,0 +1,57 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_drawbridge_global_optspecs
+    string join \n c/config= h/help V/version
+end
+
+function __fish_drawbridge_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_drawbridge_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_drawbridge_using_subcommand
+    set -l cmd (__fish_drawbridge_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -s V -l version -d 'Print version'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "check" -d 'Find everything that is wrong with the configuration'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "version" -d 'Print the version, and which adapters are built in'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand run" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand run" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand check" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand check" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand doctor" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -l force -d 'Replace the file if there is one: the server then needs the new one too'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -l on -d 'The network on which the user is reached' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand version" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand version" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "check" -d 'Find everything that is wrong with the configuration'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "version" -d 'Print the version, and which adapters are built in'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

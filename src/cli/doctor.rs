@@ -1,0 +1,152 @@
+//! `drawbridge doctor`: tries everything that the daemon needs of the world, and says what to do.
+
+use std::fs::{File, Metadata, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use drawbridge_adapter::{Circumstances, Diagnosis};
+
+use super::Exit;
+use crate::clock;
+use crate::config::{Finding, Loaded, Network};
+
+/// How long one network may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Free bytes on the disk of the data directory: below the first nothing works for long, below
+/// the second it is worth a look.
+const FREE: (u64, u64) = (64 << 20, 1 << 30);
+
+/// Prints what it finds, line by line.
+#[derive(Default)]
+struct Report {
+    troubles: usize,
+    doubts: usize,
+}
+
+impl Report {
+    fn tell(&mut self, subject: &str, diagnosis: &Diagnosis) {
+        let Diagnosis { found, advice, grave } = diagnosis;
+        let word = match (advice, grave) {
+            (None, _) => "well   ",
+            (Some(_), false) => "doubt  ",
+            (Some(_), true) => "trouble",
+        };
+        println!("{word}  {subject}: {found}");
+        if let Some(advice) = advice {
+            println!("         → {advice}");
+            *(if *grave { &mut self.troubles } else { &mut self.doubts }) += 1;
+        }
+    }
+}
+
+pub(super) fn examine(loaded: Loaded) -> Exit {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        eprintln!("the runtime cannot be started");
+        return Exit::Failed;
+    };
+    let mut report = Report::default();
+    let (data, running) = data_dir(&loaded.data_dir);
+    for diagnosis in data {
+        report.tell("data_dir", &diagnosis);
+    }
+    let around = Circumstances { running, now: clock::now() };
+    let place = loaded.place;
+    for network in loaded.networks {
+        for (key, path) in network.adapter.secret_files(&place) {
+            if let Some(diagnosis) = secret_file(&path) {
+                report.tell(&key, &diagnosis);
+            }
+        }
+        let Network { id, adapter, .. } = network;
+        match adapter.build(&place) {
+            Err(findings) => {
+                for Finding { key, what, .. } in findings {
+                    let advice = "see docs/install.md on this file, or the key's words in the \
+                                  reference configuration";
+                    report.tell(&key, &Diagnosis::trouble(what, advice));
+                }
+            }
+            Ok(adapter) => {
+                let examined =
+                    async { tokio::time::timeout(PATIENCE, adapter.examine(around)).await };
+                let found = runtime.block_on(examined).unwrap_or_else(|_| {
+                    let what = "the examination did not end";
+                    vec![Diagnosis::trouble(what, "look into the log of the network's server")]
+                });
+                for diagnosis in found {
+                    report.tell(&format!("networks.{id}"), &diagnosis);
+                }
+            }
+        }
+    }
+    let Report { troubles, doubts } = report;
+    println!("{troubles} in trouble, {doubts} in doubt");
+    if troubles > 0 { Exit::Failed } else { Exit::Done }
+}
+
+/// The data directory, and whether a daemon works on it. Makes nothing: what root made the
+/// daemon's own user could not write.
+fn data_dir(path: &Path) -> (Vec<Diagnosis>, bool) {
+    let metadata = match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return (vec![Diagnosis::well("not there yet: the daemon makes it")], false);
+        }
+        Err(error) => {
+            let advice = "run the doctor as root, or as the daemon's user";
+            return (
+                vec![Diagnosis::doubt(format!("cannot be looked at: {error}"), advice)],
+                false,
+            );
+        }
+        Ok(metadata) if !metadata.is_dir() => {
+            let advice = "let data_dir be a folder of the daemon's own";
+            return (vec![Diagnosis::trouble("is not a folder", advice)], false);
+        }
+        Ok(metadata) => metadata,
+    };
+    let mut found = Vec::new();
+    if let Some(others) = readable_by_others(&metadata, path) {
+        found.push(others);
+    }
+    found.push(room(path));
+    let lock = File::open(path.join("lock"));
+    let running = lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+    found.push(Diagnosis::well(if running {
+        "a daemon is running on it"
+    } else {
+        "no daemon is running on it"
+    }));
+    (found, running)
+}
+
+fn room(path: &Path) -> Diagnosis {
+    let advice = "make room on its disk: with a full disk nothing is accepted any more";
+    let Ok(disk) = rustix::fs::statvfs(path) else {
+        return Diagnosis::doubt("the room on its disk is unknown", advice);
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let found = format!("{} MiB are free on its disk", free >> 20);
+    match free {
+        free if free < FREE.0 => Diagnosis::trouble(found, advice),
+        free if free < FREE.1 => Diagnosis::doubt(found, advice),
+        _ => Diagnosis::well(found),
+    }
+}
+
+fn secret_file(path: &Path) -> Option<Diagnosis> {
+    // One that is not there is told by the adapter that wants it.
+    readable_by_others(&std::fs::metadata(path).ok()?, path)
+}
+
+fn readable_by_others(metadata: &Metadata, path: &Path) -> Option<Diagnosis> {
+    let mode = metadata.mode() & 0o777;
+    let right = if metadata.is_dir() { "700" } else { "600" };
+    (mode & 0o007 != 0).then(|| {
+        Diagnosis::doubt(
+            format!("every user of this machine can get at {} (mode {mode:o})", path.display()),
+            format!("chmod {right} {}", path.display()),
+        )
+    })
+}
