@@ -30,6 +30,8 @@ complete -c drawbridge -n "__fish_drawbridge_needs_command" -s V -l version -d '
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "check" -d 'Find everything that is wrong with the configuration'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "status" -d 'Print how the running bridge is'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "queue" -d 'Look at what waits in the running bridge, hurry it, or take it out'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "version" -d 'Print the version, and which adapters are built in'
@@ -40,6 +42,41 @@ complete -c drawbridge -n "__fish_drawbridge_using_subcommand check" -s c -l con
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand check" -s h -l help -d 'Print help'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand doctor" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand status" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand status" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand status" -l json -d 'For machines: the same as `GET /health`'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand status" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -f -a "list" -d 'List what waits, the oldest first'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -f -a "show" -d 'Show one thing that waits'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -f -a "retry" -d 'Try at once what waits for its next try'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -f -a "drop" -d 'Take messages out for good: their senders are told `expired`'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and not __fish_seen_subcommand_from list show retry drop help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -l network -d 'Only what waits for this network' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -l after -d 'Only what stands behind this number' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -l limit -d 'At most so many' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -l json -d 'For machines'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from show" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from show" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from show" -l json -d 'For machines'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from retry" -l network -d 'All conversations to this network' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from retry" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from retry" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from drop" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from drop" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "list" -d 'List what waits, the oldest first'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one thing that waits'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Try at once what waits for its next try'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "drop" -d 'Take messages out for good: their senders are told `expired`'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -l force -d 'Replace the file if there is one: the server then needs the new one too'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -s h -l help -d 'Print help'
@@ -48,10 +85,16 @@ complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -s c -l c
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -s h -l help -d 'Print help'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand version" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand version" -s h -l help -d 'Print help'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "check" -d 'Find everything that is wrong with the configuration'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "version" -d 'Print the version, and which adapters are built in'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor registration address version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "check" -d 'Find everything that is wrong with the configuration'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "status" -d 'Print how the running bridge is'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "queue" -d 'Look at what waits in the running bridge, hurry it, or take it out'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "version" -d 'Print the version, and which adapters are built in'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List what waits, the oldest first'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one thing that waits'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "retry" -d 'Try at once what waits for its next try'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "drop" -d 'Take messages out for good: their senders are told `expired`'
