@@ -1,17 +1,23 @@
 //! Stickers and disappearing messages: refused in every form, visibly, and nothing arrives.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{User, escape};
+use drawbridge_servers::{User, XmppSoftware, escape};
 use serde_json::{Value, json};
 
-use crate::{nothing_else_arrives, six, three, town};
+use crate::{nothing_else_arrives, six, three, town_on};
+
+crate::with_each_xmpp_server! {
+    stickers_and_disappearing_messages_cross_in_no_direction,
+    matrix_hides_neither_a_sticker_nor_a_timer,
+    xmpp_hides_neither_a_sticker_nor_a_timer,
+    a_partner_hides_neither_a_sticker_nor_a_timer,
+}
 
 const STICKER: &str = "unsupported_kind:sticker";
 const DISAPPEARING: &str = "unsupported_kind:disappearing";
 
-#[test]
-fn stickers_and_disappearing_messages_cross_in_no_direction() -> Result<()> {
-    let town = town()?;
+fn stickers_and_disappearing_messages_cross_in_no_direction(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     for (from, to) in six([&alice, &bob, &carol]) {
         nothing_else_arrives(from, to, "we begin")?;
@@ -25,9 +31,8 @@ fn stickers_and_disappearing_messages_cross_in_no_direction() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn matrix_hides_neither_a_sticker_nor_a_timer() -> Result<()> {
-    let town = town()?;
+fn matrix_hides_neither_a_sticker_nor_a_timer(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     for to in [&carol as &dyn User, &bob] {
         let first = alice.says(to, "plain")?;
@@ -85,8 +90,7 @@ fn matrix_hides_neither_a_sticker_nor_a_timer() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn xmpp_hides_neither_a_sticker_nor_a_timer() -> Result<()> {
+fn xmpp_hides_neither_a_sticker_nor_a_timer(software: XmppSoftware) -> Result<()> {
     const FORMS: &[(&str, &str)] = &[
         ("<sticker xmlns='urn:xmpp:stickers:0' pack='birds'/>", STICKER),
         ("<body>a bird</body><sticker xmlns='urn:xmpp:stickers:0' pack='birds'/>", STICKER),
@@ -121,7 +125,7 @@ fn xmpp_hides_neither_a_sticker_nor_a_timer() -> Result<()> {
             DISAPPEARING,
         ),
     ];
-    let town = town()?;
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     for to in [&carol as &dyn User, &alice] {
         nothing_else_arrives(&bob, to, "we begin")?;
@@ -138,9 +142,8 @@ fn xmpp_hides_neither_a_sticker_nor_a_timer() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_partner_hides_neither_a_sticker_nor_a_timer() -> Result<()> {
-    let town = town()?;
+fn a_partner_hides_neither_a_sticker_nor_a_timer(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     let text = json!({"type": "text", "body": "hidden"});
     let forms = [

@@ -1,10 +1,14 @@
 //! Rude people and broken programs: refused clearly, and nobody else is hurt.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PATIENCE, Town, User, escape, http, until};
+use drawbridge_servers::{PATIENCE, Town, User, XmppSoftware, escape, http, until};
 use serde_json::{Value, json};
 
-use crate::{nothing_else_arrives, six, three, town};
+use crate::{nothing_else_arrives, six, three, town, town_on};
+
+crate::with_each_xmpp_server! {
+    hostile_stanzas,
+}
 
 fn everybody_is_well(people: [&dyn User; 3], after: &str) -> Result<()> {
     for (from, to) in six(people) {
@@ -74,9 +78,8 @@ fn nested(depth: usize) -> Value {
     (0..depth).fold(json!("deep"), |inner, _| json!({"a": [inner]}))
 }
 
-#[test]
-fn hostile_stanzas() -> Result<()> {
-    let town = town()?;
+fn hostile_stanzas(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     let mallory = town.xmpp_user("mallory")?;
     let people: [&dyn User; 3] = [&alice, &bob, &carol];
@@ -125,7 +128,7 @@ fn hostile_stanzas() -> Result<()> {
         "the daemon panicked: {}",
         town.daemon.log()?
     );
-    // Prosody ends her own stream for this one.
+    // The server ends her own stream for this one.
     mallory.sends("<message xmlns='jabber:client'><body>\u{1}</unclosed>")?;
     bob.says(&carol, "Bob is unhurt.")?;
     carol.hears(&bob, "Bob is unhurt.")?;

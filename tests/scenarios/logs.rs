@@ -3,15 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PATIENCE, Town, User, until};
+use drawbridge_servers::{PATIENCE, Town, User, XmppSoftware, until};
 use serde_json::{Value, json};
 
 use crate::{programs, six};
 
-#[test]
-fn nothing_private_is_logged() -> Result<()> {
+crate::with_each_xmpp_server! {
+    nothing_private_is_logged,
+}
+
+fn nothing_private_is_logged(software: XmppSoftware) -> Result<()> {
     let trace = |config: String| format!("{config}\n[log]\nlevel = \"trace\"\n");
-    let mut town = Town::start_with(&programs()?, trace)?;
+    let mut town = Town::start_on(software, &programs()?, trace)?;
     // Names that appear nowhere else.
     let zuzanna = town.matrix_user("zuzanna")?;
     let quentin = town.xmpp_user("quentin")?;

@@ -4,6 +4,26 @@
 //! `hears` is strict: the very next message must be the one that is named. So a message that
 //! should not have arrived, or arrived twice, fails the next `hears`.
 
+/// The same conversations with each XMPP server: for each function a test in `prosody` and one in
+/// `ejabberd`.
+macro_rules! with_each_xmpp_server {
+    ($($name:ident),+ $(,)?) => {
+        crate::with_each_xmpp_server!(prosody: Prosody, $($name),+);
+        crate::with_each_xmpp_server!(ejabberd: Ejabberd, $($name),+);
+    };
+    ($server:ident: $software:ident, $($name:ident),+) => {
+        mod $server {
+            $(
+                #[test]
+                fn $name() -> anyhow::Result<()> {
+                    super::$name(drawbridge_servers::XmppSoftware::$software)
+                }
+            )+
+        }
+    };
+}
+pub(crate) use with_each_xmpp_server;
+
 mod bans;
 mod crash;
 mod doctor;
@@ -15,11 +35,16 @@ mod restart;
 mod talk;
 
 use anyhow::Result;
-use drawbridge_servers::{MatrixUser, PartnerUser, Programs, Town, User, XmppUser};
+use drawbridge_servers::{MatrixUser, PartnerUser, Programs, Town, User, XmppSoftware, XmppUser};
 
-/// A town with the daemon of this build.
+/// A town with the daemon of this build; with Prosody, where XMPP is not what it is about.
 fn town() -> Result<Town> {
-    Town::start(&programs()?)
+    town_on(XmppSoftware::Prosody)
+}
+
+/// A town with the daemon of this build, and an XMPP server of this software.
+fn town_on(software: XmppSoftware) -> Result<Town> {
+    Town::start_on(software, &programs()?, |config| config)
 }
 
 fn programs() -> Result<Programs> {

@@ -1,14 +1,21 @@
 //! Who is reached, and who is not.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::User;
+use drawbridge_servers::{PATIENCE, User, XmppSoftware, XmppUser, escape, until};
 use serde_json::json;
 
-use crate::{nothing_else_arrives, programs, three, town};
+use crate::{nothing_else_arrives, three, town, town_on};
 
-#[test]
-fn nobody_is_there() -> Result<()> {
-    let town = town()?;
+crate::with_each_xmpp_server! {
+    nobody_is_there,
+    remote_users_are_strangers,
+    addresses_are_found_in_an_xmpp_client,
+    what_an_xmpp_server_refuses_fails,
+    what_comes_back_later_fails_after_all,
+}
+
+fn nobody_is_there(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
 
     let nobody_on_xmpp = town.daemon.asks(&["address", "xmpp:nobody@p.test", "--on", "matrix"])?;
@@ -40,9 +47,8 @@ fn nobody_is_there() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn remote_users_are_strangers() -> Result<()> {
-    let town = town()?;
+fn remote_users_are_strangers(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     let eve = town.remote_xmpp_user("eve")?;
 
@@ -112,9 +118,8 @@ fn the_ghost_cannot_read_an_encrypted_room() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn addresses_are_found_in_an_xmpp_client() -> Result<()> {
-    let town = town()?;
+fn addresses_are_found_in_an_xmpp_client(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, _) = three(&town)?;
     let address = bob.address_of(&alice)?;
 
@@ -139,7 +144,7 @@ fn addresses_are_found_in_an_xmpp_client() -> Result<()> {
         for (to, name) in [(&address, "alice"), (&nobody, "nobody")] {
             let answer = bob.queries(&format!(
                 "<iq xmlns='jabber:client' type='get' to='{}'><query xmlns='{namespace}'/></iq>",
-                drawbridge_servers::escape(to)
+                escape(to)
             ))?;
             let (_, said) = answer.xml.split_once("query").unwrap_or_default();
             answers.push((answer.kind, answer.condition, said.replace(name, "somebody")));
@@ -149,9 +154,76 @@ fn addresses_are_found_in_an_xmpp_client() -> Result<()> {
     for to in [&address, &nobody] {
         bob.sends(&format!(
             "<presence xmlns='jabber:client' type='subscribe' to='{}'/>",
-            drawbridge_servers::escape(to)
+            escape(to)
         ))?;
         while bob.sees_presence(to)? != "subscribed" {}
     }
+    Ok(())
+}
+
+fn what_an_xmpp_server_refuses_fails(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for from in [&alice as &dyn User, &carol] {
+        nothing_else_arrives(from, &bob, "we begin")?;
+        let address = escape(&bob.address_of(from)?);
+        let blocked = bob.queries(&format!(
+            "<iq xmlns='jabber:client' type='set'><block xmlns='urn:xmpp:blocking'>\
+             <item jid='{address}'/></block></iq>"
+        ))?;
+        ensure!(blocked.kind == "result", "{blocked:?}");
+        // ejabberd refuses some of them before, and some after it confirmed that it took them.
+        let mut written = Vec::new();
+        for number in 1..=30 {
+            written.push(from.says(&bob, &format!("Number {number}: why don't you answer?"))?);
+        }
+        until("every failure to be told", PATIENCE, || {
+            let failed = from.everything_failed();
+            let told = |id: &String| failed.iter().any(|told| told.of == *id);
+            Ok(written.iter().all(told).then_some(()))
+        })?;
+        let failed = from.everything_failed();
+        ensure!(failed.iter().all(|told| told.code == "not_reachable"), "{failed:?}");
+        ensure!(failed.len() == written.len(), "told more than once: {failed:?}");
+    }
+    let heard = bob.everything_heard();
+    ensure!(!heard.iter().any(|heard| heard.body.starts_with("Number")), "{heard:?}");
+    Ok(())
+}
+
+fn what_comes_back_later_fails_after_all(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    let mallory = town.xmpp_user("mallory")?;
+    let refuse = |by: &XmppUser, from: &dyn User, id: &str| {
+        by.sends(&format!(
+            "<message xmlns='jabber:client' type='error' id='{id}' to='{}'><error type='cancel'>\
+             <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+            escape(&by.address_of(from)?)
+        ))
+    };
+
+    let of_alice = alice.says(&bob, "Did you get this?")?;
+    let from_alice = bob.hears(&alice, "Did you get this?")?;
+    alice.sees_receipt(&of_alice)?;
+    let of_carol = carol.says(&bob, "And this?")?;
+    let from_carol = bob.hears(&carol, "And this?")?;
+    carol.sees_accepted(&of_carol)?;
+
+    // Long after his server took them, Bob's client sends them back; what another says is nothing.
+    refuse(&mallory, &alice, &from_alice.id)?;
+    refuse(&mallory, &carol, &from_carol.id)?;
+    nothing_else_arrives(&mallory, &alice, "Mallory's word")?;
+    ensure!(alice.everything_failed().is_empty() && carol.everything_failed().is_empty());
+    refuse(&bob, &alice, &from_alice.id)?;
+    alice.is_told(&of_alice, "not_reachable")?;
+    refuse(&bob, &carol, &from_carol.id)?;
+    carol.is_told(&of_carol, "not_reachable")?;
+
+    // Once is enough.
+    refuse(&bob, &alice, &from_alice.id)?;
+    nothing_else_arrives(&bob, &alice, "Bob's second word")?;
+    nothing_else_arrives(&alice, &bob, "she goes on")?;
+    ensure!(alice.everything_failed().len() == 1, "{:?}", alice.everything_failed());
     Ok(())
 }

@@ -1,13 +1,24 @@
 //! People of three networks talk.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PATIENCE, User};
+use drawbridge_servers::{PATIENCE, User, XmppSoftware};
 
-use crate::{nothing_else_arrives, six, three, town};
+use crate::{nothing_else_arrives, six, three, town_on};
 
-#[test]
-fn everybody_talks_with_everybody() -> Result<()> {
-    let town = town()?;
+crate::with_each_xmpp_server! {
+    everybody_talks_with_everybody,
+    senders_learn_of_success,
+    two_hundred_messages_stay_in_order,
+    texts_arrive_unaltered,
+    sixty_kilobytes_arrive_whole,
+    a_text_over_the_limit_is_refused_and_not_cut,
+    what_the_target_cannot_show_is_refused,
+    two_equal_texts_are_two_messages,
+    what_a_sender_repeats_shows_once,
+}
+
+fn everybody_talks_with_everybody(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
 
     alice.says(&bob, "Hello Bob, Alice here.")?;
@@ -29,9 +40,8 @@ fn everybody_talks_with_everybody() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn senders_learn_of_success() -> Result<()> {
-    let town = town()?;
+fn senders_learn_of_success(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
 
     let id = alice.says(&bob, "Does it arrive?")?;
@@ -43,9 +53,8 @@ fn senders_learn_of_success() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn two_hundred_messages_stay_in_order() -> Result<()> {
-    let town = town()?;
+fn two_hundred_messages_stay_in_order(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     let people: [&dyn User; 3] = [&alice, &bob, &carol];
 
@@ -72,8 +81,7 @@ fn two_hundred_messages_stay_in_order() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn texts_arrive_unaltered() -> Result<()> {
+fn texts_arrive_unaltered(software: XmppSoftware) -> Result<()> {
     let texts = [
         "Grüße, 你好, здравствуйте, नमस्ते, ᚠᚢᚦ",
         "שלום עולם, مرحبا بالعالم \u{200f}(mixed) left-to-right",
@@ -86,7 +94,7 @@ fn texts_arrive_unaltered() -> Result<()> {
         "\u{200b}",
         "0",
     ];
-    let town = town()?;
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     for (from, to) in six([&alice, &bob, &carol]) {
         for text in texts {
@@ -97,12 +105,11 @@ fn texts_arrive_unaltered() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn sixty_kilobytes_arrive_whole() -> Result<()> {
+fn sixty_kilobytes_arrive_whole(software: XmppSoftware) -> Result<()> {
     let words = "Räder drängeln 🚲, ";
     let mut text = words.repeat(60 * 1024 / words.len());
     text.push_str(&"x".repeat(60 * 1024 - text.len()));
-    let town = town()?;
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     for (from, to) in six([&alice, &bob, &carol]) {
         from.says(to, &text)?;
@@ -111,9 +118,8 @@ fn sixty_kilobytes_arrive_whole() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_text_over_the_limit_is_refused_and_not_cut() -> Result<()> {
-    let town = town()?;
+fn a_text_over_the_limit_is_refused_and_not_cut(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     let text = "too long ".repeat(30_000);
     for to in [&alice as &dyn User, &bob] {
@@ -124,9 +130,8 @@ fn a_text_over_the_limit_is_refused_and_not_cut() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_the_target_cannot_show_is_refused() -> Result<()> {
-    let town = town()?;
+fn what_the_target_cannot_show_is_refused(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     // XML has no way to write these.
     for text in ["a bell: \u{7}", "an escape: \u{1b}[31m", "no character: \u{ffff}"] {
@@ -139,9 +144,8 @@ fn what_the_target_cannot_show_is_refused() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn two_equal_texts_are_two_messages() -> Result<()> {
-    let town = town()?;
+fn two_equal_texts_are_two_messages(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     for (from, to) in six([&alice, &bob, &carol]) {
         from.says(to, "ok")?;
@@ -153,9 +157,8 @@ fn two_equal_texts_are_two_messages() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_a_sender_repeats_shows_once() -> Result<()> {
-    let town = town()?;
+fn what_a_sender_repeats_shows_once(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
 
     let carols = serde_json::json!({

@@ -138,7 +138,7 @@ impl XmppServer {
             listens.push(self.accounts.address());
         }
         let Some(child) = &mut self.child else { bail!("{name} was not started") };
-        until(&format!("{name} to listen"), Duration::from_mins(1), || {
+        until(&format!("{name} to listen"), Duration::from_mins(3), || {
             child.check()?;
             let all = listens.iter().all(|address| TcpStream::connect(address).is_ok());
             Ok(all.then_some(()))
