@@ -94,14 +94,14 @@ fn list(
         return Ok(Exit::Done);
     }
     println!(
-        "{:>8}  {:16}  {:12}  {:12}  {:8}  {:>8}  {:5}  waits for",
-        "number", "network", "msg", "conversation", "age", "bytes", "tries"
+        "{:>8}  {:16}  {:12}  {:12}  {:12}  {:8}  {:>8}  {:5}  waits for",
+        "number", "network", "kind", "msg", "conversation", "age", "bytes", "tries"
     );
     for item in &items {
         let bytes = item.bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
-        let Item { id, network, msg, conversation, tries, .. } = item;
+        let Item { id, network, kind, msg, conversation, tries, .. } = item;
         println!(
-            "{id:>8}  {network:16}  {msg:12}  {conversation:12}  {:8}  {bytes:>8}  {tries:5}  {}",
+            "{id:>8}  {network:16}  {kind:12}  {msg:12}  {conversation:12}  {:8}  {bytes:>8}  {tries:5}  {}",
             age(item.age_seconds),
             wait_of(item)
         );

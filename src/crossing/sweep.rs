@@ -27,15 +27,14 @@ const FOLD: Duration = Duration::from_secs(30);
 /// How often old ids are looked for.
 const FORGET: Duration = Duration::from_mins(10);
 
-/// The pause between two pieces of what is forgotten, so that messages come first.
-const BETWEEN: Duration = Duration::from_millis(100);
-
 /// Runs until no more deliveries are wanted.
 pub(super) async fn run(crossing: Arc<Crossing>) {
     let mut ticks = interval(EACH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut folded, mut forgot) = (Instant::now(), Instant::now());
     let mut told_up_to = None;
+    // There may be more to forget: a piece at each look, so that the rest does not wait for it.
+    let mut more = false;
     loop {
         tokio::select! {
             () = crossing.stop_delivering.cancelled() => return,
@@ -48,9 +47,11 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
             folded = Instant::now();
             swept = swept.and(crossing.store.fold().await);
         }
-        if forgot.elapsed() > FORGET {
+        if more || forgot.elapsed() > FORGET {
             forgot = Instant::now();
-            swept = swept.and(crossing.forget(clock::now()).await);
+            let forgotten = crossing.forget(clock::now()).await;
+            more = forgotten.as_ref().is_ok_and(|count| *count > 0);
+            swept = swept.and(forgotten.map(|_| ()));
         }
         if let Err(error) = swept {
             log!(QUEUE_UNSWEPT, error = &error as &dyn std::error::Error);
@@ -106,17 +107,9 @@ impl Crossing {
         Ok(())
     }
 
-    /// Forgets, a piece at a time, the ids of what was settled long before `now`.
-    pub(super) async fn forget(&self, now: Timestamp) -> Result<(), StoreError> {
-        let before = earlier(now, self.limits().keep_ids);
-        while self.store.forget(before).await? > 0 {
-            self.swept.send_replace(Instant::now());
-            tokio::select! {
-                () = self.stop_delivering.cancelled() => break,
-                () = tokio::time::sleep(BETWEEN) => {}
-            }
-        }
-        Ok(())
+    /// Forgets a piece of the ids of what was settled long before `now`. Tells how many.
+    pub(super) async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.store.forget(earlier(now, self.limits().keep_ids)).await
     }
 }
 

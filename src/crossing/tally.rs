@@ -19,6 +19,11 @@ const MILLISECONDS: &[u64] = &[
 struct ByCode(Mutex<BTreeMap<String, u64>>);
 
 impl ByCode {
+    /// With a count of zero for this code.
+    fn of(code: Code) -> Self {
+        Self(Mutex::new(BTreeMap::from([(code.to_string(), 0)])))
+    }
+
     fn count(&self, code: Code) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(code.to_string()).or_default() += 1;
@@ -82,7 +87,8 @@ impl Tally {
             repeated: AtomicU64::new(0),
             refused: ByCode::default(),
             crossed: AtomicU64::new(0),
-            failed: ByCode::default(),
+            // There from the start: an alert sees no increase in what has just come into being.
+            failed: ByCode::of(Code::Expired),
             returned: ByCode::default(),
             put_off: AtomicU64::new(0),
             connects: AtomicU64::new(0),

@@ -283,6 +283,32 @@ fn names_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn every_alert_and_every_reason_is_explained() {
+    let read = |file: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    };
+    let (rules, page) = (read("docs/alerts.rules.yml"), read("docs/operations.md"));
+    let alerts: Vec<_> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(!alerts.is_empty());
+    for alert in alerts {
+        assert!(page.contains(&format!("\n| {alert} |")), "{alert}");
+    }
+    for code in [
+        ReasonCode::Stalled,
+        ReasonCode::StoreFailing,
+        ReasonCode::QueueFull,
+        ReasonCode::NetworkDown,
+        ReasonCode::NetworkAwaited,
+        ReasonCode::QueueFilling,
+        ReasonCode::MessagesWait,
+    ] {
+        let name = serde_json::to_value(code).unwrap();
+        assert!(page.contains(&format!("\n| `{}` |", name.as_str().unwrap())), "{name}");
+    }
+}
+
+#[test]
 fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
     let known: BTreeSet<_> = metrics::ALL.iter().map(|metric| metric.name.to_owned()).collect();
     for file in ["docs/grafana/drawbridge.json", "docs/alerts.rules.yml", "docs/operations.md"] {

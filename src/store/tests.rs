@@ -156,8 +156,11 @@ async fn a_job_that_cannot_be_written_harms_no_neighbour() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let failed = store.admit(vec![text("$1", "one", 1)]).await;
     assert!(matches!(failed, Err(StoreError::NotCommitted)));
+    assert!(store.writes().failing_since.is_some());
     other.execute_batch("ROLLBACK").unwrap();
     assert!(!store.admit(vec![text("$1", "one", 1)]).await.unwrap()[0].repeat);
+    let writes = store.writes();
+    assert_eq!((writes.failing_since, writes.failures, writes.jobs.count), (None, 1, 3));
     assert_eq!(bodies(&waiting(&store).await), ["zero", "one"]);
 }
 

@@ -73,7 +73,8 @@ async fn a_report_counts_what_crossed_and_what_did_not() {
     assert_eq!((left.tallied.accepted, left.tallied.repeated), (3, 1));
     assert_eq!(codes(&left.tallied.refused), [("not_reachable".to_owned(), 1)]);
     assert_eq!((right.tallied.crossed, right.tallied.milliseconds.count), (2, 2));
-    assert_eq!(codes(&right.tallied.failed), [("forbidden".to_owned(), 1)]);
+    let failed = [("expired".to_owned(), 0), ("forbidden".to_owned(), 1)];
+    assert_eq!(codes(&right.tallied.failed), failed);
     assert_eq!(right.tallied.put_off, 1);
     assert_eq!((right.tallied.connects, right.tallied.disconnects), (1, 0));
     assert!(right.tallied.last_delivered.is_some() && left.tallied.last_heard.is_some());
@@ -194,8 +195,8 @@ async fn ids_are_kept_for_their_time_and_no_longer() {
     town.rests().await;
     let settled = clock::now();
     let days = |days: u64| settled.plus(Duration::from_hours(days * 24));
-    town.crossing.forget(days(89)).await.unwrap();
+    assert_eq!(town.crossing.forget(days(89)).await.unwrap(), 0);
     assert!(repeat().await);
-    town.crossing.forget(days(91)).await.unwrap();
+    assert_eq!(town.crossing.forget(days(91)).await.unwrap(), 1);
     assert!(!repeat().await);
 }
