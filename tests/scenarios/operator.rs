@@ -66,9 +66,9 @@ fn an_operator_sees_what_waits_and_takes_a_message_out() -> Result<()> {
     ensure!(away["reasons"][0]["code"] == "network_down", "{away}");
     ensure!(xmpp["queued"] == 3 && xmpp["oldest_waiting"].is_string(), "{away}");
     ensure!(xmpp["since"].as_str() > well["networks"]["xmpp"]["since"].as_str(), "{away}");
-    let told = town.daemon.asks(&["status"])?;
-    ensure!(told.starts_with("degraded, ") && told.contains("xmpp: not connected"), "{told}");
-    ensure!(told.contains("3 wait, the oldest for "), "{told}");
+    let stands = town.daemon.asks(&["status"])?;
+    ensure!(stands.starts_with("degraded, ") && stands.contains("xmpp: not connected"), "{stands}");
+    ensure!(stands.contains("3 wait, the oldest for "), "{stands}");
     let state = "drawbridge_network_state{network=\"xmpp\",state=\"down\"}";
     ensure!(metric(listen, state)? == Some(1));
     ensure!(metric(listen, "drawbridge_queue_messages{network=\"xmpp\"}")? == Some(3));
@@ -80,10 +80,10 @@ fn an_operator_sees_what_waits_and_takes_a_message_out() -> Result<()> {
     ensure!(first["bytes"] == "Bob, do not read this marmalade.".len(), "{first}");
     ensure!(first["conversation"] == waiting[1]["conversation"], "{waiting:?}");
     ensure!(first["conversation"] != waiting[2]["conversation"], "{waiting:?}");
-    let listed = town.daemon.asks(&["queue", "list"])?;
+    let listing = town.daemon.asks(&["queue", "list"])?;
     let shown = town.daemon.asks(&["queue", "show", &number])?;
     for private in ["marmalade", "carol", "bob", "alice", "p.test", "hs.test"] {
-        ensure!(!listed.contains(private) && !shown.contains(private), "{listed}{shown}");
+        ensure!(!listing.contains(private) && !shown.contains(private), "{listing}{shown}");
         ensure!(!away.to_string().contains(private), "{away}");
     }
     let tried = town.daemon.asks(&["queue", "retry", "--network", "xmpp"])?;
