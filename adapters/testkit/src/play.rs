@@ -64,10 +64,15 @@ impl Play {
         Ok(play)
     }
 
-    /// Starts the adapter, and waits until it is connected.
-    pub(crate) async fn start(&mut self) -> Result<()> {
+    /// Starts the adapter, and waits for nothing.
+    pub(crate) fn begin(&mut self) {
         let (adapter, bridge) = (Arc::clone(&self.adapter), self.bridge.handle());
         self.run = Some(tokio::spawn(async move { adapter.run(bridge).await }));
+    }
+
+    /// Starts the adapter, and waits until it is connected.
+    pub(crate) async fn start(&mut self) -> Result<()> {
+        self.begin();
         let joined = timeout(self.patience, self.peer.joins()).await;
         joined.context("the peer did not come online in time")?.context("the peer")?;
         self.up(0).await

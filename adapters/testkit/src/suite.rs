@@ -54,10 +54,12 @@ macro_rules! __checks {
             disappearing_in
             refusal
             status
+            signals
             retry_in
             not_taken
             recovery
             stops
+            stops_early
             drain
             silence
         }

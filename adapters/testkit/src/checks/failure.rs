@@ -1,21 +1,23 @@
 //! When something goes wrong, or ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use drawbridge_adapter::{Code, Connection, Refusal, State, Unavailable};
+use drawbridge_adapter::{Code, Command, Connection, Refusal, Signal, State, Unavailable};
 use tokio::time::timeout;
 
 use super::hundred;
 use crate::play::Play;
 use crate::{Done, Journal, Stage, Tried};
 
-/// Rule: a refusal reaches its sender, by its code, exactly as the daemon says it; the refused
-/// message's neighbours cross.
+/// Rule: a refusal reaches its sender, by its code, exactly as the status says it, and is not told
+/// by the answer of `accept` already; the refused message's neighbours cross.
 pub async fn refusal(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     for (text, code) in [("to nobody", Code::NotReachable), ("far too long", Code::TextTooLong)] {
-        play.bridge.refuse(text, code);
+        // The daemon says the same twice. Here the answer differs: it is not to be told.
+        play.bridge.refuse(text, Code::Forbidden);
         let event = play.crosses_in(text).await?;
         let status = play.status(&event, State::FailedPermanent(Refusal::from(code)))?;
         play.delivers(&[status]).await?;
@@ -34,6 +36,20 @@ pub async fn status(stage: &dyn Stage) -> Result<Done> {
     for state in [State::Pending, State::Accepted] {
         let status = play.status(&event, state)?;
         play.delivers(&[status]).await?;
+    }
+    play.crosses_out("end").await?;
+    play.closes().await
+}
+
+/// Rule: signals are taken without waiting, however many, and none is shown as a message.
+pub async fn signals(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    let event = play.crosses_in("is it there?").await?;
+    if let Command::Status(status) = play.status(&event, State::Accepted)?.command {
+        let adapter = Arc::clone(&play.adapter);
+        let many = move || (0..100).for_each(|_| adapter.signal(Signal::Accepted(status.clone())));
+        let taken = timeout(play.patience, tokio::task::spawn_blocking(many)).await;
+        taken.context("a signal had to wait")?.context("a signal made it panic")?;
     }
     play.crosses_out("end").await?;
     play.closes().await
@@ -112,6 +128,13 @@ pub async fn stops(stage: &dyn Stage) -> Result<Done> {
     let texts = stop_under_traffic(&mut play).await?;
     let heard = play.crossed();
     ensure!(texts.starts_with(&heard), "they arrived as {heard:?}");
+    play.closes().await
+}
+
+/// Rule: asked to stop before it has ever been connected, `run` returns within ten seconds.
+pub async fn stops_early(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::set(stage).await?;
+    play.begin();
     play.closes().await
 }
 

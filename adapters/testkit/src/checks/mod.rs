@@ -15,7 +15,9 @@ use drawbridge_adapter::{Connection, Kind, Level};
 use crate::play::Play;
 use crate::{Done, Stage, check_addressing};
 
-pub use failure::{drain, not_taken, recovery, refusal, retry_in, status, stops};
+pub use failure::{
+    drain, not_taken, recovery, refusal, retry_in, signals, status, stops, stops_early,
+};
 pub use inward::{
     disappearing_in, duplicate_in, equal_in, long_in, order_in, sticker_in, text_in, unicode_in,
 };

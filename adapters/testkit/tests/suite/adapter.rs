@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use drawbridge_adapter::{
-    Adapter, AddressError, Addressing, Bridge, Capabilities, Code, Command, Connection, Content,
-    Delivered, Delivery, DeliveryError, Descriptor, Destination, Event, EventId, Fatal, Kind,
-    Level, Marks, NetworkId, Party, Refusal, ReplyPath, StatusNeeds, TextLimits, UserId,
+    Acceptance, Adapter, AddressError, Addressing, Answer, Bridge, Capabilities, Code, Command,
+    Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
+    EventId, Fatal, Kind, Level, Marks, NetworkId, Party, Refusal, ReplyPath, Signal, StatusNeeds,
+    TextLimits, UserId,
 };
 
 use crate::flaws::Flaw;
@@ -85,7 +86,11 @@ impl Line {
             self.server.acknowledge(&acknowledged);
             return;
         }
-        while bridge.accept(events.clone()).await.is_err() {
+        loop {
+            if let Ok(answers) = bridge.accept(events.clone()).await {
+                self.tell(&events, &answers);
+                break;
+            }
             match self.flaw {
                 Some(Flaw::AcknowledgesFirst) => return,
                 Some(Flaw::AcknowledgesTwice) => {}
@@ -96,6 +101,16 @@ impl Line {
         }
         if !self.has(Flaw::AcknowledgesFirst) && !self.has(Flaw::AcknowledgesTwice) {
             self.server.acknowledge(&acknowledged);
+        }
+    }
+
+    /// Tells what the status will tell: once too often.
+    fn tell(&self, events: &[Event], answers: &[Acceptance]) {
+        for (event, answer) in events.iter().zip(answers) {
+            if let (Answer::Refused(refusal), true) = (answer.answer, self.has(Flaw::TellsTwice)) {
+                let outcome = (event.reply_path.0.clone(), refusal.code);
+                self.server.with(|state| state.outcomes.push_back(outcome));
+            }
         }
     }
 
@@ -212,6 +227,9 @@ impl Adapter for Line {
         let watch = self.watch(&bridge);
         tokio::pin!(watch);
         let mut buffered = Vec::new();
+        if self.has(Flaw::WaitsForWork) {
+            self.server.wait(|state| (!state.waiting.is_empty()).then_some(())).await;
+        }
         loop {
             let frames = tokio::select! {
                 biased;
@@ -233,6 +251,13 @@ impl Adapter for Line {
         }
         assert!(!self.has(Flaw::Panics), "at the end");
         Ok(())
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let (Signal::Accepted(status), true) = (signal, self.has(Flaw::ShowsSignals)) {
+            let from = self.address_of(status.recipient.as_ref().unwrap()).unwrap();
+            self.server.show("signal", from, status.state.as_str().to_owned());
+        }
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {

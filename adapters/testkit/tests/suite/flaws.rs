@@ -52,8 +52,10 @@ flaws! {
     BlindToStickers: sticker_in, "arrived as mere";
     BlindToTimers: disappearing_in, "arrived as mere";
     OneCode: refusal, "learnt not_reachable, not text_too_long";
+    TellsTwice: refusal, "learnt forbidden";
     SilentRefusals: refusal, "not told the outcome";
     ShowsStates: status, "instead of \"end\"";
+    ShowsSignals: signals, "instead of \"end\"";
     AcknowledgesFirst: retry_in, "waited";
     AcknowledgesTwice: not_taken, "it was acknowledged";
     GivesUp: recovery, "connection is up";
@@ -62,6 +64,7 @@ flaws! {
     NeverStops: stops, "did not return within";
     EndsBadly: stops, "run ended with";
     Panics: stops, "run panicked";
+    WaitsForWork: stops_early, "did not return within";
     Buffers: drain, "taken from the network, and lost";
     LogsBodies: silence, "stands in the log";
     LogsAddressesInSpans: silence, "stands in the log";

@@ -8,6 +8,7 @@ mod flaws;
 mod peer;
 mod server;
 mod skips;
+mod spec;
 
 /// The right adapter, on a stage where everything can be played.
 mod right {
