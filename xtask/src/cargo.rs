@@ -26,7 +26,8 @@ pub(crate) fn test() -> Result<()> {
 /// Lets the tests that hold generated files against their sources write them instead.
 pub(crate) fn generate() -> Result<()> {
     let mut tests = cargo();
-    tests.args(["test", "--quiet", "--workspace", "--lib"]).env("DRAWBRIDGE_REGENERATE", "1");
+    tests.args(["test", "--quiet", "--workspace", "--lib", "--test", "fresh"]);
+    tests.env("DRAWBRIDGE_REGENERATE", "1");
     run(&mut tests)
 }
 

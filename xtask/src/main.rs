@@ -40,7 +40,7 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// Writes the generated files anew: config/drawbridge.toml, docs/codes.md, docs/*.schema.json.
+    /// Writes the generated files anew: config/drawbridge.toml, and what is generated in docs.
     Generate,
     /// Checks licences, sources and banned crates with cargo-deny, which it installs if it must.
     Deny,

@@ -88,10 +88,9 @@ pub struct LineAddressing(pub NetworkId);
 impl Addressing for LineAddressing {
     fn canonical(&self, id: &str) -> Result<UserId, AddressError> {
         let (id, rule) = (id.to_ascii_lowercase(), "1 to 64 of a-z 0-9 . _ -");
-        let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-        let fits = id.len() <= 64 && id.bytes().all(plain);
-        let user = UserId::new(self.0.clone(), id).ok();
-        user.filter(|_| fits).ok_or(AddressError::Invalid(rule))
+        let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let user = UserId::new(self.0.clone(), id).ok().filter(|it| plain && it.id().len() <= 64);
+        user.ok_or(AddressError::Invalid(rule))
     }
 
     fn domain<'a>(&self, _user: &'a UserId) -> Option<&'a str> {
@@ -239,6 +238,7 @@ impl Adapter for Lines {
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
         let mut pause = PAUSE;
+        bridge.report(Connection::Waiting);
         loop {
             tokio::select! {
                 biased;

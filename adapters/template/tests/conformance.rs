@@ -3,6 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use drawbridge_adapter::{
@@ -14,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 const SECRET: &str = "open sesame";
 
@@ -61,6 +63,7 @@ struct Said {
 #[derive(Default)]
 struct State {
     away: bool,
+    connected: bool,
     said: Vec<Said>,
     /// The ids of what dora was shown, so that nothing is shown twice.
     shown: HashSet<String>,
@@ -135,10 +138,12 @@ async fn serve(server: Arc<Server>, listener: TcpListener) -> Result<()> {
         if server.state().away {
             continue;
         }
+        server.change(|state| state.connected = true);
         tokio::select! {
             _ = talk(&server, stream) => {}
             _ = server.wait(|state| state.away.then_some(())) => {}
         }
+        server.change(|state| state.connected = false);
     }
 }
 
@@ -162,7 +167,8 @@ async fn talk(server: &Server, stream: TcpStream) -> Result<()> {
             line = server.wait(&mut next) => line?,
             line = lines.next_line() => server.takes(&line?.context("it hung up")?)?,
         };
-        to.write_all(line.as_bytes()).await?;
+        // If the bridge has hung up, what it said before is still to be read.
+        let _ = to.write_all(line.as_bytes()).await;
     }
 }
 
@@ -219,6 +225,9 @@ impl Peer for Dora {
     }
 
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        // If the bridge hangs up, what it said before counts; if it does not, that is all.
+        let hangs_up = self.server.wait(|state| (!state.connected).then_some(()));
+        let _ = timeout(Duration::from_secs(3), hangs_up).await;
         let state = self.server.state();
         let taken = state.said.iter().filter(|said| said.taken);
         Ok(Some(taken.map(|said| said.text.clone()).collect()))
