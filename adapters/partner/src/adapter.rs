@@ -1,4 +1,4 @@
-//! The adapter itself: it listens, and knows the one connection that counts.
+//! The adapter itself: it listens or dials, and knows the one connection that counts.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::dial::Dialler;
+use crate::hello::PartnerProof;
 use crate::link::{CARRIED, Link};
 use crate::log::{
     CONNECTION_LEFT, CONNECTION_NOT_TAKEN, LISTENING_UNENCRYPTED, USERS_READ, USERS_UNREADABLE,
@@ -36,10 +38,21 @@ const AT_THE_DOOR: usize = 256;
 
 /// The adapter of one partner network.
 pub struct Partner {
-    listen: SocketAddr,
-    max_connections: usize,
+    way: Way,
     shared: Arc<Shared>,
-    listening: watch::Sender<Option<SocketAddr>>,
+}
+
+/// Who connects to whom.
+enum Way {
+    /// The app to the bridge.
+    Listen {
+        at: SocketAddr,
+        max_connections: usize,
+        /// Where, once it does.
+        listening: watch::Sender<Option<SocketAddr>>,
+    },
+    /// The bridge to the app.
+    Dial(Dialler),
 }
 
 /// What all connections of one partner share.
@@ -120,8 +133,15 @@ impl Partner {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let listen = config.listen.parse::<SocketAddr>();
-        let listen = listen.map_err(|_| vec![Problem::new("listen", "not an address")])?;
+        let way = match config.listen.as_deref().map(str::parse) {
+            Some(Ok(at)) => Way::Listen {
+                at,
+                max_connections: config.max_connections,
+                listening: watch::Sender::new(None),
+            },
+            Some(Err(_)) => return Err(vec![Problem::new("listen", "not an address")]),
+            None => Way::Dial(Dialler::open(&config, place).map_err(|problem| vec![problem])?),
+        };
         let keys = KeyRing::open(
             place.find(&config.jwks_file),
             config.issuer,
@@ -142,20 +162,16 @@ impl Partner {
             complained_at: AtomicI64::new(0),
             newest: Mutex::new(CancellationToken::new()),
         };
-        Ok(Self {
-            listen,
-            max_connections: config.max_connections,
-            shared: Arc::new(shared),
-            listening: watch::Sender::new(None),
-        })
+        Ok(Self { way, shared: Arc::new(shared) })
     }
 
     /// Where it listens, once it does: tells the port if the configuration left it open (`:0`).
-    pub async fn listening(&self) -> SocketAddr {
-        let mut listening = self.listening.subscribe();
+    /// `None` if it dials.
+    pub async fn listening(&self) -> Option<SocketAddr> {
+        let Way::Listen { listening, .. } = &self.way else { return None };
+        let mut listening = listening.subscribe();
         // The sender lives as long as `self`.
-        let found = listening.wait_for(Option::is_some).await.map(|found| *found);
-        found.ok().flatten().unwrap_or(self.listen)
+        listening.wait_for(Option::is_some).await.ok().and_then(|found| *found)
     }
 
     async fn load_users(&self, bridge: &Bridge, stop: &CancellationToken) {
@@ -179,8 +195,14 @@ impl Partner {
         }
     }
 
-    async fn listen_on(&self, listener: TcpListener, bridge: &Bridge, stop: &CancellationToken) {
-        let room = Arc::new(Semaphore::new(self.max_connections));
+    async fn listen_on(
+        &self,
+        listener: TcpListener,
+        max_connections: usize,
+        bridge: &Bridge,
+        stop: &CancellationToken,
+    ) {
+        let room = Arc::new(Semaphore::new(max_connections));
         let mut connections = JoinSet::new();
         let mut crowd = Crowd::default();
         let mut told = false;
@@ -256,8 +278,26 @@ async fn connected(
     };
     drop(left);
     if let Some((socket, _permit)) = upgraded {
-        session::serve(shared, bridge, socket, stop).await;
+        // Who was turned away has been told.
+        let _ = session::serve(shared, bridge, socket, &PartnerProof::Shown, stop).await;
     }
+}
+
+/// When what was to stop has had its time.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(END_WITHIN).await;
+}
+
+async fn bind(at: SocketAddr, network: &NetworkId) -> Result<(TcpListener, SocketAddr), Fatal> {
+    let failed =
+        |error| Fatal::because(format!("cannot listen on {at} for network {network}"), error);
+    let listener = TcpListener::bind(at).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    if !address.ip().is_loopback() {
+        log!(LISTENING_UNENCRYPTED, %address);
+    }
+    Ok((listener, address))
 }
 
 #[async_trait]
@@ -278,24 +318,27 @@ impl Adapter for Partner {
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
-        let listener = TcpListener::bind(self.listen).await;
-        let listener = listener.map_err(|error| {
-            let what = format!("cannot listen on {} for network {}", self.listen, bridge.network());
-            Fatal::because(what, error)
-        })?;
-        let address = listener.local_addr();
-        let address = address.map_err(|error| Fatal::because("cannot listen", error))?;
-        if !address.ip().is_loopback() {
-            log!(LISTENING_UNENCRYPTED, %address);
-        }
+        let listener = match &self.way {
+            Way::Listen { at, .. } => Some(bind(*at, bridge.network()).await?),
+            Way::Dial(_) => None,
+        };
         let stop = CancellationToken::new();
         let _stop_with_run = stop.clone().drop_guard();
         bridge.report(Connection::Waiting);
         let work = async {
             self.load_users(&bridge, &stop).await;
             bridge.report(Connection::Waiting);
-            self.listening.send_replace(Some(address));
-            self.listen_on(listener, &bridge, &stop).await;
+            match (&self.way, listener) {
+                (Way::Dial(dialler), _) => tokio::select! {
+                    () = dialler.keep(&self.shared, &bridge, &stop) => {}
+                    () = overdue(&stop) => log!(CONNECTION_LEFT),
+                },
+                (Way::Listen { max_connections, listening, .. }, Some((listener, address))) => {
+                    listening.send_replace(Some(address));
+                    self.listen_on(listener, *max_connections, &bridge, &stop).await;
+                }
+                (Way::Listen { .. }, None) => {}
+            }
         };
         let stopping = async {
             bridge.stopping().await;

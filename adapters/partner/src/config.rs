@@ -4,20 +4,50 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use drawbridge_adapter::{Adapter, Addressing, Configuration, LogEvent, NetworkId, Place, Problem};
+use drawbridge_adapter::{
+    Adapter, Addressing, Configuration, LogEvent, NetworkId, Place, Problem, Registration,
+    SecretFile,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Partner, PartnerAddressing};
+use crate::target::Target;
+use crate::{Partner, PartnerAddressing, identity};
 
-/// A partner: a third-party app that connects to the bridge over a WebSocket, by the protocol
-/// `drawbridge.partner.v1` (see docs/partner-protocol.md).
+/// A partner: a third-party app, bridged over a WebSocket by the protocol `drawbridge.partner.v1`
+/// (see docs/partner-protocol.md). Either the app connects to the bridge, then set `listen`; or the
+/// bridge connects to the app, then set `dial` and `dial_key_file`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PartnerConfig {
     /// Where the bridge waits for the partner's app: address and port. The connection is not
     /// encrypted here: keep it on loopback, and put a TLS proxy in front. The path is /partner/v1.
+    #[serde(default)]
     #[schemars(example = &"127.0.0.1:8482")]
-    pub listen: String,
+    pub listen: Option<String>,
+
+    /// Where the bridge finds the partner's app, if it is the bridge that connects. The server
+    /// must show a certificate for this name. Plain `ws` only on loopback; anywhere else `wss`.
+    #[serde(default)]
+    #[schemars(example = &"wss://partner.example/drawbridge")]
+    pub dial: Option<String>,
+
+    /// With `dial`: the file with the bridge's own key, by which the partner knows the bridge.
+    /// `drawbridge registration <network>` makes it, and prints what the partner needs. It is
+    /// secret.
+    #[serde(default)]
+    #[schemars(example = &"birdychat.key.json")]
+    pub dial_key_file: Option<SecretFile>,
+
+    /// With `dial`: a PEM file with the certificate authorities that may vouch for the partner's
+    /// server. Then no others count; without it the system's do.
+    #[serde(default)]
+    #[schemars(example = &"birdychat-ca.pem")]
+    pub dial_ca_file: Option<PathBuf>,
+
+    /// With `dial`: allows plain `ws` beyond loopback. Whoever sits on the way can then read and
+    /// change everything: only for a network that is private as a whole.
+    #[serde(default)]
+    pub dial_unencrypted: bool,
 
     /// Who signs the partner's proofs: the `iss` of its tokens.
     #[schemars(example = &"birdychat")]
@@ -33,7 +63,8 @@ pub struct PartnerConfig {
     #[serde(default = "defaults::jwks_ttl_seconds")]
     pub jwks_ttl_seconds: u64,
 
-    /// To whom the partner's proofs are addressed: the `aud` of its tokens.
+    /// To whom the partner's proofs are addressed: the `aud` of its tokens. With `dial`, also the
+    /// `iss` of the bridge's own.
     #[serde(default = "defaults::audience")]
     pub audience: String,
 
@@ -50,8 +81,8 @@ pub struct PartnerConfig {
     #[serde(default = "defaults::ping_seconds")]
     pub ping_seconds: u64,
 
-    /// How many connections of the partner's may be open at a time; 2 to 1024. Only one of them
-    /// carries messages, and more have to wait.
+    /// With `listen`: how many connections of the partner's may be open at a time; 2 to 1024. Only
+    /// one of them carries messages, and more have to wait.
     #[serde(default = "defaults::max_connections")]
     pub max_connections: usize,
 
@@ -91,10 +122,7 @@ impl Configuration for PartnerConfig {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.listen.parse::<SocketAddr>().is_err() {
-            let what = "expected an IP address and a port, for instance \"127.0.0.1:8482\"";
-            problems.push(Problem::new("listen", what));
-        }
+        self.way_problems(&mut problems);
         for (key, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             if value.is_empty() || value.len() > 256 {
                 problems.push(Problem::new(key, "expected 1 to 256 bytes"));
@@ -128,7 +156,76 @@ impl Configuration for PartnerConfig {
     }
 
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
-        vec![("jwks_file", self.jwks_file.clone())]
+        let mut files = vec![("jwks_file", self.jwks_file.clone())];
+        files.extend(self.dial_key_file.clone().map(|file| ("dial_key_file", file.0)));
+        files.extend(self.dial_ca_file.clone().map(|file| ("dial_ca_file", file)));
+        files
+    }
+
+    fn registration(&self, network: &NetworkId) -> Option<Registration> {
+        let path = self.dial_key_file.as_ref()?.0.clone();
+        let (private, public) = identity::make(network);
+        let advice = format!(
+            "it is the bridge's own key: keep it. Hand this to the partner, who knows the bridge by \
+             it:\n{public}"
+        );
+        Some(Registration { path, content: private, advice })
+    }
+}
+
+impl PartnerConfig {
+    /// What is wrong with the keys that say who connects to whom.
+    fn way_problems(&self, problems: &mut Vec<Problem>) {
+        let mut wrong = |key: &str, what: &str| problems.push(Problem::new(key, what));
+        let dial = match (&self.listen, &self.dial) {
+            (None, None) => {
+                wrong("listen", "missing; expected listen, for an app that connects, or dial");
+                return;
+            }
+            (Some(_), Some(_)) => {
+                wrong("dial", "listen is set as well; expected one of the two");
+                return;
+            }
+            (Some(listen), None) => {
+                if listen.parse::<SocketAddr>().is_err() {
+                    let what = "expected an IP address and a port, as in \"127.0.0.1:8482\"";
+                    wrong("listen", what);
+                }
+                for (key, is_set) in [
+                    ("dial_key_file", self.dial_key_file.is_some()),
+                    ("dial_ca_file", self.dial_ca_file.is_some()),
+                    ("dial_unencrypted", self.dial_unencrypted),
+                ] {
+                    if is_set {
+                        wrong(key, "only with dial");
+                    }
+                }
+                return;
+            }
+            (None, Some(dial)) => dial,
+        };
+        match Target::parse(dial) {
+            Err(what) => wrong("dial", what),
+            Ok(target) if target.tls => {}
+            Ok(target) => {
+                if !target.is_loopback() && !self.dial_unencrypted {
+                    wrong(
+                        "dial",
+                        "expected wss://; plain ws:// beyond loopback needs dial_unencrypted = true",
+                    );
+                }
+                if self.dial_ca_file.is_some() {
+                    wrong("dial_ca_file", "only with wss://");
+                }
+            }
+        }
+        if self.dial_key_file.as_ref().is_none_or(|file| file.0.as_os_str().is_empty()) {
+            wrong(
+                "dial_key_file",
+                "missing; expected the path of the bridge's own key, which `drawbridge \
+                 registration <network>` makes",
+            );
+        }
     }
 
     // Public keys.

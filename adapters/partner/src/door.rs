@@ -17,13 +17,13 @@ use tokio_tungstenite::tungstenite::handshake::server::{
     ErrorResponse, Request, Response, create_response, write_response,
 };
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::adapter::Shared;
-use crate::frame::{MAX_FRAME, PATH, SUBPROTOCOL};
+use crate::frame::{PATH, SUBPROTOCOL};
 use crate::log::{CONNECTION_TURNED_AWAY, PROOF_INVALID};
 use crate::proof::Subject;
-use crate::session::{CLOSE_WITHIN, Socket, drain};
+use crate::session::{CLOSE_WITHIN, Line, Socket, drain, limits};
 
 /// How long the upgrade may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,12 +84,8 @@ async fn knock(
     let permit = Arc::clone(room).acquire_owned().await.ok()?;
     write_response(&mut answer, &response).ok()?;
     stream.write_all(&answer).await.ok()?;
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_FRAME))
-        .max_frame_size(Some(MAX_FRAME))
-        .read_buffer_size(64 * 1024)
-        .write_buffer_size(64 * 1024);
-    let socket = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config));
+    let line: Box<dyn Line> = Box::new(stream);
+    let socket = WebSocketStream::from_partially_read(line, read, Role::Server, Some(limits()));
     Some((socket.await, permit))
 }
 

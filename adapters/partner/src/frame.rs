@@ -97,6 +97,11 @@ pub(crate) struct Hello {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub(crate) received: Vec<String>,
+    /// Where the bridge has dialled: the partner proof, a JWT with `nonce` = the `jti` of the
+    /// bridge's own. Ignored where the app has.
+    #[serde(default)]
+    #[schemars(length(max = 8192))]
+    pub(crate) proof: Option<String>,
 }
 
 fn default_credit() -> usize {
@@ -381,7 +386,7 @@ pub(crate) enum ErrorCode {
     Malformed,
     /// The user is not enlisted.
     Forbidden,
-    /// The user proof does not hold.
+    /// The proof does not hold. A partner proof's connection ends.
     ProofInvalid,
     /// No more users can be enlisted.
     TooManyUsers,

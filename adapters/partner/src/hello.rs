@@ -11,13 +11,24 @@ use crate::frame::{
     MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
 };
 use crate::link::CARRIED;
+use crate::proof::{Doubt, Subject};
 use crate::read::{self, Frame};
 use crate::session::{CLOSE_WITHIN, End, Socket, close_frame, drain, end_of, text};
+
+/// Where the partner proof is.
+pub(crate) enum PartnerProof {
+    /// It came with the upgrade.
+    Shown,
+    /// It must stand in `hello`, and answer this nonce.
+    InHello(String),
+}
 
 /// Waits for `hello`.
 pub(crate) async fn first(
     shared: &Shared,
+    bridge: &Bridge,
     socket: &mut Socket,
+    proof: &PartnerProof,
 ) -> Result<Hello, (Option<ErrorFrame>, End)> {
     let error = |code, message| ErrorFrame { code, about: None, place: None, message };
     loop {
@@ -29,7 +40,11 @@ pub(crate) async fn first(
             Some(Err(error)) => return Err((None, end_of(&error))),
         };
         return match read::read(&text, &shared.addressing) {
-            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => Ok(hello),
+            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => {
+                let proved = proved(shared, bridge, &hello, proof).await;
+                let failed = |doubt| (Some(error(ErrorCode::ProofInvalid, doubt)), End::NoProof);
+                proved.map(|()| hello).map_err(failed)
+            }
             Ok(Frame::Hello(_)) => {
                 let message = "this bridge speaks version 1";
                 Err((Some(error(ErrorCode::UnsupportedVersion, message)), End::NoHello))
@@ -41,6 +56,18 @@ pub(crate) async fn first(
             Err(malformed) => Err((Some(malformed.into()), End::NoHello)),
         };
     }
+}
+
+async fn proved(
+    shared: &Shared,
+    bridge: &Bridge,
+    hello: &Hello,
+    proof: &PartnerProof,
+) -> Result<(), Doubt> {
+    let PartnerProof::InHello(nonce) = proof else { return Ok(()) };
+    let token = hello.proof.as_deref().ok_or("hello holds no partner proof")?;
+    shared.keys.refresh(bridge.now()).await;
+    shared.keys.check(token, Subject::Answer(nonce), bridge.now())
 }
 
 /// Ends a connection that never carried anything.

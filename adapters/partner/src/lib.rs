@@ -1,24 +1,29 @@
 //! The partner adapter: third-party apps over a WebSocket, protocol `drawbridge.partner.v1`.
 //!
-//! The bridge listens; the partner's app connects, proves who it is, enlists its users, and both
-//! sides exchange JSON frames that each acknowledges to the other. The protocol is ours, and
-//! written down in `docs/partner-protocol.md`; [`schema`] gives it as JSON Schema.
+//! The partner's app connects to the bridge, or the bridge to the app; they prove to each other who
+//! they are, the app enlists its users, and both sides exchange JSON frames that each acknowledges
+//! to the other. The protocol is ours, and written down in `docs/partner-protocol.md`; [`schema`]
+//! gives it as JSON Schema.
 //!
-//! What is not here: TLS (a proxy's business), dialling out, media, and any decision on who may
-//! reach whom or what may cross.
+//! What is not here: TLS where the bridge listens (a proxy's business), media, and any decision on
+//! who may reach whom or what may cross.
 
 mod adapter;
 mod address;
 mod config;
+mod dial;
 mod door;
 mod frame;
 mod hello;
+mod identity;
 mod intake;
 mod link;
 mod log;
 mod proof;
 mod read;
 mod session;
+mod target;
+mod tls;
 mod users;
 
 pub use adapter::Partner;

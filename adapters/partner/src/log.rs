@@ -6,6 +6,10 @@ drawbridge_adapter::log_events! {
         "listening without encryption beyond this machine: put a TLS proxy in front",
         fields [address: "where it listens"],
         action "Set `listen` to a loopback address behind a proxy that does TLS.";
+    /// Whoever can read the way between this machine and the partner can read the messages.
+    pub(crate) DIALLING_UNENCRYPTED: WARN, "dialling without encryption beyond this machine",
+        fields [],
+        action "Unless the network between is private as a whole, use a `wss` URL.";
     /// The system gives the adapter no more connections. It tries again each second; one line
     /// until it is over.
     pub(crate) CONNECTION_NOT_TAKEN: WARN, "cannot take a connection, trying again",
@@ -16,7 +20,8 @@ drawbridge_adapter::log_events! {
     pub(crate) CONNECTION_LEFT: WARN, "a connection did not end in time",
         fields [],
         action "None.";
-    /// Somebody connected without a valid proof of being the partner. At most one line a minute.
+    /// What connected, or was dialled, has no valid proof of being the partner. At most one line a
+    /// second, and towards a partner that is dialled one line until something changes.
     pub(crate) PROOF_INVALID: WARN,
         "a connection was turned away: its partner proof does not hold",
         fields [doubt: "what is wrong with the proof"],

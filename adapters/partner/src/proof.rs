@@ -31,6 +31,8 @@ const MAX_KEYS: usize = 64;
 pub(crate) enum Subject<'a> {
     /// That this is the partner: there is no `sub`.
     Partner,
+    /// The same, in answer to this nonce of the bridge's.
+    Answer(&'a str),
     /// That this user of the partner's wants to be bridged: the `sub`.
     User(&'a str),
 }
@@ -46,6 +48,7 @@ struct Claims {
     exp: i64,
     iat: i64,
     nbf: Option<i64>,
+    nonce: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -143,8 +146,11 @@ impl Expected<'_> {
             return Err("aud is another one");
         }
         match self.subject {
-            Subject::Partner if claims.sub.is_some() => {
+            Subject::Partner | Subject::Answer(_) if claims.sub.is_some() => {
                 return Err("a partner proof has no sub");
+            }
+            Subject::Answer(nonce) if claims.nonce.as_ref().is_none_or(|own| own != nonce) => {
+                return Err("nonce is not the jti of the bridge's proof");
             }
             Subject::User(user) if claims.sub.as_deref() != Some(user) => {
                 return Err("sub is not the user");

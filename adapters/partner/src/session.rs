@@ -6,19 +6,18 @@ use std::time::Duration;
 use drawbridge_adapter::{Bridge, Connection, log};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::adapter::{Claim, Shared};
-use crate::frame::{ErrorCode, ErrorFrame, FromBridge, Hello};
-use crate::hello::{effective, first, turn_away, welcome};
+use crate::frame::{ErrorCode, ErrorFrame, FromBridge, Hello, MAX_FRAME};
+use crate::hello::{PartnerProof, effective, first, turn_away, welcome};
 use crate::intake::{Intake, Job, Open, What};
 use crate::link::{CARRIED, Link, Out};
 use crate::log::{SESSION_ENDED, SESSION_OPENED};
@@ -51,7 +50,27 @@ const MAX_SILENCE: u32 = 2;
 /// How many frames wait for the writing side.
 const OUT: usize = 256;
 
-pub(crate) type Socket = WebSocketStream<TcpStream>;
+/// What carries a WebSocket: TCP, with or without TLS.
+pub(crate) trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
+
+pub(crate) type Socket = WebSocketStream<Box<dyn Line>>;
+
+/// The bounds of a WebSocket, whoever dialled.
+pub(crate) fn limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME))
+        .max_frame_size(Some(MAX_FRAME))
+        .read_buffer_size(64 * 1024)
+        .write_buffer_size(64 * 1024)
+}
+
+/// A connection that never carried anything: why, and in which words the app was told.
+pub(crate) struct TurnedAway {
+    pub(crate) end: End,
+    pub(crate) message: Option<&'static str>,
+}
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +93,7 @@ pub(crate) enum End {
     TooManyErrors,
     CreditExceeded,
     NoHello,
+    NoProof,
 }
 
 impl End {
@@ -91,6 +111,7 @@ impl End {
             Self::TooManyErrors => (4002, "too_many_errors"),
             Self::CreditExceeded => (4003, "credit_exceeded"),
             Self::Silent => (4004, "ping_timeout"),
+            Self::NoProof => (4005, "proof_invalid"),
         })
     }
 
@@ -115,11 +136,12 @@ pub(crate) async fn serve(
     shared: &Arc<Shared>,
     bridge: &Bridge,
     mut socket: Socket,
+    proof: &PartnerProof,
     stop: &CancellationToken,
-) {
+) -> Result<(), TurnedAway> {
     let hello = tokio::select! {
         () = stop.cancelled() => Err((None, End::Stopping)),
-        hello = timeout(HELLO_WITHIN, first(shared, &mut socket)) => {
+        hello = timeout(HELLO_WITHIN, first(shared, bridge, &mut socket, proof)) => {
             hello.unwrap_or(Err((None, End::NoHello)))
         }
     };
@@ -129,7 +151,9 @@ pub(crate) async fn serve(
             if let Some(error) = &error {
                 error.log(bridge);
             }
-            return turn_away(socket, error, end).await;
+            let message = error.as_ref().map(|error| error.message);
+            turn_away(socket, error, end).await;
+            return Err(TurnedAway { end, message });
         }
     };
     let claim = shared.claim();
@@ -141,8 +165,14 @@ pub(crate) async fn serve(
         }
     };
     match floor {
-        Ok(floor) => Session::start(shared, bridge, socket, hello, claim).run(stop, floor).await,
-        Err(end) => turn_away(socket, None, end).await,
+        Ok(floor) => {
+            Session::start(shared, bridge, socket, hello, claim).run(stop, floor).await;
+            Ok(())
+        }
+        Err(end) => {
+            turn_away(socket, None, end).await;
+            Err(TurnedAway { end, message: None })
+        }
     }
 }
 
@@ -396,7 +426,7 @@ async fn write(
 }
 
 /// Reads and forgets: a close frame is lost if the socket is dropped with bytes unread.
-pub(crate) async fn drain(stream: &mut TcpStream) {
+pub(crate) async fn drain(stream: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(1..) = stream.read(&mut buffer).await {}
 }

@@ -1,218 +1,42 @@
-//! The conformance suite, against a partner's app over a real WebSocket.
-
-#![allow(clippy::expect_used, reason = "tests panic to fail")]
+//! The conformance suite, against a partner's app that dials the bridge over a real WebSocket.
 
 mod common;
+mod dave;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use common::{App, claims, hello, key, partner};
-use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
-use drawbridge_partner::{Partner, PartnerAddressing};
-use drawbridge_testkit::{Heard, Peer, Scene, Stage, Tried};
-use futures_util::stream::SplitSink;
-use futures_util::{SinkExt, StreamExt};
+use anyhow::Result;
+use common::{App, partner};
+use dave::{Way, scene};
+use drawbridge_adapter::async_trait;
+use drawbridge_partner::Partner;
+use drawbridge_testkit::{Scene, Stage};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 
-struct Loopback;
+struct Listening;
 
 #[async_trait]
-impl Stage for Loopback {
+impl Stage for Listening {
     async fn set(&self) -> Result<Scene> {
         let (partner, dir) = partner(|_| {});
         let partner = Arc::new(partner);
-        let network = NetworkId::new("birdychat")?;
-        let proofs = [key().sign(&claims(None)), key().sign(&claims(Some("dave")))];
-        let (got, inbox) = mpsc::unbounded_channel();
-        let dave = Dave {
-            partner: Arc::clone(&partner),
-            proofs: proofs.clone(),
-            line: None,
-            got,
-            inbox,
-            latest: Value::Null,
-            said: Vec::new(),
-            acked: Arc::default(),
-            shown: HashSet::new(),
-            codes: Vec::new(),
-            messages: Vec::new(),
-        };
-        Ok(Scene {
-            addressing: Arc::new(PartnerAddressing::new(network.clone())),
-            nobody: Some(UserId::new(network.clone(), "nobody")?),
-            network,
-            adapter: partner,
-            peer: Box::new(dave),
-            log_target: "drawbridge_partner",
-            secrets: proofs.to_vec(),
-            props: Box::new(dir),
-        })
+        scene(Arc::clone(&partner), dir, Knocks(partner))
     }
 }
 
-type Sink = Arc<tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message>>>;
+/// The app dials.
+struct Knocks(Arc<Partner>);
 
-/// A user of the partner's app, and the app.
-struct Dave {
-    partner: Arc<Partner>,
-    /// The partner proof, and dave's own: what no log may show.
-    proofs: [String; 2],
-    line: Option<(Sink, JoinHandle<()>)>,
-    got: mpsc::UnboundedSender<Value>,
-    inbox: mpsc::UnboundedReceiver<Value>,
-    latest: Value,
-    said: Vec<(String, String)>,
-    acked: Arc<Mutex<HashSet<String>>>,
-    shown: HashSet<String>,
-    codes: Vec<(String, Code)>,
-    messages: Vec<Heard>,
-}
-
-impl Dave {
-    async fn dial(&mut self) -> Result<()> {
-        let [partner, user] = &self.proofs;
-        let bearer = format!("Bearer {partner}");
+#[async_trait]
+impl Way for Knocks {
+    async fn meet(&mut self, proof: &str) -> Result<(App, Value)> {
+        let bearer = format!("Bearer {proof}");
         let headers = [
             ("Authorization", bearer.as_str()),
             ("Sec-WebSocket-Protocol", "drawbridge.partner.v1"),
         ];
-        let mut app = App::dial(&self.partner, "/partner/v1", &headers).await?;
-        app.says(&hello(&json!({}))).await;
-        app.hears().await;
-        app.says(&json!({"type": "enlist", "user": "dave", "proof": user})).await;
-        app.hears().await;
-        let (sink, mut stream) = app.socket.split();
-        let sink: Sink = Arc::new(tokio::sync::Mutex::new(sink));
-        let (got, answers, acked) = (self.got.clone(), Arc::clone(&sink), Arc::clone(&self.acked));
-        let reading = tokio::spawn(async move {
-            while let Some(Ok(message)) = stream.next().await {
-                let Message::Text(text) = message else { continue };
-                let frame: Value = serde_json::from_str(&text).unwrap_or_default();
-                if let Some(ids) = frame["ids"].as_array() {
-                    let ids = ids.iter().filter_map(|id| id.as_str().map(str::to_owned));
-                    acked.lock().expect("no panic").extend(ids);
-                    continue;
-                }
-                let ack = json!({"type": "ack", "ids": [frame["id"]]}).to_string();
-                if got.send(frame).is_err()
-                    || answers.lock().await.send(Message::text(ack)).await.is_err()
-                {
-                    return;
-                }
-            }
-        });
-        self.line = Some((sink, reading));
-        Ok(())
-    }
-
-    async fn send(&mut self, frame: Value) -> Result<()> {
-        let (sink, _) = self.line.as_ref().context("dave is not connected")?;
-        sink.lock().await.send(Message::text(frame.to_string())).await?;
-        self.latest = frame;
-        Ok(())
-    }
-
-    fn event(&self, to: &str, content: &Value) -> Value {
-        let id = format!("dave-{}", self.said.len());
-        json!({"type": "event", "id": id, "from": "dave", "to": to, "sent_at": 1,
-               "content": content})
-    }
-
-    /// Sorts the next frame into messages and outcomes.
-    async fn next(&mut self) -> Result<()> {
-        let frame = self.inbox.recv().await.context("the line is dead")?;
-        let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
-        match text("type").as_str() {
-            "event" if self.shown.insert(text("id")) => {
-                let body = frame["content"]["body"].as_str().context("no text")?.to_owned();
-                self.messages.push(Heard { from: text("from"), text: body });
-            }
-            "status" if frame["code"].is_string() => {
-                let code = text("code").parse().map_err(anyhow::Error::msg)?;
-                self.codes.push((text("event"), code));
-            }
-            "event" | "status" => {}
-            _ => bail!("an unexpected frame: {frame}"),
-        }
-        Ok(())
+        Ok((App::dial(&self.0, "/partner/v1", &headers).await?, json!({})))
     }
 }
 
-#[async_trait]
-impl Peer for Dave {
-    fn user(&self) -> UserId {
-        "birdychat:dave".parse().expect("a user")
-    }
-
-    async fn joins(&mut self) -> Result<()> {
-        self.dial().await
-    }
-
-    async fn says(&mut self, to: &str, text: &str) -> Result<()> {
-        let frame = self.event(to, &json!({"type": "text", "body": text}));
-        let id = frame["id"].as_str().unwrap_or_default().to_owned();
-        self.said.push((id, text.to_owned()));
-        self.send(frame).await
-    }
-
-    async fn hears(&mut self) -> Result<Heard> {
-        while self.messages.is_empty() {
-            self.next().await?;
-        }
-        Ok(self.messages.remove(0))
-    }
-
-    async fn learns(&mut self) -> Result<Code> {
-        let event = self.latest["id"].as_str().unwrap_or_default().to_owned();
-        loop {
-            if let Some((_, code)) = self.codes.iter().find(|(known, _)| *known == event) {
-                return Ok(*code);
-            }
-            self.next().await?;
-        }
-    }
-
-    async fn says_again(&mut self) -> Result<Tried> {
-        let latest = self.latest.clone();
-        self.send(latest).await?;
-        Ok(Tried::Done)
-    }
-
-    async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
-        let mut frame = self.event(to, &json!({"type": "text", "body": "a text beside it"}));
-        match kind {
-            Kind::Disappearing => frame["expires_in"] = json!(60),
-            Kind::Sticker => frame["content"]["sticker"] = json!({"pack": "waves"}),
-            other => frame["content"]["type"] = json!(other.as_str()),
-        }
-        self.said.push((frame["id"].as_str().unwrap_or_default().to_owned(), String::new()));
-        self.send(frame).await?;
-        Ok(Tried::Done)
-    }
-
-    async fn taken(&mut self) -> Result<Option<Vec<String>>> {
-        let acked = self.acked.lock().expect("no panic").clone();
-        let taken = self.said.iter().filter(|(id, _)| acked.contains(id));
-        Ok(Some(taken.map(|(_, text)| text.clone()).collect()))
-    }
-
-    async fn network_goes_away(&mut self) -> Result<Tried> {
-        if let Some((_sink, reading)) = self.line.take() {
-            reading.abort();
-        }
-        Ok(Tried::Done)
-    }
-
-    async fn network_comes_back(&mut self) -> Result<()> {
-        self.dial().await
-    }
-}
-
-drawbridge_testkit::conformance!(Loopback);
+drawbridge_testkit::conformance!(Listening);

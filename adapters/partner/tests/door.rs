@@ -13,7 +13,7 @@ use tokio::time::timeout;
 impl Home {
     /// Sends this, and reads to the end.
     async fn answers(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.partner.listening().await).await.unwrap();
+        let mut stream = TcpStream::connect(self.partner.listening().await.unwrap()).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
         timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
@@ -49,7 +49,7 @@ async fn what_is_no_upgrade_is_answered_all_the_same() {
 #[tokio::test]
 async fn a_request_in_pieces_is_understood() {
     let home = Home::open();
-    let mut stream = TcpStream::connect(home.partner.listening().await).await.unwrap();
+    let mut stream = TcpStream::connect(home.partner.listening().await.unwrap()).await.unwrap();
     stream.set_nodelay(true).unwrap();
     for piece in ["GET /part", "ner/v2 HT", "TP/1.1\r\n", "\r", "\n"] {
         stream.write_all(piece.as_bytes()).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_request_in_pieces_is_understood() {
 #[tokio::test]
 async fn a_hello_right_behind_the_request_is_heard() {
     let home = Home::open();
-    let mut stream = TcpStream::connect(home.partner.listening().await).await.unwrap();
+    let mut stream = TcpStream::connect(home.partner.listening().await.unwrap()).await.unwrap();
     let token = key().sign(&claims(None));
     let mut request = format!(
         "GET /partner/v1 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -90,7 +90,7 @@ async fn a_hello_right_behind_the_request_is_heard() {
 #[tokio::test]
 async fn a_crowd_without_a_proof_keeps_nobody_out() {
     let home = Home::with(|config| config["max_connections"] = json!(2));
-    let address = home.partner.listening().await;
+    let address = home.partner.listening().await.unwrap();
     let crowd = join_all((0..300).map(|_| TcpStream::connect(address))).await;
     let mut crowd: Vec<_> = crowd.into_iter().map(Result::unwrap).collect();
     home.carols_app().await;

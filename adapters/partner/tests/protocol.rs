@@ -492,7 +492,7 @@ async fn over_the_limit_newcomers_wait() {
 #[tokio::test]
 async fn a_port_in_use_is_fatal() {
     let home = Home::open();
-    let port = home.partner.listening().await;
+    let port = home.partner.listening().await.unwrap();
     let (second, _dir) = common::partner(|config| config["listen"] = json!(port.to_string()));
     let error = second.run(home.bridge.handle()).await.unwrap_err();
     assert!(error.to_string().contains("cannot listen"), "{error}");

@@ -9,24 +9,29 @@
     reason = "shared by several test binaries; a test fails by panicking"
 )]
 
+pub mod server;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use drawbridge_adapter::{Adapter, Connection, Fatal, NetworkId, Place};
+use drawbridge_adapter::{Adapter, Configuration, Connection, Fatal, NetworkId, Place};
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::ReferenceBridge;
 use ed25519_dalek::{Signer, SigningKey};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+
+use self::server::Server;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -97,7 +102,21 @@ pub fn partner(change: impl FnOnce(&mut Value)) -> (Partner, tempfile::TempDir) 
     (opened(config, &dir), dir)
 }
 
-fn opened(config: Value, dir: &tempfile::TempDir) -> Partner {
+/// What makes the bridge dial this server; its key is made as an operator makes it.
+pub fn dialling(server: &Server, dir: &tempfile::TempDir) -> Value {
+    write_jwks(dir.path().join("jwks.json"), &[key().jwk()]);
+    let config = json!({"dial": server.url(), "dial_key_file": "bridge.json",
+                        "dial_ca_file": server.ca_file(), "issuer": "birdychat",
+                        "jwks_file": "jwks.json"});
+    let read: PartnerConfig = serde_json::from_value(config.clone()).unwrap();
+    let made = read.registration(&NetworkId::new("birdychat").unwrap()).unwrap();
+    std::fs::write(dir.path().join(made.path), made.content.expose()).unwrap();
+    let public = made.advice.lines().last().unwrap();
+    server.knows(&serde_json::from_str(public).unwrap());
+    config
+}
+
+pub fn opened(config: Value, dir: &tempfile::TempDir) -> Partner {
     let config: PartnerConfig = serde_json::from_value(config).unwrap();
     let place = Place { config_dir: dir.path().to_owned(), credentials_dir: None };
     let partner = Partner::open(config, NetworkId::new("birdychat").unwrap(), &place);
@@ -115,6 +134,17 @@ impl Home {
 
     pub fn with(change: impl FnOnce(&mut Value)) -> Self {
         let (partner, dir) = partner(change);
+        Self::running(partner, dir)
+    }
+
+    /// The adapter, dialling this server.
+    pub fn dialling(server: &Server, dir: tempfile::TempDir) -> Self {
+        let partner = opened(dialling(server, &dir), &dir);
+        Self::running(partner, dir)
+    }
+
+    /// This adapter, running.
+    pub fn running(partner: Partner, dir: tempfile::TempDir) -> Self {
         let bridge = ReferenceBridge::new(NetworkId::new("birdychat").unwrap());
         Self::start(Arc::new(partner), bridge, Arc::new(dir))
     }
@@ -205,9 +235,14 @@ pub fn text(id: &str, body: &str) -> Value {
            "sent_at": 1_700_000_000_000_i64, "content": {"type": "text", "body": body}})
 }
 
+/// What carries a WebSocket.
+pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
+
 /// One connection of the partner's app.
 pub struct App {
-    pub socket: WebSocketStream<TcpStream>,
+    pub socket: WebSocketStream<Box<dyn Line>>,
 }
 
 impl App {
@@ -216,9 +251,10 @@ impl App {
         path: &str,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, Error> {
-        let address = partner.listening().await;
+        let address = partner.listening().await.unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        let stream: Box<dyn Line> = Box::new(stream);
         let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -296,6 +332,11 @@ impl App {
 /// What is said against this file of keys.
 pub fn problems(file: &str, dir: &tempfile::TempDir) -> String {
     let config = json!({"listen": "127.0.0.1:0", "issuer": "birdychat", "jwks_file": file});
+    problems_of(config, dir)
+}
+
+/// What is said against this configuration.
+pub fn problems_of(config: Value, dir: &tempfile::TempDir) -> String {
     let config: PartnerConfig = serde_json::from_value(config).unwrap();
     let place = Place { config_dir: dir.path().to_owned(), credentials_dir: None };
     let Err(problems) = Partner::open(config, NetworkId::new("birdychat").unwrap(), &place) else {

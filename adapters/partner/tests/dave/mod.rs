@@ -1,0 +1,222 @@
+//! The conformance suite's peer: a user of the partner's app, over a real WebSocket.
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    reason = "shared by two test binaries; a test fails by panicking"
+)]
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, bail};
+use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
+use drawbridge_partner::{Partner, PartnerAddressing};
+use drawbridge_testkit::{Heard, Peer, Scene, Tried};
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::common::{App, Line, claims, hello, key};
+
+/// How the app and the bridge come together.
+#[async_trait]
+pub trait Way: Send + Sync {
+    /// A connection on which `hello` was not said yet, and what else must stand in it. `proof` is
+    /// the partner proof, where it is not the bridge that asks for one.
+    async fn meet(&mut self, proof: &str) -> Result<(App, Value)>;
+
+    /// From now on the app is away.
+    async fn leave(&mut self) {}
+}
+
+/// Dave, with an adapter to talk to.
+pub fn scene(
+    partner: Arc<Partner>,
+    dir: tempfile::TempDir,
+    way: impl Way + 'static,
+) -> Result<Scene> {
+    let network = NetworkId::new("birdychat")?;
+    let proofs = [key().sign(&claims(None)), key().sign(&claims(Some("dave")))];
+    let (got, inbox) = mpsc::unbounded_channel();
+    let dave = Dave {
+        way: Box::new(way),
+        proofs: proofs.clone(),
+        line: None,
+        got,
+        inbox,
+        latest: Value::Null,
+        said: Vec::new(),
+        acked: Arc::default(),
+        shown: HashSet::new(),
+        codes: Vec::new(),
+        messages: Vec::new(),
+    };
+    Ok(Scene {
+        addressing: Arc::new(PartnerAddressing::new(network.clone())),
+        nobody: Some(UserId::new(network.clone(), "nobody")?),
+        network,
+        adapter: partner,
+        peer: Box::new(dave),
+        log_target: "drawbridge_partner",
+        secrets: proofs.to_vec(),
+        props: Box::new(dir),
+    })
+}
+
+type Sink = Arc<tokio::sync::Mutex<SplitSink<WebSocketStream<Box<dyn Line>>, Message>>>;
+
+/// A user of the partner's app, and the app.
+struct Dave {
+    way: Box<dyn Way>,
+    /// The partner proof, and dave's own: what no log may show.
+    proofs: [String; 2],
+    line: Option<(Sink, JoinHandle<()>)>,
+    got: mpsc::UnboundedSender<Value>,
+    inbox: mpsc::UnboundedReceiver<Value>,
+    latest: Value,
+    said: Vec<(String, String)>,
+    acked: Arc<Mutex<HashSet<String>>>,
+    shown: HashSet<String>,
+    codes: Vec<(String, Code)>,
+    messages: Vec<Heard>,
+}
+
+impl Dave {
+    async fn meet(&mut self) -> Result<()> {
+        let [partner, user] = &self.proofs;
+        let (mut app, more) = self.way.meet(partner).await?;
+        app.says(&hello(&more)).await;
+        app.hears().await;
+        app.says(&json!({"type": "enlist", "user": "dave", "proof": user})).await;
+        app.hears().await;
+        let (sink, mut stream) = app.socket.split();
+        let sink: Sink = Arc::new(tokio::sync::Mutex::new(sink));
+        let (got, answers, acked) = (self.got.clone(), Arc::clone(&sink), Arc::clone(&self.acked));
+        let reading = tokio::spawn(async move {
+            while let Some(Ok(message)) = stream.next().await {
+                let Message::Text(text) = message else { continue };
+                let frame: Value = serde_json::from_str(&text).unwrap_or_default();
+                if let Some(ids) = frame["ids"].as_array() {
+                    let ids = ids.iter().filter_map(|id| id.as_str().map(str::to_owned));
+                    acked.lock().expect("no panic").extend(ids);
+                    continue;
+                }
+                let ack = json!({"type": "ack", "ids": [frame["id"]]}).to_string();
+                if got.send(frame).is_err()
+                    || answers.lock().await.send(Message::text(ack)).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        self.line = Some((sink, reading));
+        Ok(())
+    }
+
+    async fn send(&mut self, frame: Value) -> Result<()> {
+        let (sink, _) = self.line.as_ref().context("dave is not connected")?;
+        sink.lock().await.send(Message::text(frame.to_string())).await?;
+        self.latest = frame;
+        Ok(())
+    }
+
+    fn event(&self, to: &str, content: &Value) -> Value {
+        let id = format!("dave-{}", self.said.len());
+        json!({"type": "event", "id": id, "from": "dave", "to": to, "sent_at": 1,
+               "content": content})
+    }
+
+    /// Sorts the next frame into messages and outcomes.
+    async fn next(&mut self) -> Result<()> {
+        let frame = self.inbox.recv().await.context("the line is dead")?;
+        let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
+        match text("type").as_str() {
+            "event" if self.shown.insert(text("id")) => {
+                let body = frame["content"]["body"].as_str().context("no text")?.to_owned();
+                self.messages.push(Heard { from: text("from"), text: body });
+            }
+            "status" if frame["code"].is_string() => {
+                let code = text("code").parse().map_err(anyhow::Error::msg)?;
+                self.codes.push((text("event"), code));
+            }
+            "event" | "status" => {}
+            _ => bail!("an unexpected frame: {frame}"),
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Peer for Dave {
+    fn user(&self) -> UserId {
+        "birdychat:dave".parse().expect("a user")
+    }
+
+    async fn joins(&mut self) -> Result<()> {
+        self.meet().await
+    }
+
+    async fn says(&mut self, to: &str, text: &str) -> Result<()> {
+        let frame = self.event(to, &json!({"type": "text", "body": text}));
+        let id = frame["id"].as_str().unwrap_or_default().to_owned();
+        self.said.push((id, text.to_owned()));
+        self.send(frame).await
+    }
+
+    async fn hears(&mut self) -> Result<Heard> {
+        while self.messages.is_empty() {
+            self.next().await?;
+        }
+        Ok(self.messages.remove(0))
+    }
+
+    async fn learns(&mut self) -> Result<Code> {
+        let event = self.latest["id"].as_str().unwrap_or_default().to_owned();
+        loop {
+            if let Some((_, code)) = self.codes.iter().find(|(known, _)| *known == event) {
+                return Ok(*code);
+            }
+            self.next().await?;
+        }
+    }
+
+    async fn says_again(&mut self) -> Result<Tried> {
+        let latest = self.latest.clone();
+        self.send(latest).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
+        let mut frame = self.event(to, &json!({"type": "text", "body": "a text beside it"}));
+        match kind {
+            Kind::Disappearing => frame["expires_in"] = json!(60),
+            Kind::Sticker => frame["content"]["sticker"] = json!({"pack": "waves"}),
+            other => frame["content"]["type"] = json!(other.as_str()),
+        }
+        self.said.push((frame["id"].as_str().unwrap_or_default().to_owned(), String::new()));
+        self.send(frame).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn taken(&mut self) -> Result<Option<Vec<String>>> {
+        let acked = self.acked.lock().expect("no panic").clone();
+        let taken = self.said.iter().filter(|(id, _)| acked.contains(id));
+        Ok(Some(taken.map(|(_, text)| text.clone()).collect()))
+    }
+
+    async fn network_goes_away(&mut self) -> Result<Tried> {
+        self.way.leave().await;
+        if let Some((_sink, reading)) = self.line.take() {
+            reading.abort();
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn network_comes_back(&mut self) -> Result<()> {
+        self.meet().await
+    }
+}
