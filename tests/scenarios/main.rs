@@ -30,6 +30,7 @@ mod doctor;
 mod hostile;
 mod logs;
 mod operator;
+mod python;
 mod reach;
 mod restart;
 mod talk;

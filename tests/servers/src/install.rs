@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 const SYNAPSE: &str = include_str!("../synapse.txt");
 const CLIENTS: &str = include_str!("../clients.txt");
+const PARTNER: &str = include_str!("../../../examples/partner-python/requirements.txt");
 const PROSODY: &[&str] = &[
     "prosody",
     "prosody-modules",
@@ -54,6 +55,8 @@ pub struct Installed {
     pub synapse: PathBuf,
     /// A Python that has matrix-nio and slixmpp.
     pub clients: PathBuf,
+    /// A Python that has what the example partner app in Python needs.
+    pub partner: PathBuf,
 }
 
 /// The root of the workspace.
@@ -78,7 +81,8 @@ pub fn install() -> Result<Installed> {
     debian("a library that spares the servers fsync", NO_FSYNC)?;
     let synapse = python(&folder, "synapse", "Synapse, a Matrix homeserver", SYNAPSE)?;
     let clients = python(&folder, "clients", "matrix-nio and slixmpp, the clients", CLIENTS)?;
-    Ok(Installed { folder, synapse, clients })
+    let partner = python(&folder, "partner", "what the Python example needs", PARTNER)?;
+    Ok(Installed { folder, synapse, clients, partner })
 }
 
 fn say(what: &str) {

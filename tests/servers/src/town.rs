@@ -9,9 +9,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::python::PythonApp;
 use crate::{
-    Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port, Synapse,
-    XmppClients, XmppServer, XmppSoftware, XmppUser, install, until, workspace, xmpp_server,
+    Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port,
+    PythonUser, Synapse, XmppClients, XmppServer, XmppSoftware, XmppUser, install, until,
+    workspace, xmpp_server,
 };
 
 /// The project's own programs, built.
@@ -161,6 +163,12 @@ impl Town {
     /// A new user of the partner's app.
     pub fn partner_user(&self, name: &str) -> Result<PartnerUser> {
         self.partner_app.enlist(name, &self.addresses)
+    }
+
+    /// A user of the partner's on the Python client, which takes over from the other app.
+    pub fn python_user(&self, name: &str) -> Result<PythonUser> {
+        let app = PythonApp::new(&install()?, self.folder(), self.partner_port.address());
+        PythonUser::new(app, name, &self.addresses)
     }
 
     /// Starts the daemon, which was stopped or killed, and returns when it is connected again.

@@ -1,0 +1,80 @@
+//! The example partner app in Python, which was written from docs/partner-protocol.md.
+
+use anyhow::{Result, ensure};
+use drawbridge_servers::{PATIENCE, User};
+
+use crate::town;
+
+#[test]
+fn the_python_client_talks_with_everybody() -> Result<()> {
+    let town = town()?;
+    let (alice, bob) = (town.matrix_user("alice")?, town.xmpp_user("bob")?);
+    let carol = town.python_user("carol")?;
+
+    bob.says(&carol, "Do you speak Python?")?;
+    carol.hears(&bob, "Do you speak Python?")?;
+    let id = carol.says(&bob, "In a hundred lines. “Quotes”, \n line ends, 🐍.")?;
+    bob.hears(&carol, "In a hundred lines. “Quotes”, \n line ends, 🐍.")?;
+    carol.sees_accepted(&id)?;
+    carol.says(&alice, "And you, Alice?")?;
+    alice.hears(&carol, "And you, Alice?")?;
+    alice.says(&carol, "I read it.")?;
+    carol.hears(&alice, "I read it.")?;
+
+    let sticker = carol.sends_sticker(&carol.address_of(&bob)?)?;
+    carol.is_told(&sticker, "unsupported_kind:sticker")?;
+    let timer = carol.sends_disappearing(&carol.address_of(&bob)?, "Gone in a minute.")?;
+    carol.is_told(&timer, "unsupported_kind:disappearing")?;
+    carol.says(&bob, "Nothing before this.")?;
+    bob.hears(&carol, "Nothing before this.")?;
+    Ok(())
+}
+
+#[test]
+fn the_python_client_goes_on_where_it_was() -> Result<()> {
+    let mut town = town()?;
+    let bob = town.xmpp_user("bob")?;
+    let carol = town.python_user("carol")?;
+    bob.says(&carol, "before")?;
+    carol.hears(&bob, "before")?;
+
+    // The client dies: what comes meanwhile waits, and what it showed is not shown again.
+    carol.is_killed();
+    bob.says(&carol, "while you were away")?;
+    carol.starts()?;
+    carol.hears(&bob, "while you were away")?;
+
+    // The bridge dies: what is written meanwhile waits with the client, in order.
+    town.daemon.kill()?;
+    let mut last = String::new();
+    for number in 1..=300 {
+        last = carol.says(&bob, &format!("while the bridge was away {number}"))?;
+    }
+    town.start_daemon()?;
+    for number in 1..=300 {
+        bob.hears(&carol, &format!("while the bridge was away {number}"))?;
+    }
+    // Until then a kill may repeat them: an XMPP component has no acknowledgement.
+    carol.sees_accepted(&last)?;
+
+    // Both die, with messages in the client's state that the bridge has not seen.
+    town.daemon.kill()?;
+    carol.says(&bob, "kept by nobody but me")?;
+    carol.is_killed();
+    town.start_daemon()?;
+    carol.starts()?;
+    bob.hears(&carol, "kept by nobody but me")?;
+    carol.says(&bob, "once")?;
+    bob.hears(&carol, "once")?;
+    bob.says(&carol, "and once")?;
+    let heard = carol.next_message(PATIENCE)?;
+    ensure!(heard.body == "and once", "shown again: {heard:?}");
+    Ok(())
+}
+
+#[test]
+fn the_python_client_has_at_most_a_hundred_lines() {
+    let client = include_str!("../../examples/partner-python/client.py");
+    assert!(client.lines().count() <= 100, "{} lines", client.lines().count());
+    assert!(client.lines().all(|line| line.chars().count() <= 100), "a line is very long");
+}

@@ -1,0 +1,172 @@
+//! The example partner app in Python, for one user.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::partner::ISSUER;
+use crate::script::{Reader, Script, text};
+use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
+
+/// What it takes to start the program.
+pub(crate) struct PythonApp {
+    pub(crate) python: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) url: String,
+}
+
+impl PythonApp {
+    pub(crate) fn new(installed: &Installed, folder: &Path, bridge: std::net::SocketAddr) -> Self {
+        let python = installed.partner.clone();
+        Self { python, folder: folder.to_owned(), url: format!("ws://{bridge}/partner/v1") }
+    }
+
+    fn start(&self, name: &str) -> Result<Arc<Script>> {
+        let mut command = Child::command(&self.python);
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .arg(workspace().join("examples/partner-python/client.py"))
+            .args(["--url", &self.url, "--issuer", ISSUER, "--user", name, "--name", name, "--key"])
+            .arg(self.folder.join("birdychat.private.jwk.json"))
+            .arg("--state")
+            .arg(self.folder.join(format!("{name}.sqlite")));
+        let log = self.folder.join("partner-python.log");
+        Ok(Arc::new(Script::start("the Python client", command, &log)?))
+    }
+}
+
+/// A user of the partner's, on the Python client.
+pub struct PythonUser {
+    app: PythonApp,
+    name: String,
+    id: String,
+    /// The program, and how far it was read; `None` while it does not run.
+    line: Mutex<Option<(Arc<Script>, Reader)>>,
+    addresses: Arc<Addresses>,
+}
+
+impl PythonUser {
+    pub(crate) fn new(app: PythonApp, name: &str, addresses: &Arc<Addresses>) -> Result<Self> {
+        let user = Self {
+            app,
+            name: name.to_owned(),
+            id: format!("{ISSUER}:{name}"),
+            line: Mutex::default(),
+            addresses: Arc::clone(addresses),
+        };
+        user.starts()?;
+        Ok(user)
+    }
+
+    /// Starts the program on its state file, and waits until the user is enlisted.
+    pub fn starts(&self) -> Result<()> {
+        let script = self.app.start(&self.name)?;
+        script.find(0, PATIENCE, "enlisted", |line| line["type"] == "enlisted")?;
+        *self.lock() = Some((Arc::clone(&script), Reader::new(script)));
+        Ok(())
+    }
+
+    /// Kills the program (SIGKILL).
+    pub fn is_killed(&self) {
+        *self.lock() = None;
+    }
+
+    /// Waits until the bridge says that the other network's server has this message.
+    pub fn sees_accepted(&self, id: &str) -> Result<()> {
+        let is = |line: &Value| {
+            line["type"] == "status" && line["event"] == id && line["state"] == "accepted"
+        };
+        self.script()?.find(0, PATIENCE, "the status accepted", is)?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Arc<Script>, Reader)>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn script(&self) -> Result<Arc<Script>> {
+        let line = self.lock();
+        let (script, _) = line.as_ref().context("the Python client does not run")?;
+        Ok(Arc::clone(script))
+    }
+
+    fn next(
+        &self,
+        kind: &'static str,
+        patience: Duration,
+        is: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let line = self.lock();
+        let (_, reader) = line.as_ref().context("the Python client does not run")?;
+        reader.next(kind, patience, kind, |line| line["type"] == kind && is(line))
+    }
+
+    fn all(&self, is: impl Fn(&Value) -> bool) -> Vec<Value> {
+        self.script().map(|script| script.all(is)).unwrap_or_default()
+    }
+
+    fn sends(&self, to: &str, content: &Value) -> Result<String> {
+        self.script()?.tell(&json!({"to": to, "content": content}))?;
+        Ok(text(&self.next("kept", PATIENCE, |_| true)?, "id"))
+    }
+}
+
+impl User for PythonUser {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn address_of(&self, other: &dyn User) -> Result<String> {
+        self.addresses.of(other.id(), self.network())
+    }
+
+    fn writes(&self, to: &str, body: &str) -> Result<String> {
+        self.sends(to, &json!({"type": "text", "body": body}))
+    }
+
+    fn floods(&self, to: &str, prefix: &str, count: usize) -> Result<()> {
+        for number in 1..=count {
+            self.writes(to, &format!("{prefix} {number}"))?;
+        }
+        Ok(())
+    }
+
+    fn sends_sticker(&self, to: &str) -> Result<String> {
+        self.sends(to, &json!({"type": "sticker"}))
+    }
+
+    fn sends_disappearing(&self, to: &str, body: &str) -> Result<String> {
+        self.sends(to, &json!({"type": "text", "body": body, "expires_in": 60}))
+    }
+
+    fn next_message(&self, patience: Duration) -> Result<Heard> {
+        self.next("event", patience, |_| true).map(|line| heard(&line))
+    }
+
+    fn everything_heard(&self) -> Vec<Heard> {
+        self.all(|line| line["type"] == "event").iter().map(heard).collect()
+    }
+
+    fn next_failure(&self, patience: Duration) -> Result<Told> {
+        self.next("status", patience, is_failure).map(|line| told(&line))
+    }
+
+    fn everything_failed(&self) -> Vec<Told> {
+        self.all(|line| line["type"] == "status" && is_failure(line)).iter().map(told).collect()
+    }
+}
+
+fn is_failure(line: &Value) -> bool {
+    text(line, "state").starts_with("failed")
+}
+
+fn heard(line: &Value) -> Heard {
+    Heard { from: text(line, "from"), body: text(&line["content"], "body"), id: text(line, "id") }
+}
+
+fn told(line: &Value) -> Told {
+    Told { of: text(line, "event"), code: text(line, "code") }
+}
