@@ -180,6 +180,9 @@ impl Partner {
             let error = match self.shared.users.load(bridge).await {
                 Ok(count) => {
                     log!(USERS_READ, count);
+                    if told {
+                        bridge.report(Connection::Waiting);
+                    }
                     return;
                 }
                 Err(error) => error,
@@ -327,7 +330,6 @@ impl Adapter for Partner {
         bridge.report(Connection::Waiting);
         let work = async {
             self.load_users(&bridge, &stop).await;
-            bridge.report(Connection::Waiting);
             match (&self.way, listener) {
                 (Way::Dial(dialler), _) => tokio::select! {
                     () = dialler.keep(&self.shared, &bridge, &stop) => {}

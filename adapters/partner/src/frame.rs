@@ -422,6 +422,9 @@ pub fn schema() -> serde_json::Value {
 }
 
 #[cfg(test)]
+mod asyncapi;
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -345,9 +345,6 @@ async fn a_reason_is_reported_once_and_not_with_each_try() {
     welcomed(&server).await;
     let broke = Connection::Down { why: "the connection broke in the upgrade" };
     let no = Connection::Down { why: "the partner does not take the bridge's proof" };
-    home.reports(|seen| {
-        seen.starts_with(&[Connection::Waiting, broke, no, Connection::Up])
-    })
-    .await;
+    home.reports(|seen| seen.starts_with(&[Connection::Waiting, broke, no, Connection::Up])).await;
     home.stops().await;
 }
