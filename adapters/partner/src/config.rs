@@ -162,6 +162,11 @@ impl Configuration for PartnerConfig {
         files
     }
 
+    // All the others are public.
+    fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
+        self.dial_key_file.clone().map(|file| ("dial_key_file", file.0)).into_iter().collect()
+    }
+
     fn registration(&self, network: &NetworkId) -> Option<Registration> {
         let path = self.dial_key_file.as_ref()?.0.clone();
         let (private, public) = identity::make(network);
@@ -226,10 +231,5 @@ impl PartnerConfig {
                  registration <network>` makes",
             );
         }
-    }
-
-    // Public keys.
-    fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
-        Vec::new()
     }
 }
