@@ -148,7 +148,8 @@ impl Crossing {
     }
 
     /// The key under which a command is repeated. The time is in it because an id may come free
-    /// again (see [`Event::repeats_within`]); it stands in the row, so that a repeat has it too.
+    /// again (see [`Event::repeats_within`]); it stands in the row, so that a repeat has it too. It
+    /// comes first, so that keys of one moment stand together where they are looked up.
     fn key(
         &self,
         what: &str,
@@ -157,9 +158,9 @@ impl Crossing {
         target: &NetworkId,
         at: Timestamp,
     ) -> String {
-        let at = at.0.to_string();
+        let at = format!("{:011x}", at.0);
         let parts = [what, source.as_str(), status.event.as_str(), target.as_str(), &at];
-        Tag::of(self.store.salt(), &parts).to_hex()
+        at.clone() + &Tag::of(self.store.salt(), &parts).to_hex()
     }
 }
 

@@ -119,7 +119,8 @@ pub struct StatusNeeds {
 /// One command, on its way to a network.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The same for each repeat of this command, and for no other: 16 hex digits.
+    /// The same for each repeat of this command, and for no other: 27 hex digits, of which the first
+    /// eleven are the time, so that later commands have larger keys.
     pub key: String,
     /// The pseudonym of the message, for logs.
     pub tag: Tag,
