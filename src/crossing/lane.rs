@@ -16,7 +16,7 @@ use crate::log::{
     DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, QUEUE_FAILED, STATUS_TOLD,
     STATUS_UNTOLD,
 };
-use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError};
+use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError, Window};
 
 /// After how many windows the next conversation has its turn.
 const WINDOWS: usize = 8;
@@ -69,29 +69,27 @@ async fn work(
     lane: &str,
     mut tries: u32,
 ) -> Result<Left, StoreError> {
-    let window = network.descriptor.window.clamp(1, 64);
+    let limit = network.descriptor.window.clamp(1, 64);
+    let (id, store) = (&network.setup.id, &crossing.store);
     let mut progressed = false;
+    let mut window = store.window(id, lane, 0, limit).await?;
     for _ in 0..WINDOWS {
         if crossing.stop_delivering.is_cancelled() {
             return Ok(Left::MoreToDo);
         }
         network.lanes.steps(lane);
-        let rows = crossing.store.window(&network.setup.id, lane, window).await?;
-        if rows.is_empty() {
-            return Ok(Left::Empty);
-        }
+        let Window { rows, last, more } = window;
         let now = clock::now();
         let is_expired = |row: &Row| now.since(row.at) > crossing.limits().expire_after;
         let (expired, due): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_expired);
         crossing.expire(&expired).await?;
-        if due.is_empty() {
-            continue;
-        }
-        let batch: Vec<Delivery> = due.iter().map(|row| delivery(crossing, row, tries)).collect();
-        let answer = tokio::time::timeout(PATIENCE, network.setup.adapter.deliver(&batch)).await;
-        let results =
-            answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })]);
-        match crossing.conclude(network, &due, results).await? {
+        // The next window is read while this one is on its way, and goes out after its outcome is
+        // on disk.
+        let next =
+            async { if more { Some(store.window(id, lane, last, limit).await) } else { None } };
+        let (carried, next) = tokio::join!(crossing.carry(network, &due, tries), next);
+        let Carried { left, whole } = carried?;
+        match left {
             Some(Left::Backoff { after, for_connection, progressed: some }) => {
                 let progressed = progressed || some;
                 return Ok(Left::Backoff { after, for_connection, progressed });
@@ -99,9 +97,26 @@ async fn work(
             Some(left) => return Ok(left),
             None => {}
         }
-        (tries, progressed) = (0, true);
+        if !due.is_empty() {
+            (tries, progressed) = (0, true);
+        }
+        window = match next {
+            // What was not tried stands before all that was read meanwhile.
+            _ if !whole => store.window(id, lane, 0, limit).await?,
+            Some(next) => next?,
+            // What was committed since the window was read has called for another look.
+            None => return Ok(Left::Empty),
+        };
     }
     Ok(Left::MoreToDo)
+}
+
+/// What became of a window.
+struct Carried {
+    /// How to leave the lane, if it must be left.
+    left: Option<Left>,
+    /// Whether each of its commands was tried.
+    whole: bool,
 }
 
 const TOO_LONG: &str = "the adapter took too long";
@@ -127,6 +142,24 @@ impl Crossing {
             (Command::Message(_), None) => return Tag::of(self.store.salt(), &["row", &row.key]),
         };
         Tag::of(self.store.salt(), &["event", network.as_str(), event.as_str()])
+    }
+
+    /// Delivers a window and records its results.
+    async fn carry(
+        &self,
+        network: &Network,
+        due: &[Row],
+        tries: u32,
+    ) -> Result<Carried, StoreError> {
+        if due.is_empty() {
+            return Ok(Carried { left: None, whole: true });
+        }
+        let batch: Vec<Delivery> = due.iter().map(|row| delivery(self, row, tries)).collect();
+        let answer = tokio::time::timeout(PATIENCE, network.setup.adapter.deliver(&batch)).await;
+        let results =
+            answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })]);
+        let whole = results.len() >= due.len();
+        Ok(Carried { left: self.conclude(network, due, results).await?, whole })
     }
 
     /// Records the results of a window, and tells the senders. How to leave the lane, if it

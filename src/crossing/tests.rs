@@ -25,6 +25,8 @@ enum Next {
     Panics,
     /// Takes it and crashes: the answer never comes.
     Hangs,
+    /// Takes it, and has no time for the rest of its window.
+    Ends,
 }
 
 /// A network that takes everything, unless told otherwise.
@@ -126,8 +128,9 @@ impl Adapter for Fake {
                 }
                 _ => None,
             };
+            let ends = matches!(next, Some(Next::Ends));
             let result = match next {
-                None => {
+                None | Some(Next::Ends) => {
                     self.heard.lock().unwrap().push(delivery.clone());
                     Ok(Delivered {
                         id: self.texts().pop().and_then(|text| EventId::new(text).ok()),
@@ -141,10 +144,10 @@ impl Adapter for Fake {
                     std::future::pending().await
                 }
             };
-            let ends =
+            let fails =
                 matches!(&result, Err(error) if !matches!(error, DeliveryError::Refused { .. }));
             results.push(result);
-            if ends {
+            if ends || fails {
                 break;
             }
         }
@@ -367,6 +370,21 @@ async fn a_retry_never_overtakes_and_keeps_its_key() {
     assert!(started.elapsed() >= Duration::from_millis(1500));
     let heard = town.right.heard.lock().unwrap().clone();
     assert!(heard.iter().any(|delivery| delivery.attempt == 3));
+}
+
+#[tokio::test]
+async fn what_a_network_had_no_time_for_comes_next() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.loses("right");
+    let said: Vec<String> = (1..=9).map(|n| n.to_string()).collect();
+    for text in &said {
+        town.says("left:ann", "right:bob", text).await;
+    }
+    town.right.next(Next::Ends);
+    town.connects("right");
+    town.right.hears(&said.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    town.rests().await;
 }
 
 #[tokio::test]

@@ -179,6 +179,16 @@ pub(crate) struct Row {
     pub(crate) payload: Payload,
 }
 
+/// The next rows of a lane.
+#[derive(Debug)]
+pub(crate) struct Window {
+    pub(crate) rows: Vec<Row>,
+    /// The last one looked at, also if it could not be read.
+    pub(crate) last: i64,
+    /// Whether there may be more behind it. If not, whatever comes later is told by its commit.
+    pub(crate) more: bool,
+}
+
 /// What became of a row.
 pub(crate) struct Settlement {
     pub(crate) seq: i64,
@@ -291,15 +301,16 @@ impl Store {
         self.write(|reply| Job::Forget { before, reply }).await
     }
 
-    /// The next rows of a lane, in order.
+    /// The next rows of a lane behind `after`, in order.
     pub(crate) async fn window(
         &self,
         network: &NetworkId,
         lane: &str,
+        after: i64,
         limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Window, StoreError> {
         let (network, lane) = (network.clone(), lane.to_owned());
-        self.reader.ask(move |reading| reading.window(&network, &lane, limit)).await
+        self.reader.ask(move |reading| reading.window(&network, &lane, after, limit)).await
     }
 
     /// Lanes of a network that have rows, in order, after `after`.

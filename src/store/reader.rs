@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Pulse;
-use super::{Row, StoreError, Thread, schema};
+use super::{Row, StoreError, Thread, Window, schema};
 use crate::log::ROW_UNREADABLE;
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
@@ -67,13 +67,14 @@ impl Reading {
         &self,
         network: &NetworkId,
         lane: &str,
+        after: i64,
         limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Window, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
-             WHERE network = ? AND lane = ? ORDER BY seq LIMIT ?",
+             WHERE network = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?",
         )?;
-        rows(&mut statement, params![network.as_str(), lane, limit])
+        read_window(&mut statement, params![network.as_str(), lane, after, limit], after, limit)
     }
 
     pub(super) fn oldest(
@@ -90,7 +91,7 @@ impl Reading {
                  WHERE seq > ?1 ORDER BY seq LIMIT ?3)
              WHERE accepted_at < ?2",
         )?;
-        rows(&mut statement, params![after, before.0, limit])
+        Ok(read_window(&mut statement, params![after, before.0, limit], after, limit)?.rows)
     }
 
     pub(super) fn queue(
@@ -103,7 +104,8 @@ impl Reading {
             "SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
              WHERE seq > ?1 AND (?2 IS NULL OR network = ?2) ORDER BY seq LIMIT ?3",
         )?;
-        rows(&mut statement, params![after, network.map(NetworkId::as_str), limit])
+        let parameters = params![after, network.map(NetworkId::as_str), limit];
+        Ok(read_window(&mut statement, parameters, after, limit)?.rows)
     }
 
     pub(super) fn row(&self, seq: i64) -> Result<Option<Row>, StoreError> {
@@ -181,16 +183,20 @@ impl Reading {
     }
 }
 
-fn rows(
+fn read_window(
     statement: &mut rusqlite::CachedStatement<'_>,
     parameters: impl rusqlite::Params,
-) -> Result<Vec<Row>, StoreError> {
+    after: i64,
+    limit: usize,
+) -> Result<Window, StoreError> {
     let mut found = statement.query(parameters)?;
     let mut rows = Vec::new();
-    let mut bytes = 0;
+    let (mut last, mut looked_at, mut bytes) = (after, 0, 0);
     while bytes < BYTES
         && let Some(row) = found.next()?
     {
+        looked_at += 1;
+        last = row.get(0)?;
         bytes += row.get_ref(6)?.as_bytes().map_or(0, <[u8]>::len);
         match read(row) {
             Ok(row) => rows.push(row),
@@ -201,7 +207,7 @@ fn rows(
             Err(error) => return Err(error),
         }
     }
-    Ok(rows)
+    Ok(Window { rows, last, more: bytes >= BYTES || looked_at >= limit })
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {

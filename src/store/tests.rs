@@ -61,7 +61,7 @@ fn text(event: &str, body: &str, at: i64) -> Admission {
 }
 
 async fn waiting(store: &Store) -> Vec<Row> {
-    store.window(&network("xmpp"), "alice bob", 64).await.unwrap()
+    store.window(&network("xmpp"), "alice bob", 0, 64).await.unwrap().rows
 }
 
 fn bodies(rows: &[Row]) -> Vec<String> {
@@ -217,7 +217,7 @@ async fn who_heard_that_a_message_waits_hears_its_end() {
     let end =
         |row: &Row| Settlement { tell: Some(back(20)), only_after_pending: true, ..delivered(row) };
     store.settle(vec![end(&rows[1]), end(&rows[2])]).await.unwrap();
-    let told = store.window(&network("matrix"), "alice bob", 64).await.unwrap();
+    let told = store.window(&network("matrix"), "alice bob", 0, 64).await.unwrap().rows;
     assert_eq!(told.iter().map(|row| row.at.0).collect::<Vec<_>>(), [10, 20]);
 }
 
