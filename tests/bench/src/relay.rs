@@ -90,7 +90,9 @@ fn open(relay: &Relay, table: &str) -> Result<Option<Connection>> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.execute_batch(&format!("CREATE TABLE {table} (id TEXT, peer TEXT, body TEXT)"))?;
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {table} (id TEXT, peer TEXT, body TEXT)"
+    ))?;
     Ok(Some(connection))
 }
 
