@@ -92,6 +92,8 @@ struct Network {
     lanes: Arc<Lanes>,
     /// How many commands wait for it.
     depth: Arc<AtomicI64>,
+    /// No row that waits for it stands before this one.
+    oldest: AtomicI64,
     tally: Tally,
 }
 
@@ -251,6 +253,7 @@ impl Network {
             stands: CancellationToken::new(),
             lanes: Arc::default(),
             depth: Arc::default(),
+            oldest: AtomicI64::new(0),
             tally: Tally::new(),
             setup,
         }

@@ -15,6 +15,9 @@ use crate::store::Writes;
 /// How long a report waits for the disk. It must come also when the disk does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// From how many rows on the oldest is looked for in another way.
+const MANY: u64 = 4096;
+
 /// How everything stands at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
@@ -74,9 +77,13 @@ impl Crossing {
         } else {
             let asked = timeout(
                 deadline.saturating_duration_since(Instant::now()),
-                self.store.oldest_of(id),
+                self.store.oldest_of(id, network.oldest.load(Ordering::Relaxed), queued > MANY),
             );
-            asked.await.ok().and_then(Result::ok).flatten()
+            let found = asked.await.ok().and_then(Result::ok).flatten();
+            // Rows come behind all others, so that the oldest never stands before an older one.
+            found
+                .inspect(|(seq, _)| network.oldest.store(*seq, Ordering::Relaxed))
+                .map(|(_, at)| at)
         };
         let link = *network.link.borrow();
         let moves = network.lanes.moves(Instant::now());

@@ -355,13 +355,16 @@ impl Store {
         self.reader.ask(move |reading| reading.row(seq)).await
     }
 
-    /// When the row was accepted that has waited for a network the longest.
+    /// The row that has waited for a network the longest, and when it was accepted. None stands
+    /// before `from`; `many` if many rows wait for the network: the answer is the same, and sooner.
     pub(crate) async fn oldest_of(
         &self,
         network: &NetworkId,
-    ) -> Result<Option<Timestamp>, StoreError> {
+        from: i64,
+        many: bool,
+    ) -> Result<Option<(i64, Timestamp)>, StoreError> {
         let network = network.clone();
-        self.reader.ask(move |reading| reading.oldest_of(&network)).await
+        self.reader.ask(move |reading| reading.oldest_of(&network, from, many)).await
     }
 
     /// How many rows wait for a network.

@@ -136,14 +136,28 @@ impl Reading {
         schema::told_up_to(&self.connection)
     }
 
-    pub(super) fn oldest_of(&self, network: &NetworkId) -> Result<Option<Timestamp>, StoreError> {
-        // The least `seq` comes from the index alone, which has no payload to pass over.
-        let mut statement = self.connection.prepare_cached(
-            "SELECT accepted_at FROM outbox
-             WHERE seq = (SELECT min(seq) FROM outbox WHERE network = ?)",
-        )?;
-        let found = statement.query_row([network.as_str()], |row| row.get(0)).optional()?;
-        Ok(found.map(Timestamp))
+    pub(super) fn oldest_of(
+        &self,
+        network: &NetworkId,
+        from: i64,
+        many: bool,
+    ) -> Result<Option<(i64, Timestamp)>, StoreError> {
+        // Among many the first in the order of the table is near; few are sooner found in the
+        // index, whose order is another. A plus keeps SQLite from the other way.
+        let query = if many {
+            "SELECT seq, accepted_at FROM outbox WHERE seq >= ?1 AND +network = ?2
+             ORDER BY seq LIMIT 1"
+        } else {
+            "SELECT seq, accepted_at FROM outbox
+             WHERE seq = (SELECT min(seq) FROM outbox WHERE +seq >= ?1 AND network = ?2)"
+        };
+        let mut statement = self.connection.prepare_cached(query)?;
+        let found = statement
+            .query_row(params![from, network.as_str()], |row| {
+                Ok((row.get(0)?, Timestamp(row.get(1)?)))
+            })
+            .optional()?;
+        Ok(found)
     }
 
     pub(super) fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {

@@ -313,6 +313,15 @@ async fn lanes_and_the_oldest_are_found() {
     let old = store.oldest(0, Timestamp(3), 64).await.unwrap();
     assert_eq!(old.len(), 3);
     assert_eq!(store.oldest(old[1].seq, Timestamp(3), 64).await.unwrap().len(), 1);
+    for many in [false, true] {
+        let oldest = async |network, from| {
+            store.oldest_of(network, from, many).await.unwrap().map(|(seq, at)| (seq, at.0))
+        };
+        assert_eq!(oldest(&xmpp, 0).await, Some((old[0].seq, 0)));
+        assert_eq!(oldest(&xmpp, old[1].seq).await, Some((old[1].seq, 1)));
+        assert_eq!(oldest(&xmpp, 99).await, None);
+        assert_eq!(oldest(&network("irc"), 0).await, None);
+    }
 }
 
 #[tokio::test]
