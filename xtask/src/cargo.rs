@@ -34,27 +34,28 @@ pub(crate) fn generate() -> Result<()> {
 /// Runs cargo-deny. Not the advisories: they are fetched from elsewhere each time, and a check of
 /// the same sources must not answer differently tomorrow.
 pub(crate) fn deny() -> Result<()> {
-    let deny = cargo_deny()?;
+    let deny = tool("cargo-deny", CARGO_DENY, &[])?;
     run(Command::new(deny).current_dir(workspace()).args(["check", "bans", "licenses", "sources"]))
 }
 
-fn cargo_deny() -> Result<PathBuf> {
+/// A program that cargo installs, of this version: the machine's, or one of our own.
+pub(crate) fn tool(name: &str, version: &str, arguments: &[&str]) -> Result<PathBuf> {
     let tools = workspace().join("target/tools");
-    let ours = tools.join("bin/cargo-deny");
+    let ours = tools.join("bin").join(name);
     let is_right = |program: &PathBuf| {
         let answer = Command::new(program).arg("--version").output();
-        answer.is_ok_and(|answer| answer.stdout.trim_ascii_end().ends_with(CARGO_DENY.as_bytes()))
+        answer.is_ok_and(|answer| answer.stdout.trim_ascii_end().ends_with(version.as_bytes()))
     };
-    for program in [PathBuf::from("cargo-deny"), ours.clone()] {
+    for program in [PathBuf::from(name), ours.clone()] {
         if is_right(&program) {
             return Ok(program);
         }
     }
-    eprintln!("[install] cargo-deny {CARGO_DENY} into {}", tools.display());
+    eprintln!("[install] {name} {version} into {}", tools.display());
     let mut build = cargo();
     // Unoptimised: it is built on each new machine, and runs for a second.
-    build.args(["install", "--locked", "--debug", "--version", CARGO_DENY, "--root"]).arg(&tools);
-    run(build.arg("cargo-deny"))?;
+    build.args(["install", "--locked", "--debug", "--version", version]).args(arguments);
+    run(build.arg("--root").arg(&tools).arg(name))?;
     Ok(ours)
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn build_released(packages: &[&str]) -> Result<PathBuf> {
     Ok(target.context("this program is in no folder")?.join("release"))
 }
 
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.current_dir(workspace());

@@ -1,10 +1,12 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `bench`, `generate`, `deny`.
+//! The project's own commands: `cargo xtask test`, `demo`, `bench`, `generate`,
+//! `package`, `deny`.
 //!
 //! What is not here: anything that the daemon needs to run.
 
 mod bench;
 mod cargo;
 mod demo;
+mod package;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,13 @@ enum Command {
     },
     /// Writes the generated files anew: config/drawbridge.toml, and what is generated in docs.
     Generate,
+    /// Makes a Debian package of the optimised daemon, with cargo-deb, which it installs if it must.
+    Package {
+        /// Makes one of the daemon as the tests build it instead, and installs, configures and
+        /// purges it in a Debian of its own. As root, with debootstrap.
+        #[arg(long = "try")]
+        try_out: bool,
+    },
     /// Checks licences, sources and banned crates with cargo-deny, which it installs if it must.
     Deny,
 }
@@ -52,6 +61,8 @@ fn main() -> Result<ExitCode> {
         Command::Demo { once } => return demo::run(once),
         Command::Bench { json, quick } => bench::run(json, quick),
         Command::Generate => cargo::generate(),
+        Command::Package { try_out: false } => package::package(),
+        Command::Package { try_out: true } => package::try_out(),
         Command::Deny => cargo::deny(),
     }?;
     Ok(ExitCode::SUCCESS)
