@@ -65,7 +65,8 @@ impl NetworkAdapter {
     pub(super) fn missing_files(&self, place: &Place) -> Vec<Finding> {
         let missing = |(key, path): (&'static str, std::path::PathBuf)| {
             let path = place.find(&path);
-            if path.exists() {
+            // One that may not be looked at may be there.
+            if !matches!(path.try_exists(), Ok(false)) {
                 return None;
             }
             let (key, origin) = place_of(&self.origins, &self.id, key);

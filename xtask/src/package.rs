@@ -55,7 +55,6 @@ pub(crate) fn try_out() -> Result<()> {
          grep -q example.org /etc/drawbridge/drawbridge.toml
          test -f /etc/drawbridge/secrets/registration.yaml",
     )?;
-    debian.does("systemd-analyze verify --man=no drawbridge.service || [ $? = 127 ]")?;
     debian.does(
         "set -e
          mkdir -p /var/lib/private/drawbridge
@@ -74,7 +73,14 @@ fn build(profile: &str) -> Result<PathBuf> {
     run(&mut build)?;
     let mut package = Command::new(cargo_deb);
     // Its own compression is slow, unoptimised as it is.
-    package.args(["--no-build", "--strip", "--no-dbgsym", "--compress-system", "--compress-type", "gz"]);
+    package.args([
+        "--no-build",
+        "--strip",
+        "--no-dbgsym",
+        "--compress-system",
+        "--compress-type",
+        "gz",
+    ]);
     package.args(["--profile", profile]);
     package.current_dir(workspace());
     let output = package.output().with_context(|| format!("cannot start {package:?}"))?;
