@@ -32,6 +32,11 @@ fn finds(town: &Town, trouble: &str, advice: &str) -> Result<()> {
 
 fn all_is_well(town: &Town, running: &str) -> Result<()> {
     let (said, code) = doctor(town)?;
+    let bird = if running.contains("no daemon") {
+        "networks.birdychat: the bridge can listen on"
+    } else {
+        "networks.birdychat: the daemon listens on"
+    };
     for found in [
         "networks.matrix: the homeserver answers",
         "networks.matrix: the homeserver's clock and this machine's agree",
@@ -39,6 +44,7 @@ fn all_is_well(town: &Town, running: &str) -> Result<()> {
         "networks.matrix: the registration's namespaces hold the bridge's ghosts",
         "networks.matrix: the homeserver reaches the bridge",
         "networks.xmpp: the server takes",
+        bird,
         running,
     ] {
         ensure!(said.contains(&format!("well     {found}")), "{found:?} not in {said}");
@@ -109,6 +115,9 @@ fn the_doctor_finds_what_is_broken() -> Result<()> {
 
     let taken = std::net::TcpListener::bind(town.matrix_listener())?;
     finds(&town, "networks.matrix: the bridge cannot listen on", "end what listens there")?;
+    drop(taken);
+    let taken = std::net::TcpListener::bind(town.partner_listener())?;
+    finds(&town, "networks.birdychat: the bridge cannot listen on", "end what listens there")?;
     drop(taken);
 
     let exposed = town.folder().join("xmpp.secret");

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Configuration, Connection, Delivered, Delivery, DeliveryError,
-    Descriptor, Fatal, Level, NetworkId, Place, Problem, StatusNeeds, TextLimits, Timestamp,
-    async_trait, log,
+    Adapter, Bridge, Capabilities, Circumstances, Configuration, Connection, Delivered, Delivery,
+    DeliveryError, Descriptor, Diagnosis, Fatal, Level, NetworkId, Place, Problem, StatusNeeds,
+    TextLimits, Timestamp, async_trait, log,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -25,7 +25,7 @@ use crate::log::{
 };
 use crate::proof::KeyRing;
 use crate::users::Users;
-use crate::{PartnerAddressing, PartnerConfig, door, session};
+use crate::{PartnerAddressing, PartnerConfig, doctor, door, session};
 
 /// How long the connections may take to end, when the bridge stops.
 const END_WITHIN: Duration = Duration::from_millis(4500);
@@ -348,6 +348,13 @@ impl Adapter for Partner {
         };
         tokio::join!(work, stopping);
         Ok(())
+    }
+
+    async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+        vec![match &self.way {
+            Way::Listen { at, .. } => doctor::door(*at, around).await,
+            Way::Dial(dialler) => doctor::way(dialler).await,
+        }]
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {

@@ -127,6 +127,11 @@ impl Dialler {
         }
     }
 
+    /// Whether the app's server takes connections.
+    pub(crate) async fn reach(&self) -> Result<(), &'static str> {
+        dial(&self.target).await.map(drop)
+    }
+
     /// A WebSocket to the app, and the nonce that it must answer.
     async fn connect(&self, bridge: &Bridge) -> Result<(Socket, String), &'static str> {
         let nonce = format!("{:016x}{:016x}", bridge.random(), bridge.random());

@@ -12,6 +12,7 @@ mod adapter;
 mod address;
 mod config;
 mod dial;
+mod doctor;
 mod door;
 mod frame;
 mod hello;
