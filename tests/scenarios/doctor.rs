@@ -113,12 +113,12 @@ fn the_doctor_finds_what_is_broken() -> Result<()> {
     key.back()?;
     file.back()?;
 
-    let taken = std::net::TcpListener::bind(town.matrix_listener())?;
+    let squatter = std::net::TcpListener::bind(town.matrix_listener())?;
     finds(&town, "networks.matrix: the bridge cannot listen on", "end what listens there")?;
-    drop(taken);
-    let taken = std::net::TcpListener::bind(town.partner_listener())?;
+    drop(squatter);
+    let squatter = std::net::TcpListener::bind(town.partner_listener())?;
     finds(&town, "networks.birdychat: the bridge cannot listen on", "end what listens there")?;
-    drop(taken);
+    drop(squatter);
 
     let exposed = town.folder().join("xmpp.secret");
     fs::set_permissions(&exposed, fs::Permissions::from_mode(0o644))?;
