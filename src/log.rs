@@ -104,6 +104,10 @@ drawbridge_adapter::log_events! {
     pub(crate) PANICKED: ERROR, "panicked",
         fields [], optional [place: "the line of source code"],
         action "Report it with the place and the lines before it.";
+    /// The configuration wants `journald`, and the journal does not listen: lines go to standard error.
+    pub(crate) JOURNAL_UNREACHABLE: WARN, "systemd's journal cannot be reached",
+        fields [error],
+        action "Set `log.format` to `human` or `json` where there is no systemd.";
     /// The log was started twice in one process: a bug.
     pub(crate) LOG_STARTED_TWICE: WARN, "the log was started before",
         fields [],

@@ -37,7 +37,9 @@ pub(super) struct Settings {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct LogSettings {
-    /// `human` for reading, `json` with one object a line for machines. Times are UTC.
+    /// `human` for reading, `json` with one object a line for machines, both on standard error with
+    /// times in UTC; `journald` with fields for systemd's journal. `auto` is `journald` if standard
+    /// error is the journal, as under systemd, and `human` elsewhere.
     pub(super) format: LogFormat,
     /// How much Drawbridge says of itself: `off`, `error`, `warn`, `info`, `debug` or `trace`;
     /// also for single parts, as in `info,drawbridge_xmpp=debug`. At no level does it hold
@@ -83,11 +85,15 @@ impl Default for RetentionSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For reading.
+    /// The journal's if standard error is the journal, else for reading.
     #[default]
+    Auto,
+    /// For reading.
     Human,
     /// One object a line.
     Json,
+    /// Fields for systemd's journal.
+    Journald,
 }
 
 /// What waits for a network that is down.

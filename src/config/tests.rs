@@ -213,7 +213,7 @@ flight = { pigeons = 7, night = true }
     assert_eq!(
         errors(text),
         [
-            "error: line 2: log.format: expected one of human, json",
+            "error: line 2: log.format: expected one of auto, human, json, journald",
             "error: line 3: log.level: expected off, error, warn, info, debug or trace, or parts \
              with levels as in info,drawbridge_xmpp=debug",
             "error: line 6: queue.max_messages: expected a whole number from 1 to 1000000000, as in 100000",

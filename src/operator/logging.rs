@@ -1,9 +1,11 @@
-//! The log: lines for people or JSON for machines, on standard error, in UTC.
+//! The log: lines for people or JSON for machines, on standard error, in UTC; or fields for systemd's
+//! journal.
 //!
 //! Invariant: what foreign crates say below WARN is never written, whatever the operator asks
 //! for: at their lower levels they print frames, stanzas and headers.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use drawbridge_adapter::log;
 use tracing::level_filters::LevelFilter;
@@ -12,8 +14,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
+use super::journal::{self, Journal};
 use crate::config::{LogFormat, LogLevels};
-use crate::log::{LOG_STARTED_TWICE, PANICKED};
+use crate::log::{JOURNAL_UNREACHABLE, LOG_STARTED_TWICE, PANICKED};
 
 /// Foreign crates that quote what they carry even in their warnings.
 const QUOTING: &[&str] = &["xmpp_parsers", "minidom", "tungstenite", "tokio_tungstenite"];
@@ -31,15 +34,16 @@ impl LogLevel {
 
 /// Starts the log of this process. Once a process.
 pub fn start(format: LogFormat, levels: &LogLevels) -> LogLevel {
-    let writer = std::io::stderr;
-    let layer = match format {
-        LogFormat::Human => tracing_subscriber::fmt::layer()
-            .with_writer(writer)
-            .with_ansi(std::io::stderr().is_terminal())
-            .boxed(),
-        LogFormat::Json => {
-            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer).boxed()
-        }
+    let journald = match format {
+        LogFormat::Auto => journal::is_stderr(),
+        LogFormat::Journald => true,
+        LogFormat::Human | LogFormat::Json => false,
+    };
+    let journal = journald.then(|| Journal::open(Path::new(journal::SOCKET)));
+    let (layer, unreachable) = match journal {
+        Some(Ok(journal)) => (journal.boxed(), None),
+        Some(Err(error)) => (lines(format), Some(error)),
+        None => (lines(format), None),
     };
     let (filter, level) = reload::Layer::new(filter(levels));
     let started = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
@@ -51,7 +55,19 @@ pub fn start(format: LogFormat, levels: &LogLevels) -> LogLevel {
     if started.is_err() {
         log!(LOG_STARTED_TWICE);
     }
+    if let Some(error) = unreachable {
+        log!(JOURNAL_UNREACHABLE, %error);
+    }
     LogLevel(level)
+}
+
+/// Lines on standard error.
+fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    if format == LogFormat::Json {
+        return lines.json().flatten_event(true).boxed();
+    }
+    lines.with_ansi(std::io::stderr().is_terminal()).boxed()
 }
 
 fn filter(levels: &LogLevels) -> Targets {

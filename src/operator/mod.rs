@@ -4,10 +4,13 @@
 //! counted, which every room does for itself; any decision about messages.
 
 #[cfg(test)]
+mod catalogue;
+#[cfg(test)]
 mod codes;
 pub(crate) mod control;
 pub(crate) mod health;
 mod http;
+mod journal;
 pub mod logging;
 mod metrics;
 pub(crate) mod notify;

@@ -20,13 +20,19 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// backoff, and shows whether it reaches the bridge at all.
 pub(crate) async fn watch(core: &Core, appservice: &str) {
     let mut reported = None;
+    let mut deaf = false;
     let mut wait = FIRST;
     loop {
         let ping = request_ping::v1::Request::new(appservice.to_owned());
         let answer = core.homeserver.call(As::Bot, ping).await;
+        let deaf_now = answer.as_ref().is_err_and(is_one_way);
+        if deaf_now && !deaf {
+            log!(HOMESERVER_IS_DEAF);
+        }
+        deaf = deaf_now;
         let connection = match answer {
-            Ok(_) => Connection::Up,
-            Err(error) => judge(&error),
+            Err(error) if !deaf_now => judge(&error),
+            _ => Connection::Up,
         };
         if reported != Some(connection) {
             core.bridge.report(connection);
@@ -42,14 +48,14 @@ pub(crate) async fn watch(core: &Core, appservice: &str) {
     }
 }
 
+/// The homeserver's words on its way to the bridge: messages can go the other way.
+fn is_one_way(error: &CallError) -> bool {
+    let words = ["M_BAD_STATUS", "M_CONNECTION_FAILED", "M_CONNECTION_TIMEOUT", "M_URL_NOT_SET"];
+    words.into_iter().any(|code| error.says(code))
+}
+
 /// What a failed ping says about the way from the bridge to the homeserver.
 fn judge(error: &CallError) -> Connection {
-    // The homeserver's words on its way to the bridge: messages can go the other way.
-    let one_way = ["M_BAD_STATUS", "M_CONNECTION_FAILED", "M_CONNECTION_TIMEOUT", "M_URL_NOT_SET"];
-    if one_way.into_iter().any(|code| error.says(code)) {
-        log!(HOMESERVER_IS_DEAF);
-        return Connection::Up;
-    }
     let why = match error {
         CallError::Unreachable => "the homeserver does not listen",
         CallError::Unanswered | CallError::Oversized => "the homeserver does not answer",

@@ -8,7 +8,8 @@ drawbridge_adapter::log_events! {
         fields [],
         action "Compare `url` in the registration file with the network's `listen`, and look at \
                 the firewall between the two.";
-    /// Somebody asked the bridge's listener with a wrong token, and got nothing.
+    /// Somebody asked the bridge's listener with a wrong token, and got nothing. At most one line a
+    /// minute.
     pub(crate) HS_TOKEN_WRONG: WARN, "a request with a wrong hs_token was refused",
         fields [],
         action "If nothing comes from Matrix: give the homeserver the registration file that the \

@@ -35,7 +35,7 @@ fn the_guide_shows_the_template_as_it_is() {
     let mut fresh = found.clone();
     for (name, file) in SHOWN {
         let head = format!("\n`{name}`:\n\n```rust\n");
-        let start = fresh.find(&head).unwrap_or_else(|| panic!("no {name}")) + head.len();
+        let start = fresh.find(&head).expect(name) + head.len();
         // The fence on a line of its own: those in the doc comments are not.
         let end = start + fresh[start - 1..].find("\n```\n").expect("an end");
         fresh.replace_range(start..end, &fs::read_to_string(here(file)).unwrap());

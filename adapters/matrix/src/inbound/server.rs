@@ -1,7 +1,7 @@
 //! The HTTP side of an application service (Matrix application service API).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,6 +16,7 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::sequence::Sequence;
 use crate::core::Core;
@@ -28,6 +29,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 const BODY: Duration = Duration::from_secs(30);
 /// The longest that open requests are waited for at the end.
 const DRAIN: Duration = Duration::from_secs(4);
+const BETWEEN_COMPLAINTS: Duration = Duration::from_mins(1);
 
 struct Shared {
     core: Arc<Core>,
@@ -35,6 +37,20 @@ struct Shared {
     /// Synapse sends one transaction at a time; events of one room must not be handed over by
     /// two at once, whoever sends.
     order: Mutex<Sequence>,
+    /// When the log last told of a wrong token.
+    complained: std::sync::Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    /// Whether the log may tell of one more wrong token.
+    fn may_complain(&self) -> bool {
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS);
+        if may {
+            *last = Some(Instant::now());
+        }
+        may
+    }
 }
 
 /// Takes the address to listen on.
@@ -50,7 +66,12 @@ pub(crate) async fn serve(
     token: Secret,
 ) -> Result<(), Fatal> {
     let bridge = core.bridge.clone();
-    let shared = Arc::new(Shared { core, token, order: Mutex::default() });
+    let shared = Arc::new(Shared {
+        core,
+        token,
+        order: Mutex::default(),
+        complained: std::sync::Mutex::default(),
+    });
     let router = Router::new()
         .route("/_matrix/app/v1/transactions/{txn}", put(transaction))
         .route("/_matrix/app/v1/users/{user}", get(user))
@@ -90,7 +111,9 @@ async fn only_the_homeserver(
             next.run(request).await
         }
         Some(_) => {
-            log!(HS_TOKEN_WRONG);
+            if shared.may_complain() {
+                log!(HS_TOKEN_WRONG);
+            }
             error(StatusCode::FORBIDDEN, "M_FORBIDDEN")
         }
     }

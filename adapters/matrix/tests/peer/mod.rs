@@ -98,14 +98,7 @@ impl MatrixPeer {
         });
         let made = self.call(Method::POST, "createRoom", wanted).await?;
         let room = made["room_id"].as_str().context("no room")?.to_owned();
-        loop {
-            let path = format!("rooms/{room}/joined_members");
-            let present = self.call(Method::GET, &path, Value::Null).await?;
-            if present["joined"].get(ghost).is_some() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.sees(&room, ghost, "join").await?;
         self.rooms.insert(ghost.to_owned(), room.clone());
         Ok(room)
     }
@@ -139,13 +132,17 @@ impl MatrixPeer {
     /// Waits until a ghost is, or is not, in a room.
     pub(crate) async fn sees(&self, room: &str, ghost: &str, membership: &str) -> Result<()> {
         let path = format!("rooms/{room}/state/m.room.member/{ghost}");
-        loop {
-            let member = self.call(Method::GET, &path, Value::Null).await?;
-            if member["membership"] == membership {
-                return Ok(());
+        let seen = async {
+            loop {
+                let member = self.call(Method::GET, &path, Value::Null).await?;
+                if member["membership"] == membership {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        };
+        let seen = tokio::time::timeout(Duration::from_mins(1), seen).await;
+        seen.with_context(|| format!("{ghost} is not seen to {membership}"))?
     }
 
     /// One sync: invites are followed, messages and outcomes kept.

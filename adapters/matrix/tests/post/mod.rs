@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -68,12 +69,16 @@ impl Post {
     /// Sends the transaction with this event to the adapter once more, under another id.
     pub(crate) async fn again(&self, event: &str) -> Result<()> {
         // The bridge may have the event a moment before the acknowledgement passes here.
-        let body = loop {
-            if let Some(body) = self.acknowledged(event) {
-                break body;
+        let acknowledged = async {
+            loop {
+                if let Some(body) = self.acknowledged(event) {
+                    break body;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         };
+        let body = tokio::time::timeout(Duration::from_mins(1), acknowledged).await;
+        let body = body.context("the event was not acknowledged")?;
         let url = format!("{}/_matrix/app/v1/transactions/again-{event}", self.0.adapter);
         let request = self.0.http.put(url).bearer_auth(&self.0.token).body(body);
         let status = request.send().await?.status();
