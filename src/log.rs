@@ -1,5 +1,10 @@
 //! What the daemon logs: the catalogue of its events. `docs/logs.md` is made from it.
 
+use std::time::Duration;
+
+/// Between two lines of one event on what fails at each try.
+pub(crate) const BETWEEN_COMPLAINTS: Duration = Duration::from_mins(1);
+
 drawbridge_adapter::log_events! {
     /// The process has read its configuration and begins.
     pub(crate) DAEMON_STARTING: INFO, "starting",
@@ -180,19 +185,23 @@ drawbridge_adapter::log_events! {
 
     /// The store failed while something was to be accepted: it was not, and its network sends it
     /// again if it can.
+    /// At most one line a minute.
     pub(crate) STORE_FAILED: ERROR, "the store failed",
         fields [error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
     /// The store failed while a conversation was worked on. It is tried again.
+    /// At most one line a minute.
     pub(crate) QUEUE_FAILED: ERROR, "the queue failed",
         fields [network, error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
     /// The store failed while the queue was looked through. It is tried again.
+    /// At most one line a minute.
     pub(crate) QUEUE_UNREADABLE: ERROR, "the queue cannot be read",
         fields [network, error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
     /// The store failed while what waits too long, or may be forgotten, was looked for. It is tried
     /// again.
+    /// At most one line a minute.
     pub(crate) QUEUE_UNSWEPT: ERROR, "the queue could not be swept",
         fields [error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
@@ -202,6 +211,7 @@ drawbridge_adapter::log_events! {
         fields [seq: "the row's number in the table `outbox`"],
         action "Restore `data_dir` from a backup, or report it.";
     /// Nothing of the commit was kept, and whoever waits for it is told so: the networks send again.
+    /// At most one line a minute.
     pub(crate) COMMIT_FAILED: ERROR, "a commit failed, nothing of it was kept",
         fields [error],
         action "Look at the disk below `data_dir`: is it full, or failing?";

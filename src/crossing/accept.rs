@@ -32,7 +32,8 @@ impl Crossing {
             sound.push(admission.is_some());
             admissions.extend(admission);
         }
-        let admitted = self.store.admit(admissions).await.map_err(|error| unavailable(&error))?;
+        let admitted =
+            self.store.admit(admissions).await.map_err(|error| self.unavailable(&error))?;
         let mut admitted = admitted.into_iter();
         let answers = sound.into_iter().map(|sound| {
             let malformed = Acceptance { answer: refuse(Code::Malformed), repeat: false };
@@ -215,11 +216,15 @@ fn refuse(code: Code) -> Answer {
     Answer::Refused(code.into())
 }
 
-/// What an adapter is told of a store's error; the log is told all.
-pub(super) fn unavailable(error: &StoreError) -> Unavailable {
-    if matches!(error, StoreError::Closed) {
-        return Unavailable::Stopping;
+impl Crossing {
+    /// What an adapter is told of a store's error; the log is told more.
+    pub(super) fn unavailable(&self, error: &StoreError) -> Unavailable {
+        if matches!(error, StoreError::Closed) {
+            return Unavailable::Stopping;
+        }
+        if self.rarely.may(&STORE_FAILED) {
+            log!(STORE_FAILED, error = error as &dyn std::error::Error);
+        }
+        Unavailable::Failed
     }
-    log!(STORE_FAILED, error = error as &dyn std::error::Error);
-    Unavailable::Failed
 }

@@ -70,7 +70,10 @@ async fn look(crossing: &Crossing, network: &Network, after: &str) -> Option<Str
             if lanes.len() == LANES { lanes.into_iter().next_back() } else { None }
         }
         Err(error) => {
-            log!(QUEUE_UNREADABLE, network = %network.setup.id, error = &error as &dyn std::error::Error);
+            if crossing.rarely.may(&QUEUE_UNREADABLE) {
+                let error = &error as &dyn std::error::Error;
+                log!(QUEUE_UNREADABLE, network = %network.setup.id, error);
+            }
             network.lanes.look_on_disk();
             // Not at once again: whatever is wrong with the disk will not be better now.
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;

@@ -8,7 +8,7 @@ use drawbridge_adapter::{
     Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
-use super::accept::{failed, unavailable};
+use super::accept::failed;
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
 use crate::clock;
@@ -56,7 +56,9 @@ pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId, lane: String, tr
     let left = match work(&crossing, network, &lane, tries).await {
         Ok(left) => left,
         Err(error) => {
-            log!(QUEUE_FAILED, network = %id, error = &error as &dyn std::error::Error);
+            if crossing.rarely.may(&QUEUE_FAILED) {
+                log!(QUEUE_FAILED, network = %id, error = &error as &dyn std::error::Error);
+            }
             Left::FAILED
         }
     };
@@ -275,7 +277,7 @@ impl Crossing {
             Some(crossing.status_row(&source, status, clock::now()))
         };
         let told = self.store.bounce(network.clone(), id, tell).await;
-        told.map_err(|error| unavailable(&error))
+        told.map_err(|error| self.unavailable(&error))
     }
 
     /// Fails rows that waited for longer than their limit.

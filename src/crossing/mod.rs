@@ -31,8 +31,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Tag, Timestamp,
-    UserId, log,
+    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Rarely, Tag,
+    Timestamp, UserId, log,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -41,7 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::gate::{Policy, Role};
-use crate::log::DELIVERIES_LEFT;
+use crate::log::{BETWEEN_COMPLAINTS, DELIVERIES_LEFT};
 use crate::store::{OnCommit, Store, StoreError};
 use lanes::Lanes;
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
@@ -125,6 +125,7 @@ pub(crate) struct Crossing {
     /// Adapters take nothing in any more.
     stop_intake: CancellationToken,
     tasks: TaskTracker,
+    rarely: Rarely,
 }
 
 impl Crossing {
@@ -168,6 +169,7 @@ impl Crossing {
             stop_delivering: CancellationToken::new(),
             stop_intake: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            rarely: Rarely::each(BETWEEN_COMPLAINTS),
         }))
     }
 

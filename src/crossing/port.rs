@@ -11,7 +11,6 @@ use drawbridge_adapter::{
 use tokio::time::Instant;
 
 use super::Crossing;
-use super::accept::unavailable;
 use crate::clock;
 use crate::log::{MEMO_OVER_LIMIT, NETWORK_CONNECTED, NETWORK_DISCONNECTED, NETWORK_WAITING};
 
@@ -106,12 +105,12 @@ impl BridgePort for Port {
             return Err(Unavailable::Failed);
         }
         let written = self.crossing.store.remember(self.network.clone(), memos).await;
-        written.map_err(|error| unavailable(&error))
+        written.map_err(|error| self.crossing.unavailable(&error))
     }
 
     async fn recall(&self, key: &str) -> Result<Option<String>, Unavailable> {
         let found = self.crossing.store.recall(&self.network, key).await;
-        found.map_err(|error| unavailable(&error))
+        found.map_err(|error| self.crossing.unavailable(&error))
     }
 
     async fn recall_all(
@@ -121,7 +120,7 @@ impl BridgePort for Port {
         limit: usize,
     ) -> Result<Vec<(String, String)>, Unavailable> {
         let found = self.crossing.store.recall_all(&self.network, prefix, after, limit).await;
-        found.map_err(|error| unavailable(&error))
+        found.map_err(|error| self.crossing.unavailable(&error))
     }
 
     async fn stopping(&self) {

@@ -53,7 +53,9 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
             more = forgotten.as_ref().is_ok_and(|count| *count > 0);
             swept = swept.and(forgotten.map(|_| ()));
         }
-        if let Err(error) = swept {
+        if let Err(error) = swept
+            && crossing.rarely.may(&QUEUE_UNSWEPT)
+        {
             log!(QUEUE_UNSWEPT, error = &error as &dyn std::error::Error);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Timestamp, log};
+use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Rarely, Timestamp, log};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +12,7 @@ use super::{
     Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
     Tiding, Writes, schema,
 };
-use crate::log::{COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF};
+use crate::log::{BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF};
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -51,7 +51,9 @@ impl Writer {
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || {
             let changes = Changes::default();
-            Writing { connection, on_commit, changes, vitals: shown, harmed: false }.run(waiting);
+            let rarely = Rarely::each(BETWEEN_COMPLAINTS);
+            Writing { connection, on_commit, changes, vitals: shown, harmed: false, rarely }
+                .run(waiting);
         })?;
         Ok(Self { jobs, vitals })
     }
@@ -77,6 +79,7 @@ struct Writing {
     vitals: Arc<Vitals>,
     /// Whether a job of the commit under way failed.
     harmed: bool,
+    rarely: Rarely,
 }
 
 /// Sends an answer after the commit, or the commit's failure instead of it.
@@ -119,7 +122,9 @@ impl Writing {
         let outcome = started.and_then(|()| self.connection.execute_batch("COMMIT"));
         if let Err(error) = outcome {
             whole = false;
-            log!(COMMIT_FAILED, %error);
+            if self.rarely.may(&COMMIT_FAILED) {
+                log!(COMMIT_FAILED, %error);
+            }
             // Fails if there is no transaction left to undo, which is what is wanted.
             let _ = self.connection.execute_batch("ROLLBACK");
         }

@@ -22,6 +22,7 @@ mod diagnosis;
 mod event;
 mod id;
 pub mod log;
+mod rarely;
 mod secret;
 
 pub use adapter::{
@@ -36,6 +37,7 @@ pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{Command, Destination, Event, Message, Party, ReplyPath, Signal, State, Status};
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};
+pub use rarely::Rarely;
 pub use secret::{Secret, SecretFile};
 
 pub use async_trait::async_trait;

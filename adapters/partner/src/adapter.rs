@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Circumstances, Configuration, Connection, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, Fatal, Level, NetworkId, Place, Problem, StatusNeeds,
-    TextLimits, Timestamp, async_trait, log,
+    DeliveryError, Descriptor, Diagnosis, Fatal, Level, NetworkId, Place, Problem, Rarely,
+    StatusNeeds, TextLimits, async_trait, log,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -67,8 +66,8 @@ pub(crate) struct Shared {
     /// Held by the one connection that may hand events over.
     pub(crate) floor: Arc<tokio::sync::Mutex<()>>,
     link: Mutex<Option<Arc<Link>>>,
-    /// When the log last told of somebody who was turned away.
-    complained_at: AtomicI64,
+    /// Anybody can knock as often as they like: the log must not fill up by that.
+    pub(crate) rarely: Rarely,
     newest: Mutex<CancellationToken>,
 }
 
@@ -79,16 +78,6 @@ pub(crate) struct Claim {
 }
 
 impl Shared {
-    /// Whether the log may tell of one more who was turned away: one a second.
-    pub(crate) fn may_complain(&self, now: Timestamp) -> bool {
-        let last = Timestamp(self.complained_at.load(Ordering::Relaxed));
-        let may = now < last || now.since(last) >= PAUSE;
-        if may {
-            self.complained_at.store(now.0, Ordering::Relaxed);
-        }
-        may
-    }
-
     /// Takes over from whichever connection has, or waits for, the floor.
     pub(crate) fn claim(&self) -> Claim {
         let replaced = CancellationToken::new();
@@ -159,7 +148,7 @@ impl Partner {
             ping: Duration::from_secs(config.ping_seconds),
             floor: Arc::default(),
             link: Mutex::new(None),
-            complained_at: AtomicI64::new(0),
+            rarely: Rarely::each(PAUSE),
             newest: Mutex::new(CancellationToken::new()),
         };
         Ok(Self { way, shared: Arc::new(shared) })

@@ -107,8 +107,7 @@ fn admit(shared: &Shared, bridge: &Bridge, request: &Request) -> Result<Response
     let proof = token.ok_or("there is no bearer token");
     let proof = proof.and_then(|token| shared.keys.check(token, Subject::Partner, bridge.now()));
     if let Err(doubt) = proof {
-        // Anybody can knock as often as they like: the log must not fill up by that.
-        if shared.may_complain(bridge.now()) {
+        if shared.rarely.may(&PROOF_INVALID) {
             log!(PROOF_INVALID, doubt);
         }
         return Err((StatusCode::UNAUTHORIZED, "unauthorized"));

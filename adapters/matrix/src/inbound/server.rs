@@ -1,7 +1,7 @@
 //! The HTTP side of an application service (Matrix application service API).
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -11,12 +11,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use drawbridge_adapter::{Fatal, Secret, log};
+use drawbridge_adapter::{Fatal, Rarely, Secret, log};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::sequence::Sequence;
 use crate::core::Core;
@@ -37,20 +36,7 @@ struct Shared {
     /// Synapse sends one transaction at a time; events of one room must not be handed over by
     /// two at once, whoever sends.
     order: Mutex<Sequence>,
-    /// When the log last told of a wrong token.
-    complained: std::sync::Mutex<Option<Instant>>,
-}
-
-impl Shared {
-    /// Whether the log may tell of one more wrong token.
-    fn may_complain(&self) -> bool {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = last.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS);
-        if may {
-            *last = Some(Instant::now());
-        }
-        may
-    }
+    rarely: Rarely,
 }
 
 /// Takes the address to listen on.
@@ -70,7 +56,7 @@ pub(crate) async fn serve(
         core,
         token,
         order: Mutex::default(),
-        complained: std::sync::Mutex::default(),
+        rarely: Rarely::each(BETWEEN_COMPLAINTS),
     });
     let router = Router::new()
         .route("/_matrix/app/v1/transactions/{txn}", put(transaction))
@@ -111,7 +97,7 @@ async fn only_the_homeserver(
             next.run(request).await
         }
         Some(_) => {
-            if shared.may_complain() {
+            if shared.rarely.may(&HS_TOKEN_WRONG) {
                 log!(HS_TOKEN_WRONG);
             }
             error(StatusCode::FORBIDDEN, "M_FORBIDDEN")
