@@ -1,6 +1,6 @@
 """XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
 
-Commands: login, send, send_many, raw, iq, presence. Events: message, error, presence, online,
+Commands: login, send, send_many, raw, iq, away, back. Events: message, error, presence, online,
 offline, sent, sent_all.
 """
 
@@ -30,13 +30,17 @@ class User(slixmpp.ClientXMPP):
         self.enable_starttls = False
         self.enable_direct_tls = False
         self.enable_plaintext = True
+        self.away = False
         self.online = asyncio.Event()
+        self.shown = asyncio.Event()
         for plugin in ("xep_0199", "xep_0030"):
             self.register_plugin(plugin)
         self["feature_mechanisms"].unencrypted_scram = True
         self["feature_mechanisms"].unencrypted_plain = True
         self.add_event_handler("session_start", self.started)
         self.add_event_handler("disconnected", self.lost)
+        # Left alone, it waits twice as long each time: for minutes, when a server starts slowly.
+        self.add_event_handler("connection_failed", self.dial_soon)
         self.add_event_handler("failed_all_auth", lambda _: tell("auth_failed", **{"as": self.name}))
         self.register_handler(
             Callback("messages", MatchXPath(CLIENT + "message"), self.message)
@@ -51,13 +55,24 @@ class User(slixmpp.ClientXMPP):
     def started(self, _event):
         # Servers show changes of subscriptions only to clients that asked for the roster.
         self.get_roster()
-        self.send_presence()
+        if self.away:
+            self.there()
+        else:
+            self.send_presence()
 
     def lost(self, _event):
         if self.online.is_set():
             tell("offline", **{"as": self.name})
         self.online.clear()
+        self.dial_soon()
+
+    def dial_soon(self, _event=None):
         self.loop.call_later(0.2, self.dial)
+
+    def there(self):
+        if not self.online.is_set():
+            self.online.set()
+            tell("online", **{"as": self.name})
 
     def message(self, stanza):
         xml = stanza.xml
@@ -88,11 +103,25 @@ class User(slixmpp.ClientXMPP):
                 "type": xml.get("type", "available"),
             },
         )
-        # Our own, shown back: before, ejabberd puts messages where only the next login finds them.
-        shown = xml.get("from") == self.boundjid.full and xml.get("type") is None
-        if shown and not self.online.is_set():
-            self.online.set()
-            tell("online", **{"as": self.name})
+        # Our own, shown back: before, ejabberd mixes what it had stored with what comes.
+        if xml.get("from") == self.boundjid.full and xml.get("type") is None:
+            self.shown.set()
+            self.there()
+
+    async def go_away(self):
+        """Connected, but not available, until `come_back`: the server stores what comes."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        self.away = True
+        self.send_presence(ptype="unavailable")
+        # A server works through a stream in order: when it answers this, it has taken that.
+        await self.get_roster()
+
+    async def come_back(self):
+        await asyncio.wait_for(self.online.wait(), 60)
+        self.away = False
+        self.shown.clear()
+        self.send_presence()
+        await asyncio.wait_for(self.shown.wait(), 60)
 
     async def say(self, to, body, kind="chat"):
         await asyncio.wait_for(self.online.wait(), 60)
@@ -178,6 +207,10 @@ async def main(host, port):
             return None
         if what == "iq":
             return await user.ask(command["xml"])
+        if what == "away":
+            return await user.go_away()
+        if what == "back":
+            return await user.come_back()
         raise Failed(f"no such command: {what}")
 
     await serve(handle)

@@ -129,6 +129,14 @@ impl MatrixUser {
         self.script.all(|line| self.is(line, "notice")).iter().map(heard).collect()
     }
 
+    /// How many messages of a flood are written so far.
+    pub fn has_written(&self, prefix: &str) -> usize {
+        let start = format!("{prefix} ");
+        self.script
+            .all(|line| self.is(line, "sent") && text(line, "body").starts_with(&start))
+            .len()
+    }
+
     /// Waits until a ghost has marked this event as read: success, on Matrix.
     pub fn sees_receipt(&self, of: &str) -> Result<()> {
         let is = |line: &Value| self.is(line, "receipt") && line["of"] == of;

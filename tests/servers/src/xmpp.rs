@@ -116,6 +116,19 @@ impl XmppUser {
         Ok(text(&line, "type"))
     }
 
+    /// Goes away, connected or not: the server stores what comes, until the user
+    /// [returns](XmppUser::returns).
+    pub fn goes_away(&self) -> Result<()> {
+        self.ask(json!({"do": "away"}))?;
+        Ok(())
+    }
+
+    /// Is available again, and gets what was stored.
+    pub fn returns(&self) -> Result<()> {
+        self.ask(json!({"do": "back"}))?;
+        Ok(())
+    }
+
     /// Waits until the connection, which was lost, is there again.
     pub fn comes_back(&self) -> Result<()> {
         self.reader.next("offline", PATIENCE, "the loss of the connection", |line| {
