@@ -78,7 +78,7 @@ fn check_tells_every_error_with_its_place() {
             "error: line 28: networks.birdychat.max_user: unknown key; did you mean \"max_users\"?",
             "error: line 30: queu: unknown key; did you mean \"queue\"?",
             "error: environment variable DRAWBRIDGE_LOG__FORMAT: log.format: expected one of \
-             human, json",
+             auto, human, json, journald",
         ]
     );
     assert!(lines[4].ends_with("drawbridge.toml: 4 errors, 0 warnings"), "{}", lines[4]);

@@ -18,6 +18,8 @@ pub(crate) const WAITING: usize = 1024;
 /// An error may come on the heels of the server's confirmation. So long the daemon has to write
 /// that one down, before it is told that the message came back.
 const SETTLING: Duration = Duration::from_secs(1);
+/// The longest key of a delivery, in hex digits.
+const MAX_KEY: usize = 64;
 /// How long to wait before the daemon is asked again, at first and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -34,8 +36,8 @@ pub(crate) struct Bounce {
 impl Bounce {
     /// What an error stanza says; `None` if it cannot be about a message of ours.
     pub(crate) fn of(stanza: &Element, addresses: &Addresses) -> Option<Self> {
-        // The form of a delivery's key.
-        let ours = |id: &&str| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // The form of a delivery's key; whether it is one, the daemon knows.
+        let ours = |id: &&str| id.len() <= MAX_KEY && id.bytes().all(|b| b.is_ascii_hexdigit());
         let id = EventId::new(stanza.attr("id").filter(ours)?).ok()?;
         let by = addresses.canonical(stanza.attr("from")?).ok()?;
         let (refusal, _) = failure::read(stanza);
