@@ -311,10 +311,10 @@ impl Addressing for Line {
     }
 
     fn user_at(&self, address: &str) -> Result<UserId, AddressError> {
-        let (network, id) = address.split_once('~').ok_or(AddressError::NotOurs)?;
         if self.has(Flaw::PanicsAtAddresses) {
-            assert!(!id.is_empty(), "an id");
+            assert!(address.contains('~'), "an address");
         }
+        let (network, id) = address.split_once('~').ok_or(AddressError::NotOurs)?;
         if address.len() > MAX_ADDRESS {
             return Err(AddressError::TooLong(MAX_ADDRESS));
         }
