@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use drawbridge_adapter::{Bridge, EventId, Kind, Level, UserId, log};
+use drawbridge_adapter::{Bridge, EventId, Kind, Level, Secret, UserId, log};
 use schemars::{JsonSchema, schema_for};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::log::FRAME_REFUSED;
 
@@ -99,9 +99,18 @@ pub(crate) struct Hello {
     pub(crate) received: Vec<String>,
     /// Where the bridge has dialled: the partner proof, a JWT with `nonce` = the `jti` of the
     /// bridge's own. Ignored where the app has.
-    #[serde(default)]
-    #[schemars(length(max = 8192))]
-    pub(crate) proof: Option<String>,
+    #[serde(default, deserialize_with = "maybe_secret")]
+    #[schemars(with = "Option<String>", length(max = 8192))]
+    pub(crate) proof: Option<Secret>,
+}
+
+/// A proof opens the bridge to whoever shows it: what prints the frame prints a placeholder.
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(Secret::new)
+}
+
+fn maybe_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    Option::<String>::deserialize(from).map(|proof| proof.map(Secret::new))
 }
 
 fn default_credit() -> usize {
@@ -132,8 +141,9 @@ pub(crate) struct Enlist {
     #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
     pub(crate) user: String,
     /// The user proof: a JWT with `sub` = `user`.
-    #[schemars(length(max = 8192))]
-    pub(crate) proof: String,
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(max = 8192))]
+    pub(crate) proof: Secret,
     /// The name shown to others; none if absent.
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]

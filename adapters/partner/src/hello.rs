@@ -65,7 +65,7 @@ async fn proved(
     proof: &PartnerProof,
 ) -> Result<(), Doubt> {
     let PartnerProof::InHello(nonce) = proof else { return Ok(()) };
-    let token = hello.proof.as_deref().ok_or("hello holds no partner proof")?;
+    let token = hello.proof.as_ref().ok_or("hello holds no partner proof")?.expose();
     shared.keys.refresh(bridge.now()).await;
     shared.keys.check(token, Subject::Answer(nonce), bridge.now())
 }

@@ -174,7 +174,7 @@ impl Intake {
         };
         let Enlist { user, proof, name } = enlist;
         let now = self.bridge.now();
-        if let Err(doubt) = self.shared.keys.check(&proof, Subject::User(&user), now) {
+        if let Err(doubt) = self.shared.keys.check(proof.expose(), Subject::User(&user), now) {
             return Err((user, ErrorCode::ProofInvalid, "proof", doubt));
         }
         let users = &self.shared.users;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Code, Content, EventId, Kind, Marks, Refusal, Timestamp, UserId,
+    Addressing, Code, Content, EventId, Kind, Marks, Refusal, Secret, Timestamp, UserId,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -126,14 +126,18 @@ fn hello(hello: Hello) -> Result<Frame, Flaw> {
     if !hello.received.is_empty() {
         ids("received", &hello.received)?;
     }
+    hello.proof.as_ref().map_or(Ok(()), proof)?;
     Ok(Frame::Hello(hello))
+}
+
+fn proof(proof: &Secret) -> Result<(), Flaw> {
+    let fits = proof.expose().len() <= frame::MAX_PROOF;
+    if fits { Ok(()) } else { Err(flaw("proof", "is longer than 8192 bytes")) }
 }
 
 fn enlist(enlist: Enlist, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
     user("user", &enlist.user, addressing)?;
-    if enlist.proof.len() > frame::MAX_PROOF {
-        return Err(flaw("proof", "is longer than 8192 bytes"));
-    }
+    proof(&enlist.proof)?;
     if let Some(name) = &enlist.name
         && (name.is_empty() || name.len() > frame::MAX_NAME || name.chars().any(char::is_control))
     {
