@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use drawbridge_servers::configuration;
 use tempfile::TempDir;
 
 /// How long anything here may take.
@@ -30,40 +31,8 @@ impl Desk {
     /// Three networks, on ports where nobody answers.
     pub(crate) fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
-        let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (homeserver, matrix, xmpp, partner) = (port(), port(), port(), port());
-        desk.write(
-            "drawbridge.toml",
-            &format!(
-                r#"data_dir = "data"
-
-[networks.matrix]
-type = "matrix"
-role = "home"
-homeserver_url = "http://127.0.0.1:{homeserver}"
-server_name = "hs.test"
-listen = "127.0.0.1:{matrix}"
-registration_file = "registration.yaml"
-users.local = ["hs.test"]
-
-[networks.xmpp]
-type = "xmpp"
-role = "home"
-server = "127.0.0.1:{xmpp}"
-domain = "bridge.p.test"
-secret_file = "xmpp.secret"
-users.local = ["p.test"]
-
-[networks.birdychat]
-type = "partner"
-role = "third_party"
-open_without_consent = true
-listen = "127.0.0.1:{partner}"
-issuer = "birdychat"
-jwks_file = "birdychat.jwks.json"
-"#
-            ),
-        );
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        desk.write("drawbridge.toml", &configuration(free(), free(), free(), free()));
         desk
     }
 

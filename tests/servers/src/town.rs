@@ -1,6 +1,7 @@
 //! Everything together: two servers, the daemon between them, the partner's app, the users.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -97,11 +98,12 @@ impl Town {
         let partner_port = Port::take(&installed.folder)?;
         let registration = at.join("registration.yaml");
         let mut synapse = Synapse::prepare(&installed, &at.join("synapse"), &registration)?;
-        let config = CONFIG
-            .replace("{synapse}", &synapse.address().to_string())
-            .replace("{matrix}", &matrix_port.address().to_string())
-            .replace("{component}", &xmpp.component_address().to_string())
-            .replace("{partner}", &partner_port.address().to_string());
+        let config = configuration(
+            synapse.address(),
+            matrix_port.address(),
+            xmpp.component_address(),
+            partner_port.address(),
+        );
         let config_file = at.join("drawbridge.toml");
         fs::write(&config_file, change(config))?;
         let listens = vec![matrix_port.address(), partner_port.address()];
@@ -251,6 +253,21 @@ fn write_secret(path: &Path, secret: &str) -> Result<()> {
 
 fn random() -> Result<String> {
     Ok(format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?))
+}
+
+/// A town's configuration: where its homeserver and its XMPP server take the bridge, and where the
+/// bridge takes the homeserver (`matrix`) and the partner's app.
+pub fn configuration(
+    homeserver: SocketAddr,
+    matrix: SocketAddr,
+    component: SocketAddr,
+    partner: SocketAddr,
+) -> String {
+    CONFIG
+        .replace("{synapse}", &homeserver.to_string())
+        .replace("{matrix}", &matrix.to_string())
+        .replace("{component}", &component.to_string())
+        .replace("{partner}", &partner.to_string())
 }
 
 const CONFIG: &str = r#"data_dir = "data"
