@@ -80,6 +80,7 @@ drawbridge_adapter::log_events! {
         fields [listen: "where"],
         action "None.";
     /// The listener for `/health` and `/metrics` gets no connection from the system. It tries again.
+    /// At most one line a minute.
     pub(crate) HEALTH_LISTENER_FAILED: ERROR, "the operator's listener takes no connection",
         fields [error],
         action "Raise the service's limit of open files.";
@@ -89,10 +90,12 @@ drawbridge_adapter::log_events! {
         action "None.";
     /// The socket of `drawbridge status` and `drawbridge queue` gets no connection from the system.
     /// It tries again.
+    /// At most one line a minute.
     pub(crate) SOCKET_FAILED: ERROR, "the operator's socket takes no connection",
         fields [error],
         action "Raise the service's limit of open files.";
     /// A process of another user tried what only the daemon's own user and root may.
+    /// At most one line a minute.
     pub(crate) STRANGER_AT_SOCKET: WARN,
         "another user's process was turned away from the operator's socket",
         fields [],

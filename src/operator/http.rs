@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::log;
+use drawbridge_adapter::{Rarely, log};
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::{self, Standing};
 use super::{Seen, metrics};
-use crate::log::{HEALTH_ANSWER_FAILED, HEALTH_LISTENER_FAILED};
+use crate::log::{BETWEEN_COMPLAINTS, HEALTH_ANSWER_FAILED, HEALTH_LISTENER_FAILED};
 
 /// The most connections at a time; more wait.
 const CONNECTIONS: usize = 16;
@@ -35,6 +35,7 @@ pub(super) async fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
 /// Answers until the daemon stops.
 pub(super) async fn serve(listener: TcpListener, seen: Arc<Seen>, stopping: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let rarely = Rarely::each(BETWEEN_COMPLAINTS);
     while let Some(Ok(place)) =
         stopping.run_until_cancelled(Arc::clone(&places).acquire_owned()).await
     {
@@ -42,7 +43,9 @@ pub(super) async fn serve(listener: TcpListener, seen: Arc<Seen>, stopping: Canc
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                log!(HEALTH_LISTENER_FAILED, %error);
+                if rarely.may(&HEALTH_LISTENER_FAILED) {
+                    log!(HEALTH_LISTENER_FAILED, %error);
+                }
                 // It may be out of files: at once again would only burn the processor.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;

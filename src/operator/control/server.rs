@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::log;
+use drawbridge_adapter::{Rarely, log};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Item, PAGE, Problem, Request, Response, WaitsFor, What};
 use crate::clock;
 use crate::crossing::{QueueError, Waiting, WaitingState};
-use crate::log::{SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
+use crate::log::{BETWEEN_COMPLAINTS, SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
 use crate::operator::Seen;
 use crate::operator::health::{judge, written};
 
@@ -79,6 +79,7 @@ pub(in crate::operator) async fn serve(
     stopping: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let rarely = Rarely::each(BETWEEN_COMPLAINTS);
     while let Some(Ok(place)) =
         stopping.run_until_cancelled(Arc::clone(&places).acquire_owned()).await
     {
@@ -87,14 +88,18 @@ pub(in crate::operator) async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                log!(SOCKET_FAILED, %error);
+                if rarely.may(&SOCKET_FAILED) {
+                    log!(SOCKET_FAILED, %error);
+                }
                 // It may be out of files: at once again would only burn the processor.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
         };
         if !socket.is_allowed(&stream) {
-            log!(STRANGER_AT_SOCKET);
+            if rarely.may(&STRANGER_AT_SOCKET) {
+                log!(STRANGER_AT_SOCKET);
+            }
             continue;
         }
         let (seen, stopping) = (Arc::clone(&seen), stopping.clone());
