@@ -163,7 +163,9 @@ impl Partner {
         listening.wait_for(Option::is_some).await.ok().and_then(|found| *found)
     }
 
-    async fn load_users(&self, bridge: &Bridge, stop: &CancellationToken) {
+    /// What comes before any connection.
+    async fn begin(&self, bridge: &Bridge, stop: &CancellationToken) {
+        bridge.report(Connection::Waiting);
         let mut told = false;
         loop {
             let error = match self.shared.users.load(bridge).await {
@@ -310,32 +312,33 @@ impl Adapter for Partner {
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
-        let listener = match &self.way {
-            Way::Listen { at, .. } => Some(bind(*at, bridge.network()).await?),
-            Way::Dial(_) => None,
-        };
         let stop = CancellationToken::new();
         let _stop_with_run = stop.clone().drop_guard();
-        bridge.report(Connection::Waiting);
-        let work = async {
-            self.load_users(&bridge, &stop).await;
-            match (&self.way, listener) {
-                (Way::Dial(dialler), _) => tokio::select! {
-                    () = dialler.keep(&self.shared, &bridge, &stop) => {}
-                    () = overdue(&stop) => log!(CONNECTION_LEFT),
-                },
-                (Way::Listen { max_connections, listening, .. }, Some((listener, address))) => {
-                    listening.send_replace(Some(address));
-                    self.listen_on(listener, *max_connections, &bridge, &stop).await;
-                }
-                (Way::Listen { .. }, None) => {}
-            }
-        };
         let stopping = async {
             bridge.stopping().await;
             stop.cancel();
         };
-        tokio::join!(work, stopping);
+        match &self.way {
+            Way::Listen { at, max_connections, listening } => {
+                let (listener, address) = bind(*at, bridge.network()).await?;
+                let work = async {
+                    self.begin(&bridge, &stop).await;
+                    listening.send_replace(Some(address));
+                    self.listen_on(listener, *max_connections, &bridge, &stop).await;
+                };
+                tokio::join!(work, stopping);
+            }
+            Way::Dial(dialler) => {
+                let work = async {
+                    self.begin(&bridge, &stop).await;
+                    tokio::select! {
+                        () = dialler.keep(&self.shared, &bridge, &stop) => {}
+                        () = overdue(&stop) => log!(CONNECTION_LEFT),
+                    }
+                };
+                tokio::join!(work, stopping);
+            }
+        }
         Ok(())
     }
 
