@@ -7,7 +7,7 @@ use crate::config::AdapterType;
 
 pub(super) fn check(path: &Path, adapters: &[AdapterType]) -> Exit {
     let (findings, exit) = match load(path, adapters) {
-        Ok(loaded) => (loaded.missing_files(), Exit::Done),
+        Ok(loaded) => (loaded.warnings(), Exit::Done),
         Err(findings) => (findings, Exit::Configuration),
     };
     for finding in &findings {

@@ -50,6 +50,7 @@ impl AdapterType {
 /// [`Configuration`], as far as it does without knowing the type.
 pub(super) trait AnyConfiguration: Send + Sync {
     fn problems(&self) -> Vec<Problem>;
+    fn warnings(&self) -> Vec<Problem>;
     fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing>;
     fn files(&self) -> Vec<(&'static str, PathBuf)>;
     fn secret_files(&self) -> Vec<(&'static str, PathBuf)>;
@@ -64,6 +65,10 @@ pub(super) trait AnyConfiguration: Send + Sync {
 impl<C: Configuration> AnyConfiguration for C {
     fn problems(&self) -> Vec<Problem> {
         Configuration::problems(self)
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        Configuration::warnings(self)
     }
 
     fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing> {

@@ -88,12 +88,13 @@ pub struct Operator {
 }
 
 impl Loaded {
-    /// A warning for each file that an adapter will read and that is not there yet.
-    pub fn missing_files(&self) -> Vec<Finding> {
-        self.networks
-            .iter()
-            .flat_map(|network| network.adapter.missing_files(&self.place))
-            .collect()
+    /// What the operator should know before the daemon starts with it, in the order of the file:
+    /// what an adapter warns of, and each file that it will read and that is not there yet.
+    pub fn warnings(&self) -> Vec<Finding> {
+        let of = |network: &Network| network.adapter.warnings(&self.place);
+        let mut findings: Vec<_> = self.networks.iter().flat_map(of).collect();
+        findings.sort_by(Finding::order);
+        findings
     }
 
     /// The network of this id.

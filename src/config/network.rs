@@ -62,7 +62,16 @@ impl NetworkAdapter {
         self.configuration.secret_files().into_iter().map(of).collect()
     }
 
-    pub(super) fn missing_files(&self, place: &Place) -> Vec<Finding> {
+    pub(super) fn warnings(&self, place: &Place) -> Vec<Finding> {
+        let of = |problem: drawbridge_adapter::Problem| {
+            let (key, origin) = place_of(&self.origins, &self.id, &problem.key);
+            Finding::warning(origin, key, problem.what)
+        };
+        let own = self.configuration.warnings().into_iter().map(of);
+        own.chain(self.missing_files(place)).collect()
+    }
+
+    fn missing_files(&self, place: &Place) -> Vec<Finding> {
         let missing = |(key, path): (&'static str, std::path::PathBuf)| {
             let path = place.find(&path);
             // One that may not be looked at may be there.

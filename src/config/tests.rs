@@ -169,6 +169,24 @@ fn the_plain_example_is_valid_as_it_stands() {
 }
 
 #[test]
+fn a_bridge_without_a_name_of_its_own_is_warned_of() {
+    let warned = |text: &str| {
+        let loaded = read_text(text, Path::new("/nowhere"), Vec::new(), ADAPTERS);
+        let warnings = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).warnings();
+        let audience = warnings.into_iter().filter(|one| one.key.ends_with(".audience"));
+        audience.map(|one| one.to_string()).collect::<Vec<_>>()
+    };
+    let start = "networks.birdychat.audience: other bridges are called \"drawbridge\" as well: ";
+    let table = 1 + EXAMPLE.lines().position(|line| line == "[networks.birdychat]").unwrap();
+    let unset = warned(EXAMPLE);
+    assert!(unset[0].starts_with(&format!("warning: line {table}: {start}")), "{unset:?}");
+    let set = warned(&format!("{EXAMPLE}audience = \"drawbridge\"\n"));
+    let line = EXAMPLE.lines().count() + 1;
+    assert!(set[0].starts_with(&format!("warning: line {line}: {start}")), "{set:?}");
+    assert_eq!(warned(&format!("{EXAMPLE}audience = \"bridge.example.org\"\n")), [""; 0]);
+}
+
+#[test]
 fn an_unknown_key_is_an_error_with_the_likely_one() {
     assert_eq!(
         errors(&pigeons("user.remote = \"allow\"\nsecret-file = \"x\"\nzzz = 1\n")),
@@ -478,7 +496,7 @@ fn files_are_found_beside_the_configuration_or_among_credentials() {
     };
 
     let loaded = read(Vec::new());
-    let missing: Vec<_> = loaded.missing_files().iter().map(ToString::to_string).collect();
+    let missing: Vec<_> = loaded.warnings().iter().map(ToString::to_string).collect();
     let path = folder.path().join("s");
     assert_eq!(
         missing,
@@ -487,7 +505,7 @@ fn files_are_found_beside_the_configuration_or_among_credentials() {
 
     std::fs::write(credentials.path().join("s"), "coo").unwrap();
     let loaded = read(vec![("CREDENTIALS_DIRECTORY", credentials.path())]);
-    assert_eq!(loaded.missing_files(), []);
+    assert_eq!(loaded.warnings(), []);
     // As systemd names what it loads from a folder.
     let nested = loaded.place.find(Path::new("secrets/t"));
     assert_eq!(nested, folder.path().join("secrets/t"));

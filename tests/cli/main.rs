@@ -55,9 +55,18 @@ fn check_accepts_a_configuration_whose_files_come_later() {
             format!("warning: line {line}: networks.{key}: not there yet: {}\n", path.display());
         assert!(done.out.contains(&warning), "{warning} not in {}", done.out);
     }
-    assert!(done.out.ends_with("drawbridge.toml: 0 errors, 3 warnings\n"), "{}", done.out);
+    assert!(done.out.ends_with("drawbridge.toml: 0 errors, 4 warnings\n"), "{}", done.out);
 
-    let done = Desk::ready().does(&["check"]);
+    let desk = Desk::ready();
+    let done = desk.does(&["check"]);
+    assert!(
+        done.out.starts_with("warning: line 20: networks.birdychat.audience: "),
+        "{}",
+        done.out
+    );
+    assert!(done.out.ends_with("drawbridge.toml: 0 errors, 1 warning\n"), "{}", done.out);
+    desk.append("audience = \"bridge.p.test\"\n");
+    let done = desk.does(&["check"]);
     assert!(done.out.ends_with("drawbridge.toml: 0 errors, 0 warnings\n"), "{}", done.out);
 }
 

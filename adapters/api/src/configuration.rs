@@ -29,6 +29,12 @@ pub trait Configuration: DeserializeOwned + JsonSchema + Send + Sync + Sized + '
     /// Everything that is wrong by itself. Pure: looks at no file and no network.
     fn problems(&self) -> Vec<Problem>;
 
+    /// What works and is not as it should be: `drawbridge check` warns of it. Pure, and called only
+    /// without [`Self::problems`].
+    fn warnings(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// How users are named on a network so configured. Called only without [`Self::problems`].
     fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing>;
 

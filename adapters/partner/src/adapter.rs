@@ -131,10 +131,11 @@ impl Partner {
             Some(Err(_)) => return Err(vec![Problem::new("listen", "not an address")]),
             None => Way::Dial(Dialler::open(&config, place).map_err(|problem| vec![problem])?),
         };
+        let audience = config.audience().to_owned();
         let keys = KeyRing::open(
             place.find(&config.jwks_file),
             config.issuer,
-            config.audience,
+            audience,
             Duration::from_secs(config.jwks_ttl_seconds),
         );
         let keys = keys.map_err(|what| vec![Problem::new("jwks_file", what)])?;

@@ -63,10 +63,13 @@ pub struct PartnerConfig {
     #[serde(default = "defaults::jwks_ttl_seconds")]
     pub jwks_ttl_seconds: u64,
 
-    /// To whom the partner's proofs are addressed: the `aud` of its tokens. With `dial`, also the
-    /// `iss` of the bridge's own.
-    #[serde(default = "defaults::audience")]
-    pub audience: String,
+    /// The bridge's name: to whom the partner's proofs are addressed, the `aud` of its tokens. With
+    /// `dial`, also the `iss` of the bridge's own. Agree on one that is yours alone: what the partner
+    /// shows to one bridge opens every other bridge of the same name that trusts the same keys.
+    /// Without it the name is `drawbridge`, as anybody's, and `drawbridge check` warns.
+    #[serde(default)]
+    #[schemars(example = &"drawbridge.example.org")]
+    pub audience: Option<String>,
 
     /// The longest text, in bytes of UTF-8, that crosses to or from this partner; at most 1000000.
     #[serde(default = "defaults::max_text_bytes")]
@@ -91,12 +94,12 @@ pub struct PartnerConfig {
     pub max_users: usize,
 }
 
+/// What a bridge is called in proofs whose operator gave it no name.
+const EVERYBODYS_NAME: &str = "drawbridge";
+
 mod defaults {
     pub(super) fn jwks_ttl_seconds() -> u64 {
         600
-    }
-    pub(super) fn audience() -> String {
-        "drawbridge".to_owned()
     }
     pub(super) fn max_text_bytes() -> usize {
         256 * 1024
@@ -123,7 +126,7 @@ impl Configuration for PartnerConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.way_problems(&mut problems);
-        for (key, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+        for (key, value) in [("issuer", self.issuer.as_str()), ("audience", self.audience())] {
             if value.is_empty() || value.len() > 256 {
                 problems.push(Problem::new(key, "expected 1 to 256 bytes"));
             }
@@ -145,6 +148,16 @@ impl Configuration for PartnerConfig {
             }
         }
         problems
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let what = format!(
+            "other bridges are called {EVERYBODYS_NAME:?} as well: what the partner shows to one of \
+             them opens this one, if they trust the same keys; set a name of your own, as in \
+             \"{EVERYBODYS_NAME}.example.org\", and tell it to the partner"
+        );
+        let shared = self.audience() == EVERYBODYS_NAME;
+        shared.then(|| Problem::new("audience", what)).into_iter().collect()
     }
 
     fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing> {
@@ -179,6 +192,11 @@ impl Configuration for PartnerConfig {
 }
 
 impl PartnerConfig {
+    /// The bridge's name in proofs.
+    pub(crate) fn audience(&self) -> &str {
+        self.audience.as_deref().unwrap_or(EVERYBODYS_NAME)
+    }
+
     /// What is wrong with the keys that say who connects to whom.
     fn way_problems(&self, problems: &mut Vec<Problem>) {
         let mut wrong = |key: &str, what: &str| problems.push(Problem::new(key, what));

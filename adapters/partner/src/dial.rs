@@ -55,7 +55,7 @@ impl Dialler {
         let missing = || Problem::new("dial_key_file", "missing");
         let file = config.dial_key_file.as_ref().ok_or_else(missing)?;
         let key = file.read(place, "dial_key_file")?;
-        let identity = Identity::read(&key, config.audience.clone(), config.issuer.clone());
+        let identity = Identity::read(&key, config.audience().to_owned(), config.issuer.clone());
         let identity = identity.map_err(|what| Problem::new("dial_key_file", what))?;
         let tls = if target.tls {
             let trust = match &config.dial_ca_file {
