@@ -1,5 +1,6 @@
 //! The registry: which adapters a daemon is built with.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,6 +46,12 @@ impl AdapterType {
             },
         }
     }
+}
+
+/// The type that two of these adapters have, if any two do: nobody could say which was meant.
+pub(super) fn twice(adapters: &[AdapterType]) -> Option<&'static str> {
+    let mut names = BTreeSet::new();
+    adapters.iter().map(|adapter| adapter.name).find(|name| !names.insert(*name))
 }
 
 /// [`Configuration`], as far as it does without knowing the type.

@@ -142,6 +142,13 @@ fn read_text(
     environment: Environment,
     adapters: &[AdapterType],
 ) -> Result<Loaded, Vec<Finding>> {
+    if let Some(name) = adapters::twice(adapters) {
+        let what = format!(
+            "two of the adapters that this program is built with are of the type {name:?}: each \
+             needs a type of its own"
+        );
+        return Err(vec![Finding::error(None, String::new(), what)]);
+    }
     let mut findings = Vec::new();
     let mut origins = Origins::default();
     let file = document::read(text, &mut origins).map_err(|finding| vec![finding])?;

@@ -187,6 +187,20 @@ fn a_bridge_without_a_name_of_its_own_is_warned_of() {
 }
 
 #[test]
+fn two_adapters_of_one_type_are_refused() {
+    let twice = [PIGEONS[0], ADAPTERS[0], PIGEONS[0]];
+    let text = pigeons("");
+    let refused = read_text(&text, Path::new("/etc/drawbridge"), Vec::new(), &twice);
+    let said: Vec<_> = refused.err().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["error: two of the adapters that this program is built with are of the type \
+          \"pigeons\": each needs a type of its own"]
+    );
+    assert!(read_text(&text, Path::new("/etc/drawbridge"), Vec::new(), &twice[..2]).is_ok());
+}
+
+#[test]
 fn an_unknown_key_is_an_error_with_the_likely_one() {
     assert_eq!(
         errors(&pigeons("user.remote = \"allow\"\nsecret-file = \"x\"\nzzz = 1\n")),
