@@ -344,10 +344,10 @@ impl Adapter for Partner {
     }
 
     async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
-        vec![match &self.way {
-            Way::Listen { at, .. } => doctor::door(*at, around).await,
-            Way::Dial(dialler) => doctor::way(dialler).await,
-        }]
+        match &self.way {
+            Way::Listen { at, .. } => vec![doctor::door(*at, around).await],
+            Way::Dial(dialler) => doctor::way(dialler, &self.shared, around).await,
+        }
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Connection, Place, Problem, log};
+use drawbridge_adapter::{Bridge, Connection, Place, Problem, Timestamp, log};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
@@ -28,7 +28,7 @@ use crate::target::Target;
 use crate::{PartnerConfig, tls};
 
 /// For the address, the connection, TLS and the upgrade together.
-const TO_CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const TO_CONNECT: Duration = Duration::from_secs(10);
 /// For one address of several: a silent one must not use up what the next needs.
 const TO_DIAL: Duration = Duration::from_secs(3);
 /// How long a connection must have lasted for the next one to be tried without much waiting.
@@ -127,32 +127,57 @@ impl Dialler {
         }
     }
 
-    /// Whether the app's server takes connections.
-    pub(crate) async fn reach(&self) -> Result<(), &'static str> {
-        dial(&self.target).await.map(drop)
-    }
-
     /// A WebSocket to the app, and the nonce that it must answer.
     async fn connect(&self, bridge: &Bridge) -> Result<(Socket, String), &'static str> {
         let nonce = format!("{:016x}{:016x}", bridge.random(), bridge.random());
-        let request = self.request(&nonce, bridge).ok_or("the upgrade cannot be written")?;
-        let stream = dial(&self.target).await?;
-        let line: Box<dyn Line> = match &self.tls {
-            None => Box::new(stream),
-            Some((config, name)) => {
-                let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name.clone(), stream).await;
-                Box::new(stream.map_err(|error| tls::why(&error))?)
-            }
-        };
-        let upgraded = client_async_with_config(request, line, Some(limits())).await;
-        let (socket, _) = upgraded.map_err(|error| refusal(&error))?;
-        Ok((socket, nonce))
+        let stream = self.reach().await?;
+        let line = self.secure(stream).await?;
+        Ok((self.upgrade(line, &nonce, bridge.now()).await?, nonce))
     }
 
-    fn request(&self, nonce: &str, bridge: &Bridge) -> Option<Request> {
+    /// A connection to the app's server.
+    pub(crate) async fn reach(&self) -> Result<TcpStream, &'static str> {
+        let mut why = "the partner's name has no address";
+        let found = lookup_host((self.target.host.as_str(), self.target.port)).await;
+        for address in found.map_err(|_| why)? {
+            match timeout(TO_DIAL, TcpStream::connect(address)).await {
+                // Without it each small frame would wait for the acknowledgement of the last.
+                Ok(Ok(stream)) if stream.set_nodelay(true).is_ok() => return Ok(stream),
+                Ok(_) => why = "the partner takes no connection",
+                Err(_) => why = "the partner does not answer",
+            }
+        }
+        Err(why)
+    }
+
+    /// Whether the way to the app is encrypted.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The connection, encrypted if the URL says so.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> Result<Box<dyn Line>, &'static str> {
+        let Some((config, name)) = &self.tls else { return Ok(Box::new(stream)) };
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector.connect(name.clone(), stream).await;
+        Ok(Box::new(stream.map_err(|error| tls::why(&error))?))
+    }
+
+    /// The WebSocket, which the app lets the bridge open for its proof with this nonce.
+    pub(crate) async fn upgrade(
+        &self,
+        line: Box<dyn Line>,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Result<Socket, &'static str> {
+        let request = self.request(nonce, now).ok_or("the upgrade cannot be written")?;
+        let upgraded = client_async_with_config(request, line, Some(limits())).await;
+        upgraded.map(|(socket, _)| socket).map_err(|error| refusal(&error))
+    }
+
+    fn request(&self, nonce: &str, now: Timestamp) -> Option<Request> {
         let mut request = self.target.url.as_str().into_client_request().ok()?;
-        let proof = self.identity.proof(nonce, bridge.now())?;
+        let proof = self.identity.proof(nonce, now)?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", proof.expose())).ok()?;
         bearer.set_sensitive(true);
         let headers = request.headers_mut();
@@ -163,25 +188,14 @@ impl Dialler {
     }
 }
 
-async fn dial(target: &Target) -> Result<TcpStream, &'static str> {
-    let mut why = "the partner's name has no address";
-    let found = lookup_host((target.host.as_str(), target.port)).await.map_err(|_| why)?;
-    for address in found {
-        match timeout(TO_DIAL, TcpStream::connect(address)).await {
-            // Without it each small frame would wait for the acknowledgement of the last.
-            Ok(Ok(stream)) if stream.set_nodelay(true).is_ok() => return Ok(stream),
-            Ok(_) => why = "the partner takes no connection",
-            Err(_) => why = "the partner does not answer",
-        }
-    }
-    Err(why)
-}
+const NO_WEBSOCKET: &str = "what answers is no WebSocket server";
 
 /// Why an upgrade failed, in words for the operator.
 fn refusal(error: &Error) -> &'static str {
     match error {
         Error::Http(response) => match response.status().as_u16() {
             401 | 403 => "the partner does not take the bridge's proof",
+            200..=299 => NO_WEBSOCKET,
             300..=399 => "the partner redirects, which is not followed",
             404 => "the partner has nothing at this path",
             500..=599 => "the partner's server fails",
@@ -193,7 +207,7 @@ fn refusal(error: &Error) -> &'static str {
         Error::Io(_) | Error::Protocol(ProtocolError::HandshakeIncomplete) => {
             "the connection broke in the upgrade"
         }
-        _ => "what answers is no WebSocket server",
+        _ => NO_WEBSOCKET,
     }
 }
 

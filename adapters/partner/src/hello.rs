@@ -1,6 +1,6 @@
 //! The greeting: the app's `hello`, the bridge's `welcome`, or a goodbye.
 
-use drawbridge_adapter::{Bridge, Level};
+use drawbridge_adapter::{Bridge, Level, Timestamp};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -11,7 +11,7 @@ use crate::frame::{
     MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
 };
 use crate::link::CARRIED;
-use crate::proof::{Doubt, Subject};
+use crate::proof::Subject;
 use crate::read::{self, Frame};
 use crate::session::{CLOSE_WITHIN, End, Socket, close_frame, drain, end_of, text};
 
@@ -23,14 +23,25 @@ pub(crate) enum PartnerProof {
     InHello(String),
 }
 
-/// Waits for `hello`.
+/// Why there is no session: what the app is told, and how the connection ends.
+pub(crate) type No = (Option<ErrorFrame>, End);
+
+/// Waits for `hello`, from an app that is the partner's.
 pub(crate) async fn first(
     shared: &Shared,
     bridge: &Bridge,
     socket: &mut Socket,
     proof: &PartnerProof,
-) -> Result<Hello, (Option<ErrorFrame>, End)> {
-    let error = |code, message| ErrorFrame { code, about: None, place: None, message };
+) -> Result<Hello, No> {
+    let hello = heard(shared, socket).await?;
+    if let PartnerProof::InHello(nonce) = proof {
+        proved(shared, &hello, nonce, bridge.now()).await?;
+    }
+    Ok(hello)
+}
+
+/// Waits for `hello`, whoever says it.
+pub(crate) async fn heard(shared: &Shared, socket: &mut Socket) -> Result<Hello, No> {
     loop {
         let text = match socket.next().await {
             Some(Ok(Message::Text(text))) => text,
@@ -40,11 +51,7 @@ pub(crate) async fn first(
             Some(Err(error)) => return Err((None, end_of(&error))),
         };
         return match read::read(&text, &shared.addressing) {
-            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => {
-                let proved = proved(shared, bridge, &hello, proof).await;
-                let failed = |doubt| (Some(error(ErrorCode::ProofInvalid, doubt)), End::NoProof);
-                proved.map(|()| hello).map_err(failed)
-            }
+            Ok(Frame::Hello(hello)) if hello.versions.contains(&VERSION) => Ok(hello),
             Ok(Frame::Hello(_)) => {
                 let message = "this bridge speaks version 1";
                 Err((Some(error(ErrorCode::UnsupportedVersion, message)), End::NoHello))
@@ -58,16 +65,22 @@ pub(crate) async fn first(
     }
 }
 
-async fn proved(
+/// Whether `hello` proves that the app is the partner's, in answer to this nonce.
+pub(crate) async fn proved(
     shared: &Shared,
-    bridge: &Bridge,
     hello: &Hello,
-    proof: &PartnerProof,
-) -> Result<(), Doubt> {
-    let PartnerProof::InHello(nonce) = proof else { return Ok(()) };
-    let token = hello.proof.as_ref().ok_or("hello holds no partner proof")?.expose();
-    shared.keys.refresh(bridge.now()).await;
-    shared.keys.check(token, Subject::Answer(nonce), bridge.now())
+    nonce: &str,
+    now: Timestamp,
+) -> Result<(), No> {
+    shared.keys.refresh(now).await;
+    let proof = hello.proof.as_ref().ok_or("hello holds no partner proof");
+    let holds =
+        proof.and_then(|proof| shared.keys.check(proof.expose(), Subject::Answer(nonce), now));
+    holds.map_err(|message| (Some(error(ErrorCode::ProofInvalid, message)), End::NoProof))
+}
+
+fn error(code: ErrorCode, message: &'static str) -> ErrorFrame {
+    ErrorFrame { code, about: None, place: None, message }
 }
 
 /// Ends a connection that never carried anything.

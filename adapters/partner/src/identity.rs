@@ -34,9 +34,14 @@ pub(crate) fn make(network: &NetworkId) -> (Secret, Value) {
     (Secret::new(format!("{private:#}\n")), json!({ "keys": [public] }))
 }
 
+/// A nonce for who has no [`Bridge`](drawbridge_adapter::Bridge) to ask for one.
+pub(crate) fn nonce() -> String {
+    format!("{:032x}", u128::from_be_bytes(random()))
+}
+
 /// Without the kernel's randomness there is no key: it waits for it.
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     while getrandom::fill(&mut bytes).is_err() {
         std::thread::yield_now();
     }

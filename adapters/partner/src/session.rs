@@ -24,7 +24,7 @@ use crate::log::{SESSION_ENDED, SESSION_OPENED};
 use crate::read::{self, Frame};
 
 /// How long `hello` may take.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a newcomer waits for the connection that it replaces.
 const FLOOR_WITHIN: Duration = Duration::from_secs(10);
