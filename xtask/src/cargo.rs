@@ -1,7 +1,7 @@
 //! What is done by calling cargo.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -53,8 +53,10 @@ pub(crate) fn tool(name: &str, version: &str, arguments: &[&str]) -> Result<Path
     }
     eprintln!("[install] {name} {version} into {}", tools.display());
     let mut build = cargo();
-    // Unoptimised: it is built on each new machine, and runs for a second.
+    // Unoptimised and without debug information: it is built on each new machine, and runs for a
+    // second.
     build.args(["install", "--locked", "--debug", "--version", version]).args(arguments);
+    build.env("CARGO_PROFILE_DEV_DEBUG", "0");
     run(build.arg("--root").arg(&tools).arg(name))?;
     Ok(ours)
 }
@@ -73,10 +75,14 @@ pub(crate) fn build_released(packages: &[&str]) -> Result<PathBuf> {
     build.args(["build", "--release"]);
     build.args(packages.iter().flat_map(|package| ["--package", package]));
     run(&mut build)?;
-    // This program is in the folder of another profile beside it.
+    Ok(target()?.join("release"))
+}
+
+/// The build's folder: this program is in that of a profile below it.
+pub(crate) fn target() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
-    let target = here.parent().and_then(|folder| folder.parent());
-    Ok(target.context("this program is in no folder")?.join("release"))
+    let target = here.parent().and_then(Path::parent);
+    Ok(target.context("this program is in no folder")?.to_owned())
 }
 
 pub(crate) fn cargo() -> Command {

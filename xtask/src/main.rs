@@ -46,8 +46,8 @@ enum Command {
     Generate,
     /// Makes a Debian package of the optimised daemon, with cargo-deb, which it installs if it must.
     Package {
-        /// Makes one of the daemon as the tests build it instead, and installs, configures and
-        /// purges it in a Debian of its own. As root, with debootstrap.
+        /// Packs the daemon as the tests build it instead, and follows docs/install.md with it in a
+        /// Debian of its own: installs, configures, upgrades and purges it. As root, on a Debian.
         #[arg(long = "try")]
         try_out: bool,
     },

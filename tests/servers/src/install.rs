@@ -89,7 +89,9 @@ fn say(what: &str) {
     eprintln!("[install] {what}");
 }
 
-fn debian(what: &str, packages: &[&str]) -> Result<()> {
+/// Installs what is missing of these packages of Debian's; it must be root for that, or have `sudo`. What they
+/// would start is not started.
+pub fn debian(what: &str, packages: &[&str]) -> Result<()> {
     let missing: Vec<_> = packages.iter().copied().filter(|package| !has(package)).collect();
     if missing.is_empty() {
         return Ok(());

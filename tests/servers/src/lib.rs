@@ -32,7 +32,7 @@ pub use addresses::Addresses;
 pub use child::{Child, until};
 pub use daemon::Daemon;
 pub use heard::{Heard, PATIENCE, Told};
-pub use install::{Installed, install, workspace};
+pub use install::{Installed, debian, install, workspace};
 pub use matrix::{MatrixClients, MatrixUser};
 pub use partner::{PartnerApp, PartnerUser};
 pub use ports::Port;
