@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Free bytes on the disk of the data directory: below the first nothing works for long, below
 /// the second it is worth a look.
 const FREE: (u64, u64) = (64 << 20, 1 << 30);
+const MAKE_ROOM: &str = "make room on its disk: with a full disk nothing is accepted any more";
 
 /// Prints what it finds, line by line.
 #[derive(Default)]
@@ -91,7 +92,10 @@ pub(super) fn examine(loaded: Loaded) -> Exit {
 fn data_dir(path: &Path) -> (Vec<Diagnosis>, bool) {
     let metadata = match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return (vec![Diagnosis::well("not there yet: the daemon makes it")], false);
+            let disk = path.ancestors().find(|above| above.exists());
+            let mut found = vec![Diagnosis::well("not there yet: the daemon makes it")];
+            found.extend(disk.map(room));
+            return (found, false);
         }
         Err(error) => {
             let advice = "run the doctor as root, or as the daemon's user";
@@ -122,15 +126,18 @@ fn data_dir(path: &Path) -> (Vec<Diagnosis>, bool) {
 }
 
 fn room(path: &Path) -> Diagnosis {
-    let advice = "make room on its disk: with a full disk nothing is accepted any more";
     let Ok(disk) = rustix::fs::statvfs(path) else {
-        return Diagnosis::doubt("the room on its disk is unknown", advice);
+        return Diagnosis::doubt("the room on its disk is unknown", MAKE_ROOM);
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    enough(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// What so many free bytes mean.
+fn enough(free: u64) -> Diagnosis {
     let found = format!("{} MiB are free on its disk", free >> 20);
     match free {
-        free if free < FREE.0 => Diagnosis::trouble(found, advice),
-        free if free < FREE.1 => Diagnosis::doubt(found, advice),
+        free if free < FREE.0 => Diagnosis::trouble(found, MAKE_ROOM),
+        free if free < FREE.1 => Diagnosis::doubt(found, MAKE_ROOM),
         _ => Diagnosis::well(found),
     }
 }
@@ -149,4 +156,20 @@ fn readable_by_others(metadata: &Metadata, path: &Path) -> Option<Diagnosis> {
             format!("chmod {right} {}", path.display()),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_room_is_in_doubt_and_next_to_none_is_trouble() {
+        let mib = 1 << 20;
+        let told = |free| (enough(free).advice.is_some(), enough(free).grave);
+        assert_eq!(told(64 * mib - 1), (true, true));
+        assert_eq!(told(64 * mib), (true, false));
+        assert_eq!(told(1024 * mib - 1), (true, false));
+        assert_eq!(told(1024 * mib), (false, false));
+        assert_eq!(enough(70 * mib).found, "70 MiB are free on its disk");
+    }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod desk;
+mod doctor;
 mod operator;
 mod reload;
 mod systemd;

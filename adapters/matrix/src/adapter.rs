@@ -14,7 +14,7 @@ use crate::config::MatrixConfig;
 use crate::core::Core;
 use crate::doctor::Patient;
 use crate::homeserver::Homeserver;
-use crate::registration::Tokens;
+use crate::registration::Agreed;
 use crate::{connection, inbound, outbound};
 
 /// The longest text, in bytes. An event of at most 65,535 bytes (Matrix, "Size limits") also
@@ -29,6 +29,7 @@ pub(crate) struct MatrixAdapter {
     appservice: String,
     listen: SocketAddr,
     from_homeserver: Secret,
+    ephemeral: bool,
     /// There since `run` was called.
     core: OnceLock<Arc<Core>>,
 }
@@ -37,16 +38,17 @@ impl MatrixAdapter {
     pub(crate) fn new(
         config: &MatrixConfig,
         network: &NetworkId,
-        tokens: Tokens,
+        agreed: Agreed,
     ) -> Result<Self, Vec<Problem>> {
-        let homeserver = Homeserver::new(&config.homeserver_url, tokens.to_homeserver)
+        let homeserver = Homeserver::new(&config.homeserver_url, agreed.to_homeserver)
             .map_err(|fatal| vec![Problem::new("homeserver_url", fatal.to_string())])?;
         Ok(Self {
             names: config.names(network),
             homeserver: Arc::new(homeserver),
             appservice: config.appservice_id.clone(),
             listen: config.listen,
-            from_homeserver: tokens.from_homeserver,
+            from_homeserver: agreed.from_homeserver,
+            ephemeral: agreed.ephemeral,
             core: OnceLock::new(),
         })
     }
@@ -100,6 +102,7 @@ impl Adapter for MatrixAdapter {
             appservice: &self.appservice,
             listen: self.listen,
             from_homeserver: &self.from_homeserver,
+            ephemeral: self.ephemeral,
         };
         patient.examine(around).await
     }

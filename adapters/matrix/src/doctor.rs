@@ -33,6 +33,7 @@ pub(crate) struct Patient<'a> {
     pub(crate) appservice: &'a str,
     pub(crate) listen: SocketAddr,
     pub(crate) from_homeserver: &'a Secret,
+    pub(crate) ephemeral: bool,
 }
 
 impl Patient<'_> {
@@ -59,6 +60,7 @@ impl Patient<'_> {
         }
         found.push(Diagnosis::well("the homeserver knows the registration file's as_token"));
         found.push(self.namespaces().await);
+        found.extend(self.ephemeral());
         found.push(self.way_back(around).await);
         found
     }
@@ -108,6 +110,18 @@ impl Patient<'_> {
             format!("whether the bridge may speak as a ghost is unknown: HTTP {}", seen.status),
             "look into the homeserver's log",
         )
+    }
+
+    /// Whether typing, receipts and presence are asked for. Only in our copy of the registration
+    /// file: the homeserver tells of its own by no API.
+    fn ephemeral(&self) -> Option<Diagnosis> {
+        self.ephemeral.then(|| {
+            Diagnosis::doubt(
+                "the registration file asks for typing and receipts, which this version does not \
+                 use: each of them is a request to the bridge",
+                "take receive_ephemeral out of both copies of the file, and restart Synapse",
+            )
+        })
     }
 
     /// Whether the homeserver reaches the bridge, and proves itself to it.
@@ -221,4 +235,79 @@ async fn answer(
     }
     strange.store(true, Ordering::Relaxed);
     (StatusCode::FORBIDDEN, "{}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use std::time::SystemTime;
+
+    use drawbridge_adapter::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::stub;
+
+    /// What is found of a homeserver where all is well, by a machine whose clock differs by this.
+    async fn found(by: Duration, ephemeral: bool) -> Vec<Diagnosis> {
+        let pong = |call: &stub::Call| {
+            call.path.contains("/ping").then(|| (200, json!({ "duration_ms": 1 })))
+        };
+        let stub = stub::Stub::start(pong).await;
+        let secret = Secret::new("token");
+        let patient = Patient {
+            names: &stub.core.names,
+            homeserver: &stub.core.homeserver,
+            appservice: "drawbridge",
+            listen: ([127, 0, 0, 1], 0).into(),
+            from_homeserver: &secret,
+            ephemeral,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + by;
+        let now = Timestamp(i64::try_from(now.as_millis()).unwrap());
+        patient.examine(Circumstances { running: true, now }).await
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_wrong_is_in_doubt() {
+        let all = found(Duration::ZERO, false).await;
+        assert!(all.iter().all(|one| one.advice.is_none()), "{all:?}");
+        let agree = "the homeserver's clock and this machine's agree";
+        assert!(all.iter().any(|one| one.found == agree), "{all:?}");
+
+        // The answer may come a little later than the time was taken.
+        let all = found(Duration::from_mins(10), false).await;
+        let wrong: Vec<_> = all.iter().filter(|one| one.advice.is_some()).collect();
+        let [Diagnosis { found, advice: Some(advice), grave: false }] = wrong[..] else {
+            panic!("{all:?}");
+        };
+        assert!(found.contains("differ by 600 s") || found.contains("differ by 599 s"), "{found}");
+        assert!(advice.contains("set-ntp"), "{advice}");
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_in_vain_is_in_doubt() {
+        let all = found(Duration::ZERO, true).await;
+        let wrong: Vec<_> = all.iter().filter(|one| one.advice.is_some()).collect();
+        let [one] = wrong[..] else { panic!("{all:?}") };
+        assert!(one.found.contains("typing and receipts") && !one.grave, "{one:?}");
+    }
+
+    #[test]
+    fn a_clock_may_differ_by_half_a_minute() {
+        let seen = |seconds| Seen {
+            status: 200,
+            date: Some(UNIX_EPOCH + Duration::from_secs(seconds)),
+            error: String::new(),
+        };
+        let around = Circumstances { running: false, now: Timestamp(1_000_000_999) };
+        for (theirs, well) in
+            [(999_970, true), (1_000_030, true), (999_969, false), (1_000_031, false)]
+        {
+            let told = clocks(&seen(theirs), around).unwrap();
+            assert_eq!(told.advice.is_none(), well, "{told:?}");
+        }
+        assert_eq!(clocks(&Seen { date: None, ..seen(0) }, around), None);
+    }
 }

@@ -7,13 +7,15 @@ use crate::config::MatrixConfig;
 
 const KEY: &str = "registration_file";
 
-/// The two secrets in a registration file.
+/// What the bridge takes from a registration file.
 #[derive(Debug, Clone)]
-pub(crate) struct Tokens {
+pub(crate) struct Agreed {
     /// Proves the bridge to the homeserver.
     pub(crate) to_homeserver: Secret,
     /// Proves the homeserver to the bridge.
     pub(crate) from_homeserver: Secret,
+    /// It asks for typing, receipts and presence.
+    pub(crate) ephemeral: bool,
 }
 
 /// Makes a registration file with fresh tokens; none if the system has no randomness.
@@ -41,7 +43,7 @@ pub(crate) fn make(config: &MatrixConfig) -> Option<Registration> {
 }
 
 /// Reads a registration file, and finds out whether it is the one for this configuration.
-pub(crate) fn read(config: &MatrixConfig, file: &Secret) -> Result<Tokens, Vec<Problem>> {
+pub(crate) fn read(config: &MatrixConfig, file: &Secret) -> Result<Agreed, Vec<Problem>> {
     // The parser's own words may quote a token.
     let parsed = serde_yaml_ng::from_str::<appservice::Registration>(file.expose());
     let Ok(found) = parsed else {
@@ -76,9 +78,10 @@ pub(crate) fn read(config: &MatrixConfig, file: &Secret) -> Result<Tokens, Vec<P
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Tokens {
+    Ok(Agreed {
         to_homeserver: Secret::new(found.as_token),
         from_homeserver: Secret::new(found.hs_token),
+        ephemeral: found.receive_ephemeral,
     })
 }
 
