@@ -5,17 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use crate::command::{Command, Text};
 use crate::keys::Key;
+use crate::line::{Arrival, Socket, Way, dial};
 use crate::outbox::{Outbox, Received};
 use crate::show::Show;
 
@@ -31,7 +28,6 @@ const REPLACED: u16 = 4001;
 /// How many frames the bridge may send ahead of the app's acknowledgements.
 const CREDIT: usize = 256;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Commands = mpsc::Receiver<Result<Command, String>>;
 
 /// Why a connection ended.
@@ -45,13 +41,19 @@ enum End {
 
 /// What the bridge allows on this connection.
 struct Welcome {
+    session: String,
     frames: usize,
     bytes: usize,
     silence: Duration,
 }
 
 pub(crate) struct App {
-    url: String,
+    way: Way,
+    /// A connection that came while there was another.
+    newer: Option<Arrival>,
+    /// The pause before the app dials again, and when it may.
+    pause: Duration,
+    not_before: Instant,
     key: Key,
     show: Show,
     outbox: Outbox,
@@ -64,7 +66,7 @@ pub(crate) struct App {
 
 impl App {
     /// An app for these users, each `user` or `user=name`.
-    pub(crate) fn new(url: String, key: Key, show: Show, users: &[String]) -> Result<Self> {
+    pub(crate) fn new(way: Way, key: Key, show: Show, users: &[String]) -> Result<Self> {
         let mut outbox = Outbox::default();
         for user in users {
             let (user, name) = match user.split_once('=') {
@@ -76,7 +78,10 @@ impl App {
         }
         let run = getrandom::u64().map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         Ok(Self {
-            url,
+            way,
+            newer: None,
+            pause: PAUSES.0,
+            not_before: Instant::now(),
             key,
             show,
             outbox,
@@ -87,22 +92,17 @@ impl App {
         })
     }
 
-    /// Connects, and connects again whenever the connection is lost, until told to quit.
+    /// Stays connected, or lets the bridge do so, until told to quit.
     pub(crate) async fn run(mut self, mut commands: Commands) -> Result<()> {
-        let (mut pause, longest) = PAUSES;
         loop {
-            let started = Instant::now();
-            let end = match timeout(PATIENCE, self.connect()).await {
-                Ok(Ok((socket, welcome))) => {
-                    pause = PAUSES.0;
+            let Some((socket, nonce)) = self.meet(&mut commands).await? else { return Ok(()) };
+            let end = match self.greet(socket, nonce.as_deref()).await {
+                Ok((socket, welcome)) => {
+                    self.pause = PAUSES.0;
                     self.talk(socket, &welcome, &mut commands).await?
                 }
-                Ok(Err(error)) => {
+                Err(error) => {
                     self.show.note("disconnected", &error.to_string());
-                    End::Lost
-                }
-                Err(_) => {
-                    self.show.note("disconnected", "the bridge does not answer");
                     End::Lost
                 }
             };
@@ -111,19 +111,42 @@ impl App {
                 End::Replaced => anyhow::bail!("another instance of this app has taken over"),
                 End::Lost => {}
             }
-            let until = started + jittered(pause)?;
-            if self.wait(until.max(Instant::now() + PAUSES.0), &mut commands).await == End::Quit {
-                return Ok(());
-            }
-            pause = (pause * 2).min(longest);
         }
     }
 
-    /// Takes commands while there is no connection.
-    async fn wait(&mut self, until: Instant, commands: &mut Commands) -> End {
+    /// The next connection, with the nonce that the bridge asks for if it has dialled; `None` if the
+    /// app was told to quit.
+    async fn meet(&mut self, commands: &mut Commands) -> Result<Option<(Socket, Option<String>)>> {
+        loop {
+            if self.newer.is_none() && self.wait(commands).await == End::Quit {
+                return Ok(None);
+            }
+            if let Some(Arrival { socket, nonce }) = self.newer.take() {
+                return Ok(Some((socket, Some(nonce))));
+            }
+            let Way::Dial(url) = &self.way else { anyhow::bail!("the listener has ended") };
+            self.not_before = Instant::now() + jittered(self.pause)?;
+            self.pause = (self.pause * 2).min(PAUSES.1);
+            match timeout(PATIENCE, dial(url, &self.key)).await {
+                Ok(Ok(socket)) => return Ok(Some((socket, None))),
+                Ok(Err(error)) => self.show.note("disconnected", &error.to_string()),
+                Err(_) => self.show.note("disconnected", "the bridge does not answer"),
+            }
+        }
+    }
+
+    /// Takes commands while there is no connection: for a while if it is the app that dials, else
+    /// until the bridge does.
+    async fn wait(&mut self, commands: &mut Commands) -> End {
+        let until = self.not_before.max(Instant::now() + PAUSES.0);
+        let dials = matches!(self.way, Way::Dial(_));
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(until) => return End::Lost,
+                () = tokio::time::sleep_until(until), if dials => return End::Lost,
+                arrival = self.way.arrival() => {
+                    self.newer = arrival;
+                    return End::Lost;
+                }
                 command = commands.recv(), if self.takes_commands() => match self.obey(command) {
                     Do::Quit => return End::Quit,
                     Do::Raw(_) => self.show.note("problem", "not connected: the raw frame is lost"),
@@ -133,30 +156,37 @@ impl App {
         }
     }
 
-    async fn connect(&mut self) -> Result<(Socket, Welcome)> {
-        let mut request = self.url.as_str().into_client_request()?;
-        let proof = format!("Bearer {}", self.key.proof(None)?);
-        let headers = request.headers_mut();
-        headers.insert("Authorization", HeaderValue::from_str(&proof)?);
-        let subprotocol = HeaderValue::from_static("drawbridge.partner.v1");
-        headers.insert("Sec-WebSocket-Protocol", subprotocol);
-        // Without Nagle's delay: the frames are small, and somebody waits for each.
-        let (mut socket, _) = connect_async_with_config(request, None, true).await?;
+    /// Says hello: with the partner's proof, if the bridge has dialled and asks for this nonce.
+    async fn greet(
+        &mut self,
+        mut socket: Socket,
+        nonce: Option<&str>,
+    ) -> Result<(Socket, Welcome)> {
+        let proof = nonce.map(|nonce| self.key.answer(nonce)).transpose()?;
         let hello = json!({
             "type": "hello",
             "versions": [1],
+            "proof": proof,
             "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000}},
             "credit": CREDIT,
             "received": self.received.latest(),
         });
-        socket.send(Message::text(hello.to_string())).await?;
+        let welcome = async {
+            socket.send(Message::text(hello.to_string())).await?;
+            self.welcomed(&mut socket).await
+        };
+        let welcome = timeout(PATIENCE, welcome).await.context("the bridge does not answer")??;
+        Ok((socket, welcome))
+    }
+
+    async fn welcomed(&self, socket: &mut Socket) -> Result<Welcome> {
         while let Some(message) = socket.next().await {
             let Message::Text(text) = message? else { continue };
             let frame: Value = serde_json::from_str(&text)?;
             let kind = frame["type"].as_str().unwrap_or_default();
             self.show.frame(kind, &frame);
             if kind == "welcome" {
-                return Ok((socket, welcome(&frame)));
+                return Ok(welcome(&frame));
             }
         }
         anyhow::bail!("the bridge did not welcome us")
@@ -168,7 +198,7 @@ impl App {
         welcome: &Welcome,
         commands: &mut Commands,
     ) -> Result<End> {
-        self.show.note("connected", &self.url);
+        self.show.note("connected", &welcome.session);
         self.outbox.restart();
         let mut deadline = Instant::now() + welcome.silence;
         loop {
@@ -205,6 +235,12 @@ impl App {
                         return Ok(End::Quit);
                     }
                 },
+                // It dialled again: it has lost the old connection, whether we know or not.
+                arrival = self.way.arrival() => {
+                    self.newer = arrival;
+                    self.show.note("disconnected", "the bridge came again");
+                    return Ok(End::Lost);
+                }
                 () = tokio::time::sleep_until(deadline) => {
                     self.show.note("disconnected", "the bridge is silent");
                     return Ok(End::Lost);
@@ -334,7 +370,8 @@ fn welcome(frame: &Value) -> Welcome {
     let size = |value: &Value| usize::try_from(number(value, 1)).unwrap_or(usize::MAX);
     let silence = Duration::from_secs(3 * number(&frame["ping_seconds"], 20));
     let credit = &frame["credit"];
-    Welcome { frames: size(&credit["frames"]), bytes: size(&credit["bytes"]), silence }
+    let session = frame["session"].as_str().unwrap_or_default().to_owned();
+    Welcome { session, frames: size(&credit["frames"]), bytes: size(&credit["bytes"]), silence }
 }
 
 fn now_millis() -> u64 {

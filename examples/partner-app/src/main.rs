@@ -7,12 +7,21 @@
 mod app;
 mod command;
 mod keys;
+mod line;
+mod listen;
 mod outbox;
 mod show;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+use app::App;
+use keys::{BridgeKeys, Key};
+use line::Way;
+use listen::Door;
+use show::Show;
 
 /// An example of a partner's app for Drawbridge.
 #[derive(Parser)]
@@ -34,7 +43,7 @@ enum Command {
         #[arg(long, default_value = "birdychat")]
         issuer: String,
     },
-    /// Connects to the bridge, and stays connected.
+    /// Connects to the bridge, or listens for it, and stays connected.
     ///
     /// Reads commands from the standard input, one JSON object a line:
     ///
@@ -49,18 +58,33 @@ enum Command {
     ///
     /// `send`, `sticker` and `disappearing` also take an "id". The end of the input ends nothing.
     #[command(verbatim_doc_comment)]
-    Run(Run),
+    Run(Box<Run>),
 }
 
 #[derive(clap::Args)]
 struct Run {
-    /// The bridge's address.
-    #[arg(long, default_value = "ws://127.0.0.1:8482/partner/v1")]
+    /// The bridge's address, if it is the app that connects.
+    #[arg(long, default_value = "ws://127.0.0.1:8482/partner/v1", conflicts_with = "listen")]
     url: String,
+    /// Where the app waits for a bridge that connects (`dial` in its configuration).
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "bridge_keys")]
+    listen: Option<SocketAddr>,
+    /// With --listen: the path of the URL that the bridge dials.
+    #[arg(long, default_value = "/drawbridge")]
+    path: String,
+    /// With --listen: the bridge's public keys, as `drawbridge registration` prints them.
+    #[arg(long, value_name = "FILE")]
+    bridge_keys: Option<PathBuf>,
+    /// With --listen: the server's certificate with its chain, in PEM. Without it, plain `ws`.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// With --tls-cert: its key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// The partner's name: the `iss` of its proofs.
     #[arg(long, default_value = "birdychat")]
     issuer: String,
-    /// To whom the proofs are addressed: the `aud`.
+    /// The bridge's name: the `aud` of the proofs, and the `iss` of the bridge's own.
     #[arg(long, default_value = "drawbridge")]
     audience: String,
     /// The private key, as `keys` wrote it.
@@ -83,11 +107,24 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Run(run) => {
-            let key = keys::Key::read(&run.key, run.issuer, run.audience)?;
-            let show = show::Show::new(run.human);
-            let app = app::App::new(run.url, key, show, &run.users)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(app.run(command::from_stdin()))
+            runtime.block_on(run.app())
         }
+    }
+}
+
+impl Run {
+    async fn app(self) -> anyhow::Result<()> {
+        let show = Show::new(self.human);
+        let way = match (self.listen, self.bridge_keys) {
+            (Some(at), Some(keys)) => {
+                let bridge = BridgeKeys::read(&keys, &self.audience, &self.issuer)?;
+                let tls = self.tls_cert.zip(self.tls_key);
+                Door { at, path: self.path, tls, bridge }.open(show).await?
+            }
+            _ => Way::Dial(self.url),
+        };
+        let key = Key::read(&self.key, self.issuer, self.audience)?;
+        App::new(way, key, show, &self.users)?.run(command::from_stdin()).await
     }
 }

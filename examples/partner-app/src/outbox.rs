@@ -34,7 +34,7 @@ impl Item {
             Self::Event { frame, .. } => frame.to_string(),
             // The proof is made when it is sent: it holds for minutes only.
             Self::Enlist { user, name } => {
-                let proof = key.proof(Some(user))?;
+                let proof = key.user_proof(user)?;
                 json!({"type": "enlist", "user": user, "name": name, "proof": proof}).to_string()
             }
             Self::Delist { user } => json!({"type": "delist", "user": user}).to_string(),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 /// The standard output.
+#[derive(Clone, Copy)]
 pub(crate) struct Show {
     human: bool,
 }
@@ -13,7 +14,7 @@ impl Show {
     }
 
     /// Something that happened on this side: `connected`, `disconnected`, `sent`, `problem`.
-    pub(crate) fn note(&self, saw: &str, detail: &str) {
+    pub(crate) fn note(self, saw: &str, detail: &str) {
         if self.human {
             println!("* {saw} {detail}");
         } else {
@@ -22,7 +23,7 @@ impl Show {
     }
 
     /// A frame of the bridge's; `saw` is its type, or `repeat` for an event that came before.
-    pub(crate) fn frame(&self, saw: &str, frame: &Value) {
+    pub(crate) fn frame(self, saw: &str, frame: &Value) {
         if !self.human {
             println!("{}", json!({"saw": saw, "frame": frame}));
             return;

@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Command as Order, Connection, Content, ConversationId, Delivery, Message, NetworkId,
-    Party, Place, Tag, Timestamp, UserId,
+    Adapter, Command as Order, Configuration, Connection, Content, ConversationId, Delivery,
+    Message, NetworkId, Party, Place, Tag, Timestamp, UserId,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::ReferenceBridge;
@@ -29,10 +29,21 @@ struct App {
 
 impl App {
     fn start(dir: &Path, port: u16) -> Self {
+        Self::run(dir, &["--url", &format!("ws://127.0.0.1:{port}/partner/v1")])
+    }
+
+    /// One that waits for a bridge that dials.
+    fn listening(dir: &Path, port: u16) -> Self {
+        let keys = dir.join("bridge.jwks.json");
+        let at = format!("127.0.0.1:{port}");
+        Self::run(dir, &["--listen", &at, "--bridge-keys", keys.to_str().unwrap()])
+    }
+
+    fn run(dir: &Path, way: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_partner-app"))
             .args(["run", "--user", "carol=Carol", "--user", "dave", "--key"])
             .arg(dir.join("birdychat.private.jwk.json"))
-            .args(["--url", &format!("ws://127.0.0.1:{port}/partner/v1")])
+            .args(way)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -59,11 +70,20 @@ impl App {
 
     /// The next line about this.
     fn saw(&self, what: &str) -> Value {
+        self.line(what)["frame"].take()
+    }
+
+    /// The detail of the next line about this.
+    fn notes(&self, what: &str) -> String {
+        self.line(what)["detail"].as_str().unwrap().to_owned()
+    }
+
+    fn line(&self, what: &str) -> Value {
         loop {
             let line = self.output.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("the app saw no {what}"));
             if line["saw"] == what {
-                return line["frame"].clone();
+                return line;
             }
         }
     }
@@ -88,15 +108,34 @@ struct Life {
 }
 
 fn life(dir: &Path, port: u16, bridge: &ReferenceBridge) -> Life {
-    let config = json!({"listen": format!("127.0.0.1:{port}"), "issuer": "birdychat",
-                        "jwks_file": "birdychat.jwks.json"});
-    let config: PartnerConfig = serde_json::from_value(config).unwrap();
+    life_as(dir, &json!({"listen": format!("127.0.0.1:{port}")}), bridge)
+}
+
+fn life_as(dir: &Path, way: &Value, bridge: &ReferenceBridge) -> Life {
+    let config = configured(way);
     let place = Place { config_dir: dir.to_owned(), credentials_dir: None };
     let partner = Partner::open(config, bridge.handle().network().clone(), &place).unwrap();
     let (partner, runtime) = (Arc::new(partner), Runtime::new().unwrap());
     let (running, handle) = (Arc::clone(&partner), bridge.handle());
     runtime.spawn(async move { running.run(handle).await.unwrap() });
     Life { partner, runtime }
+}
+
+fn configured(way: &Value) -> PartnerConfig {
+    let mut config = json!({"issuer": "birdychat", "jwks_file": "birdychat.jwks.json"});
+    config.as_object_mut().unwrap().append(&mut way.as_object().unwrap().clone());
+    serde_json::from_value(config).unwrap()
+}
+
+/// How a bridge dials this app; its key is made, and handed over, as an operator does it.
+fn dialling(dir: &Path, port: u16, bridge: &ReferenceBridge) -> Value {
+    let url = format!("ws://127.0.0.1:{port}/drawbridge");
+    let way = json!({"dial": url, "dial_key_file": "bridge.key.json"});
+    let made = configured(&way).registration(bridge.handle().network()).unwrap();
+    std::fs::write(dir.join(made.path), made.content.expose()).unwrap();
+    let public = made.advice.lines().last().unwrap();
+    std::fs::write(dir.join("bridge.jwks.json"), public).unwrap();
+    way
 }
 
 fn scene() -> (tempfile::TempDir, u16, ReferenceBridge) {
@@ -206,4 +245,57 @@ fn of_two_instances_the_older_one_ends() {
     new.saw("enlisted");
     assert!(!old.child.wait().unwrap().success());
     new.quits();
+}
+
+#[test]
+fn a_bridge_dials_it() {
+    let (dir, port, bridge) = scene();
+    let way = dialling(dir.path(), port, &bridge);
+    // The bridge comes before the app listens, and tries on.
+    let first = life_as(dir.path(), &way, &bridge);
+    let mut app = App::listening(dir.path(), port);
+    assert_eq!(app.notes("listening"), format!("127.0.0.1:{port}"));
+    assert_eq!(app.saw("enlisted")["user"], "carol");
+    app.says("elsewhere:alice", "from a house of its own");
+    first.runtime.block_on(bridge.hears(PATIENCE, "from a house of its own")).unwrap();
+
+    // The next life dials while the app may still believe in the first.
+    drop(first);
+    app.says("elsewhere:alice", "while nobody is there");
+    let second = life_as(dir.path(), &way, &bridge);
+    second.runtime.block_on(bridge.hears(PATIENCE, "while nobody is there")).unwrap();
+    app.saw("welcome");
+    let delivery = message("1", "birdychat:dave", "hi dave");
+    let results = second.runtime.block_on(second.partner.deliver(&[delivery]));
+    assert!(results[0].is_ok(), "{results:?}");
+    assert_eq!(app.saw("event")["content"]["body"], "hi dave");
+    assert_eq!(bridge.journal().texts(), ["from a house of its own", "while nobody is there"]);
+    app.quits();
+}
+
+#[test]
+fn who_is_not_the_bridge_does_not_get_in() {
+    let (dir, port, bridge) = scene();
+    let way = dialling(dir.path(), port, &bridge);
+    let app = App::listening(dir.path(), port);
+    app.notes("listening");
+    let no = |change: &Value, why: &str, told: &'static str| {
+        let mut way = way.clone();
+        way.as_object_mut().unwrap().append(&mut change.as_object().unwrap().clone());
+        let life = life_as(dir.path(), &way, &bridge);
+        assert_eq!(app.notes("turned away"), why);
+        let reported = bridge.wait_for(PATIENCE, told, |journal| {
+            (journal.connections.last() == Some(&Connection::Down { why: told })).then_some(())
+        });
+        life.runtime.block_on(reported).unwrap();
+    };
+    let refused = "the partner does not take the bridge's proof";
+    no(&json!({"audience": "another bridge"}), "the bridge's proof does not hold", refused);
+    let elsewhere = format!("ws://127.0.0.1:{port}/elsewhere");
+    no(&json!({"dial": elsewhere}), "another path", "the partner has nothing at this path");
+    // A key that the operator did not hand over.
+    let handed = std::fs::read(dir.path().join("bridge.jwks.json")).unwrap();
+    dialling(dir.path(), port, &bridge);
+    std::fs::write(dir.path().join("bridge.jwks.json"), handed).unwrap();
+    no(&json!({}), "the bridge's key is unknown", refused);
 }
