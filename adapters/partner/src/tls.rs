@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::{CertificateError, ClientConfig, Error, OtherError, RootCertStore};
 
 /// The largest file of authorities that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -73,9 +73,16 @@ pub(crate) fn why(error: &std::io::Error) -> &'static str {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the partner's certificate is for another name"
             }
+            CertificateError::Other(error) if is_authority(error) => {
+                "the partner's certificate is an authority's own (CA:TRUE), and no server's"
+            }
             _ => "the partner's certificate does not hold",
         },
         Error::InvalidMessage(_) => "what answers speaks no TLS",
         _ => "the TLS handshake failed",
     }
+}
+
+fn is_authority(OtherError(error): &OtherError) -> bool {
+    matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }

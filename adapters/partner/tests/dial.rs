@@ -126,6 +126,20 @@ async fn a_certificate_for_another_name_is_not_taken() {
 }
 
 #[tokio::test]
+async fn an_authoritys_own_certificate_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::with_certificate(&dir, "localhost", |params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    });
+    let server = server.await;
+    let home = Home::dialling(&server, dir);
+    assert!(server.line().await.is_none());
+    let why = "the partner's certificate is an authority's own (CA:TRUE), and no server's";
+    home.reports(down(why)).await;
+    home.stops().await;
+}
+
+#[tokio::test]
 async fn an_expired_certificate_is_not_taken() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::with_certificate(&dir, "localhost", |params| {
