@@ -26,6 +26,7 @@ pub(crate) use with_each_xmpp_server;
 
 mod bans;
 mod crash;
+mod dial;
 mod doctor;
 mod hostile;
 mod logs;

@@ -38,7 +38,7 @@ pub use partner::{PartnerApp, PartnerUser};
 pub use ports::Port;
 pub use python::PythonUser;
 pub use synapse::Synapse;
-pub use town::{Programs, Town, configuration};
+pub use town::{Programs, Town, configuration, dialling};
 pub use user::User;
 pub use xmpp::{Answer, XmppClients, XmppUser, escape};
 pub use xmpp_server::{XmppServer, XmppSoftware};

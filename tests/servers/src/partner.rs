@@ -1,5 +1,6 @@
 //! The example partner app, and its users.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
@@ -14,6 +16,12 @@ use crate::{Addresses, Child, Heard, PATIENCE, Told, User};
 
 /// The name of the partner, and of its network.
 pub(crate) const ISSUER: &str = "birdychat";
+
+/// Files of an app that the bridge dials.
+pub(crate) const AUTHORITY: &str = "authority.pem";
+pub(crate) const BRIDGE_KEYS: &str = "bridge.jwks.json";
+const CERTIFICATE: &str = "partner.pem";
+const CERTIFICATE_KEY: &str = "partner.key.pem";
 
 /// The example partner app, running: all users of one partner share its connection.
 pub struct PartnerApp {
@@ -33,18 +41,53 @@ impl PartnerApp {
         Ok(())
     }
 
-    /// Starts it, with keys from `folder`.
+    /// Starts it, with keys from `folder`: it connects to the bridge.
     pub(crate) fn start(binary: &Path, folder: &Path, bridge: SocketAddr) -> Result<Self> {
+        let url = format!("ws://{bridge}/partner/v1");
+        Self::run(binary, folder, |command| command.args(["--url", &url]))
+    }
+
+    /// The same, but it waits for the bridge, over TLS: with keys and certificates from `folder`.
+    pub(crate) fn listen(binary: &Path, folder: &Path, at: SocketAddr) -> Result<Self> {
+        Self::run(binary, folder, |command| {
+            command.arg("--listen").arg(at.to_string());
+            command.arg("--bridge-keys").arg(folder.join(BRIDGE_KEYS));
+            command.arg("--tls-cert").arg(folder.join(CERTIFICATE));
+            command.arg("--tls-key").arg(folder.join(CERTIFICATE_KEY))
+        })
+    }
+
+    fn run(
+        binary: &Path,
+        folder: &Path,
+        way: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Result<Self> {
         let mut command = Child::command(binary);
-        command
-            .arg("run")
-            .arg("--url")
-            .arg(format!("ws://{bridge}/partner/v1"))
-            .args(["--issuer", ISSUER])
-            .arg("--key")
-            .arg(key_of(folder));
+        command.arg("run").args(["--issuer", ISSUER]).arg("--key").arg(key_of(folder));
+        way(&mut command);
         let log = folder.join("partner-app.log");
         Ok(Self { script: Arc::new(Script::start("the partner app", command, &log)?) })
+    }
+
+    /// Makes what a server needs that the bridge dials as `localhost`: a certificate, and the
+    /// authority that signed it.
+    pub(crate) fn make_certificate(folder: &Path) -> Result<()> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(DnType::CommonName, "the town's authority");
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(["localhost".to_owned()])?;
+        let certificate = certificate.signed_by(&key, &authority)?;
+        fs::write(folder.join(AUTHORITY), authority.pem())?;
+        fs::write(folder.join(CERTIFICATE), certificate.pem())?;
+        fs::write(folder.join(CERTIFICATE_KEY), key.serialize_pem())?;
+        Ok(())
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub fn is_killed(&self) -> Result<()> {
+        self.script.kill()
     }
 
     /// Waits until the bridge has welcomed it.

@@ -18,7 +18,7 @@ pub(crate) struct Script {
     input: Mutex<ChildStdin>,
     told: Arc<Told>,
     next: AtomicU64,
-    _child: Mutex<Child>,
+    child: Mutex<Child>,
 }
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Script {
             teller.more.notify_all();
         });
         let (input, child) = (Mutex::new(input), Mutex::new(child));
-        Ok(Self { input, told, next: AtomicU64::new(1), _child: child })
+        Ok(Self { input, told, next: AtomicU64::new(1), child })
     }
 
     /// Writes one line to it.
@@ -74,6 +74,11 @@ impl Script {
             bail!("{} failed: {}", short(&command), answer["why"].as_str().unwrap_or_default());
         }
         Ok(answer)
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub(crate) fn kill(&self) -> Result<()> {
+        lock(&self.child).kill()
     }
 
     /// How much it has told so far.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::partner::{AUTHORITY, BRIDGE_KEYS};
 use crate::python::PythonApp;
 use crate::{
     Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port,
@@ -60,6 +61,8 @@ pub struct Town {
     secrets: Vec<String>,
     matrix_port: Port,
     partner_port: Port,
+    /// Whether it is the daemon that dials the partner's app.
+    dials: bool,
     programs: Programs,
     // The last: what runs in the folder has ended when it goes.
     folder: TempDir,
@@ -105,12 +108,25 @@ impl Town {
             partner_port.address(),
         );
         let config_file = at.join("drawbridge.toml");
-        fs::write(&config_file, change(config))?;
-        let listens = vec![matrix_port.address(), partner_port.address()];
+        let config = change(config);
+        let dials = config.contains("\ndial = ");
+        fs::write(&config_file, config)?;
+        let mut listens = vec![matrix_port.address(), partner_port.address()];
+        if dials {
+            listens.pop();
+        }
         let log = at.join("drawbridge.log");
         let mut daemon = Daemon::new(&programs.daemon, &config_file, &log, listens);
         daemon.asks(&["registration", "matrix"])?;
         secrets.extend(tokens_of(&registration)?);
+        if dials {
+            PartnerApp::make_certificate(at)?;
+            let told = daemon.asks(&["registration", "birdychat"])?;
+            // What the operator hands to the partner.
+            let public = told.lines().last().context("the registration told nothing")?;
+            fs::write(at.join(BRIDGE_KEYS), public)?;
+            secrets.push(private_half(&at.join(BRIDGE_KEY))?);
+        }
 
         synapse.start()?;
         let addresses = Arc::new(Addresses::of_config(&programs.daemon, &config_file));
@@ -121,7 +137,7 @@ impl Town {
         daemon.start()?;
         synapse.wait()?;
         daemon.wait()?;
-        let partner_app = PartnerApp::start(&programs.partner_app, at, partner_port.address())?;
+        let partner_app = partner_app(dials, programs, at, &partner_port)?;
         let town = Self {
             daemon,
             synapse,
@@ -133,6 +149,7 @@ impl Town {
             secrets,
             matrix_port,
             partner_port,
+            dials,
             programs: programs.clone(),
             folder,
         };
@@ -179,6 +196,13 @@ impl Town {
         self.daemon.start()?;
         self.daemon.wait()?;
         self.bridge_comes(before)
+    }
+
+    /// Starts the partner's app, which was killed: its users are to be enlisted anew.
+    pub fn start_partner_app(&mut self) -> Result<()> {
+        let (at, port) = (self.folder.path(), &self.partner_port);
+        self.partner_app = partner_app(self.dials, &self.programs, at, port)?;
+        self.partner_app.is_welcomed()
     }
 
     /// Restarts the homeserver, and returns when it answers.
@@ -234,6 +258,17 @@ impl Town {
     }
 }
 
+fn partner_app(dials: bool, programs: &Programs, at: &Path, port: &Port) -> Result<PartnerApp> {
+    let start = if dials { PartnerApp::listen } else { PartnerApp::start };
+    start(&programs.partner_app, at, port.address())
+}
+
+/// The secret in the bridge's own key.
+fn private_half(file: &Path) -> Result<String> {
+    let jwk: serde_json::Value = serde_json::from_str(&fs::read_to_string(file)?)?;
+    Ok(jwk["d"].as_str().context("the bridge's key has no private half")?.to_owned())
+}
+
 /// The two tokens of a registration file; the homeserver's is the last.
 fn tokens_of(registration: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(registration)?;
@@ -269,6 +304,27 @@ pub fn configuration(
         .replace("{component}", &component.to_string())
         .replace("{partner}", &partner.to_string())
 }
+
+/// The configuration of a town whose daemon dials the partner's app, over TLS, instead of waiting for
+/// it: for [`Town::start_with`].
+pub fn dialling(config: String) -> String {
+    let Some((others, partner)) = config.split_once(PARTNER) else { return config };
+    let dials = |line: &str| match line.strip_prefix("listen = \"127.0.0.1:") {
+        None => format!("{line}\n"),
+        Some(port) => {
+            let url = format!("wss://localhost:{}/drawbridge", port.trim_end_matches('"'));
+            format!(
+                "dial = \"{url}\"\ndial_key_file = \"{BRIDGE_KEY}\"\n\
+                 dial_ca_file = \"{AUTHORITY}\"\n"
+            )
+        }
+    };
+    format!("{others}{PARTNER}{}", partner.lines().map(dials).collect::<String>())
+}
+
+const PARTNER: &str = "[networks.birdychat]";
+
+const BRIDGE_KEY: &str = "bridge.key.json";
 
 const CONFIG: &str = r#"data_dir = "data"
 
