@@ -1,11 +1,13 @@
 //! What the daemon logs, even at `trace`: no body, no address, no token, no secret.
 
 use std::collections::{HashMap, HashSet};
+use std::net::TcpListener;
 
 use anyhow::{Result, ensure};
 use drawbridge_servers::{PATIENCE, Town, User, XmppSoftware, until};
 use serde_json::{Value, json};
 
+use crate::catalogue::Catalogue;
 use crate::{programs, six};
 
 crate::with_each_xmpp_server! {
@@ -68,6 +70,80 @@ fn nothing_private_is_logged(software: XmppSoftware) -> Result<()> {
             ensure!(!town.secrets().contains(&word), "a secret is in the log");
         }
     }
+
+    // And every line is one that the operator was told of.
+    let came = Catalogue::read()?.holds(log.lines().filter(|line| line.starts_with('{')))?;
+    for event in [
+        "daemon_started",
+        "daemon_stopped",
+        "delivery_carried_out",
+        "event_handed_over",
+        "frame_refused",
+        "message_accepted",
+        "message_crossed",
+        "message_refused",
+        "network_connected",
+        "network_disconnected",
+        "session_ended",
+        "status_told",
+    ] {
+        ensure!(came.contains(event), "this was no busy run: {event} is not among {came:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_peer_that_comes_and_goes_is_one_line_a_change() -> Result<()> {
+    const TIMES: usize = 20;
+    const KNOCKS: usize = 5;
+    let json = |config: String| format!("{config}\n[log]\nformat = \"json\"\n");
+    let mut town = Town::start_with(&programs()?, json)?;
+    let before = town.daemon.log()?.len();
+
+    for times in 1..=TIMES {
+        town.partner_app.does(&json!({"do": "disconnect"}))?;
+        until("the app to be back", PATIENCE, || {
+            Ok((town.partner_app.count("welcome") > times).then_some(()))
+        })?;
+    }
+    // Somebody else in the place of the XMPP server, who hangs up on each try.
+    town.xmpp.stop()?;
+    let other = TcpListener::bind(town.xmpp.component_address())?;
+    other.set_nonblocking(true)?;
+    for _ in 0..KNOCKS {
+        until("the bridge to try", PATIENCE, || Ok(other.accept().ok()))?;
+    }
+    drop(other);
+    town.xmpp.start()?;
+    town.xmpp.wait()?;
+    let quentin = town.xmpp_user("quentin")?;
+    let carol = town.partner_user("carol")?;
+    carol.says(&quentin, "all is well")?;
+    quentin.hears(&carol, "all is well")?;
+
+    let log = town.daemon.log()?;
+    let lines: Vec<Value> =
+        log[before..].lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    for network in ["birdychat", "xmpp"] {
+        let of = |line: &&Value| line["network"] == network;
+        let states: Vec<_> = lines
+            .iter()
+            .filter(of)
+            .map(|line| (line["event"].as_str(), line["why"].as_str()))
+            .collect();
+        let changes = states.windows(2).all(|pair| pair[0] != pair[1]);
+        ensure!(changes, "{network}: a line without a change: {states:?}");
+        match network {
+            "birdychat" => ensure!((TIMES..=2 * TIMES).contains(&states.len()), "{states:?}"),
+            _ => ensure!((2..=4).contains(&states.len()), "{states:?}"),
+        }
+    }
+    let others = lines.iter().filter(|line| {
+        let event = line["event"].as_str().unwrap_or_default();
+        !event.starts_with("network_") && event != "message_crossed"
+    });
+    let others: Vec<_> = others.collect();
+    ensure!(others.is_empty(), "beside the changes: {others:?}");
     Ok(())
 }
 
