@@ -147,8 +147,20 @@ impl Daemon {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads its log until then.
+    pub(crate) fn hears_until(&mut self, then: Instant) {
+        while let Ok(line) = self.log.recv_timeout(then.saturating_duration_since(Instant::now())) {
+            self.heard.push(line);
+        }
+    }
+
     pub(crate) fn gets(&self, signal: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 

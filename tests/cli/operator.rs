@@ -1,6 +1,12 @@
 //! Asking a daemon that runs, and one that does not.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use drawbridge_servers::http;
 
 use crate::desk::{Daemon, Desk, Done, drawbridge};
 
@@ -87,7 +93,7 @@ fn a_running_daemon_answers_also_when_its_configuration_is_broken_meanwhile() {
 #[test]
 fn an_operators_listener_that_cannot_be_is_an_error_that_names_it() {
     let desk = Desk::ready();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     desk.append(&format!("\n[operator]\nlisten = \"{address}\"\n"));
     let mut daemon = desk.runs();
@@ -99,4 +105,46 @@ fn an_operators_listener_that_cannot_be_is_an_error_that_names_it() {
     let mut daemon = desk.runs();
     daemon.says("operator.socket: cannot listen on ");
     assert_eq!(daemon.ends().code(), Some(1));
+}
+
+/// Lets the daemon have so many files at once.
+fn limit_files(daemon: &Daemon, files: &str) {
+    let id = daemon.id().to_string();
+    let limit = format!("--nofile={files}");
+    assert!(Command::new("prlimit").args(["--pid", &id, &limit]).status().unwrap().success());
+}
+
+#[test]
+fn listeners_without_files_to_open_say_so_once_and_not_at_each_try() {
+    let desk = Desk::ready();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    desk.append(&format!("\n[operator]\nlisten = \"{free}\"\n"));
+    let mut daemon = started(&desk);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap().count();
+    limit_files(&daemon, "8:");
+    assert!(open > 8, "{open} files are open");
+
+    let asking = TcpStream::connect(free).unwrap();
+    let at_the_socket = UnixStream::connect(desk.path("data/control.sock")).unwrap();
+    let both = ["operator's listener takes no connection", "operator's socket takes no connection"];
+    let mut missing = both.to_vec();
+    while let Some(words) = missing.pop() {
+        if !daemon.heard.iter().any(|line| line.contains(words)) {
+            daemon.says(words);
+        }
+    }
+    // Each tries once a second: what it says at each try it has said by then.
+    let until = Instant::now() + Duration::from_millis(2500);
+    daemon.hears_until(until);
+    for words in both {
+        let lines = daemon.heard.iter().filter(|line| line.contains(words)).count();
+        assert_eq!(lines, 1, "{:#?}", daemon.heard);
+    }
+
+    // Those who came meanwhile are answered when there are files again.
+    limit_files(&daemon, "1024:");
+    drop((asking, at_the_socket));
+    assert_eq!(desk.does(&["status"]).code, Some(0));
+    let answer = http::ask(free, "GET", "/health", &[], b"").unwrap();
+    assert!(answer.body.contains("\"status\""), "{}", answer.body);
 }
