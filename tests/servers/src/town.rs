@@ -135,9 +135,9 @@ impl Town {
         let xmpp_clients = XmppClients::start(&installed, xmpp.address(), &log, &addresses)?;
         xmpp.wait()?;
         daemon.start()?;
+        let partner_app = partner_app(dials, programs, at, &partner_port)?;
         synapse.wait()?;
         daemon.wait()?;
-        let partner_app = partner_app(dials, programs, at, &partner_port)?;
         let town = Self {
             daemon,
             synapse,
