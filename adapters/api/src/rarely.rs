@@ -11,7 +11,7 @@ use crate::LogEvent;
 #[derive(Debug)]
 pub struct Rarely {
     each: Duration,
-    last: Mutex<HashMap<&'static str, Instant>>,
+    last: Mutex<HashMap<(&'static str, &'static str), Instant>>,
 }
 
 impl Rarely {
@@ -22,10 +22,16 @@ impl Rarely {
 
     /// Whether the event may be written now; if so, not again for a while.
     pub fn may(&self, event: &LogEvent) -> bool {
+        self.may_because(event, "")
+    }
+
+    /// The same, for each of an event's reasons: a new one is written at once.
+    pub fn may_because(&self, event: &LogEvent, why: &'static str) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = last.get(event.name).is_none_or(|last| last.elapsed() >= self.each);
+        let what = (event.name, why);
+        let may = last.get(&what).is_none_or(|last| last.elapsed() >= self.each);
         if may {
-            last.insert(event.name, Instant::now());
+            last.insert(what, Instant::now());
         }
         may
     }
@@ -41,6 +47,9 @@ mod tests {
         let rarely = Rarely::each(Duration::from_hours(1));
         assert!(rarely.may(&INPUT_SKIPPED) && !rarely.may(&INPUT_SKIPPED));
         assert!(rarely.may(&DELIVERY_CARRIED_OUT));
+        assert!(rarely.may_because(&INPUT_SKIPPED, "it is long"));
+        assert!(!rarely.may_because(&INPUT_SKIPPED, "it is long"));
+        assert!(rarely.may_because(&INPUT_SKIPPED, "it is loud"));
         let always = Rarely::each(Duration::ZERO);
         assert!(always.may(&INPUT_SKIPPED) && always.may(&INPUT_SKIPPED));
     }

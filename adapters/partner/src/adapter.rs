@@ -32,6 +32,9 @@ const END_WITHIN: Duration = Duration::from_millis(4500);
 /// The pause after an error that may pass by itself.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Between two lines of one event, and one reason, on what fails at each try.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_mins(1);
+
 /// The most connections that have not proved yet whose they are.
 const AT_THE_DOOR: usize = 256;
 
@@ -149,7 +152,7 @@ impl Partner {
             ping: Duration::from_secs(config.ping_seconds),
             floor: Arc::default(),
             link: Mutex::new(None),
-            rarely: Rarely::each(PAUSE),
+            rarely: Rarely::each(BETWEEN_COMPLAINTS),
             newest: Mutex::new(CancellationToken::new()),
         };
         Ok(Self { way, shared: Arc::new(shared) })
@@ -200,7 +203,6 @@ impl Partner {
         let room = Arc::new(Semaphore::new(max_connections));
         let mut connections = JoinSet::new();
         let mut crowd = Crowd::default();
-        let mut told = false;
         loop {
             while connections.try_join_next().is_some() {}
             let taken = tokio::select! {
@@ -211,14 +213,13 @@ impl Partner {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file descriptors, most likely: others may close theirs.
-                    if !std::mem::replace(&mut told, true) {
+                    if self.shared.rarely.may(&CONNECTION_NOT_TAKEN) {
                         log!(CONNECTION_NOT_TAKEN, %error);
                     }
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
-            told = false;
             let (shared, bridge) = (Arc::clone(&self.shared), bridge.clone());
             let (stop, room, place) = (stop.clone(), Arc::clone(&room), crowd.join());
             connections.spawn(async move {

@@ -106,7 +106,9 @@ impl Dialler {
                 Ok(()) => told = None,
                 Err(why) if told == Some(why) => {}
                 Err(why) => {
-                    if let Some(doubt) = why.1 {
+                    if let Some(doubt) = why.1
+                        && shared.rarely.may_because(&PROOF_INVALID, doubt)
+                    {
                         log!(PROOF_INVALID, doubt);
                     }
                     bridge.report(Connection::Down { why: why.0 });

@@ -107,7 +107,7 @@ fn admit(shared: &Shared, bridge: &Bridge, request: &Request) -> Result<Response
     let proof = token.ok_or("there is no bearer token");
     let proof = proof.and_then(|token| shared.keys.check(token, Subject::Partner, bridge.now()));
     if let Err(doubt) = proof {
-        if shared.rarely.may(&PROOF_INVALID) {
+        if shared.rarely.may_because(&PROOF_INVALID, doubt) {
             log!(PROOF_INVALID, doubt);
         }
         return Err((StatusCode::UNAUTHORIZED, "unauthorized"));

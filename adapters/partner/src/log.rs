@@ -10,8 +10,8 @@ drawbridge_adapter::log_events! {
     pub(crate) DIALLING_UNENCRYPTED: WARN, "dialling without encryption beyond this machine",
         fields [],
         action "Unless the network between is private as a whole, use a `wss` URL.";
-    /// The system gives the adapter no more connections. It tries again each second; one line
-    /// until it is over.
+    /// The system gives the adapter no more connections. It tries again each second. At
+    /// most one line a minute.
     pub(crate) CONNECTION_NOT_TAKEN: WARN, "cannot take a connection, trying again",
         fields [error],
         action "Raise the service's limit of open files.";
@@ -21,7 +21,7 @@ drawbridge_adapter::log_events! {
         fields [],
         action "None.";
     /// What connected, or was dialled, has no valid proof of being the partner. At most one line a
-    /// second, and towards a partner that is dialled one line until something changes.
+    /// minute for each doubt.
     pub(crate) PROOF_INVALID: WARN,
         "a connection was turned away: its partner proof does not hold",
         fields [doubt: "what is wrong with the proof"],

@@ -1,13 +1,13 @@
 //! What the log tells of a message on its way through the adapter: one line in, one line out, each
-//! with the same pseudonym as everywhere, and nothing of what was said.
+//! with the same pseudonym as everywhere, and nothing of what was said. And of who knocks: few lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests panic to fail")]
 
 mod common;
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use common::{Home, text};
+use common::{Home, claims, key, text};
 use drawbridge_adapter::{
     Adapter, Code, Command, Content, ConversationId, Delivery, EventId, Message, Party, Tag,
     Timestamp, UserId,
@@ -52,6 +52,17 @@ impl Visit for Words {
 }
 
 impl Lines {
+    /// Tasks hop between threads: only a global subscriber hears them all.
+    fn of_this_process() -> Self {
+        static LINES: OnceLock<Lines> = OnceLock::new();
+        let started = LINES.get_or_init(|| {
+            let lines = Self::default();
+            tracing::subscriber::set_global_default(lines.clone()).unwrap();
+            lines
+        });
+        started.clone()
+    }
+
     /// The one line which holds all of these.
     fn one_with(&self, words: &[&str]) {
         let lines = self.0.lock().unwrap();
@@ -62,9 +73,7 @@ impl Lines {
 
 #[tokio::test]
 async fn each_message_leaves_one_line_in_and_one_line_out() {
-    let lines = Lines::default();
-    // Tasks hop between threads: only a global subscriber hears them all.
-    tracing::subscriber::set_global_default(lines.clone()).unwrap();
+    let lines = Lines::of_this_process();
     let home = Home::open();
     let mut app = home.carols_app().await;
     home.bridge.refuse("no secret either", Code::Forbidden);
@@ -113,5 +122,21 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
         let tells = ["secret", "carol", "dave", "alice"].iter().any(|word| line.contains(word));
         assert!(!tells, "{line}");
     }
+    home.stops().await;
+}
+
+#[tokio::test]
+async fn who_knocks_again_and_again_is_one_line_a_doubt() {
+    let lines = Lines::of_this_process();
+    let home = Home::open();
+    let mut elsewhere = claims(None);
+    elsewhere["aud"] = json!("another bridge");
+    let elsewhere = key().sign(&elsewhere);
+    for _ in 0..3 {
+        assert!(home.dial("a.b.c").await.is_err());
+        assert!(home.dial(&elsewhere).await.is_err());
+    }
+    lines.one_with(&["event=proof_invalid ", "doubt=not a signed JWT "]);
+    lines.one_with(&["event=proof_invalid ", "doubt=aud is another one "]);
     home.stops().await;
 }
