@@ -274,6 +274,29 @@ fn a_bridge_dials_it() {
 }
 
 #[test]
+fn a_bridge_that_comes_again_is_taken_at_once() {
+    let (dir, port, bridge) = scene();
+    let way = dialling(dir.path(), port, &bridge);
+    let app = App::listening(dir.path(), port);
+    let first = life_as(dir.path(), &way, &bridge);
+    app.saw("enlisted");
+    // As if the first had died without a word: the app still holds its connection.
+    let second = life_as(dir.path(), &way, &bridge);
+    assert_eq!(app.notes("disconnected"), "the bridge came again");
+    app.saw("welcome");
+    drop(first);
+    let delivery = message("1", "birdychat:dave", "hi dave");
+    let delivered = async {
+        while second.partner.deliver(std::slice::from_ref(&delivery)).await[0].is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    second.runtime.block_on(async { tokio::time::timeout(PATIENCE, delivered).await }).unwrap();
+    assert_eq!(app.saw("event")["content"]["body"], "hi dave");
+    app.quits();
+}
+
+#[test]
 fn who_is_not_the_bridge_does_not_get_in() {
     let (dir, port, bridge) = scene();
     let way = dialling(dir.path(), port, &bridge);
