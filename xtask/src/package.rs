@@ -28,6 +28,9 @@ quiet "1";
 /// Builds `target/debian/drawbridge_*.deb`, of the optimised daemon.
 pub(crate) fn package() -> Result<()> {
     run(cargo().args(["build", "--locked", "--release", "--package", "drawbridge"]))?;
+    let changes = fs::read_to_string(workspace().join("packaging/changelog"))?;
+    let latest = concat!("drawbridge (", env!("CARGO_PKG_VERSION"), "-1) ");
+    ensure!(changes.starts_with(latest), "packaging/changelog does not begin with {latest}");
     println!("{}", pack(&target()?, 1, "xz")?.display());
     Ok(())
 }
