@@ -1,7 +1,7 @@
 //! Into the inbox: route, ask the gate, and write event, verdict and what follows in one commit.
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Code, Command, ConversationId, Destination, Event, Message, NetworkId,
+    Acceptance, Answer, Code, ConversationId, Destination, Event, EventId, Message, NetworkId,
     Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
@@ -9,7 +9,7 @@ use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
 use crate::gate::{self, Facts, Side, Standing, Verdict};
 use crate::log::{EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_REFUSED, STORE_FAILED};
-use crate::store::{Admission, Back, NewRow, Payload, StoreError};
+use crate::store::{Admission, NewRow, Payload, Source, StoreError};
 
 impl Crossing {
     /// See [`drawbridge_adapter::Bridge::accept`].
@@ -79,7 +79,7 @@ impl Crossing {
             }
         }
         let event_id = event.id.clone();
-        let repeats_within = event.repeats_within;
+        let (repeats, sent_at) = (event.repeats, event.sent_at);
         let answer = verdict.as_ref().err().map_or(Answer::Accepted, |r| Answer::Refused(*r));
         let row = match verdict {
             Ok((target, recipient)) => self.message_row(source, target, recipient, event, at),
@@ -89,7 +89,7 @@ impl Crossing {
             }
         };
         let network = id.clone();
-        Some(Admission { network, event: event_id, repeats_within, at, answer, row })
+        Some(Admission { network, event: event_id, tag, repeats, sent_at, at, answer, row })
     }
 
     /// Where the event goes: to a user of another configured network, spelt as that one does.
@@ -112,10 +112,10 @@ impl Crossing {
         event: Event,
         at: Timestamp,
     ) -> NewRow {
-        let status = status_of(&event, State::Pending);
         let sender = event.sender.user;
         let lane = ConversationId::direct(&sender, &recipient);
-        let key = self.key("message", &source.setup.id, &status, &target.setup.id, at);
+        let (from, to) = (&source.setup.id, &target.setup.id);
+        let key = self.key("message", from, &event.id, to, at);
         let name = event.sender.name.as_deref().and_then(name::clean);
         let message = Message {
             from: Party { user: sender, name },
@@ -123,13 +123,14 @@ impl Crossing {
             content: event.content,
             sent_at: event.sent_at,
         };
-        let back = Some(Back { network: source.setup.id.clone(), status });
+        let (network, event, reply_path) = (from.clone(), event.id, event.reply_path);
+        let source = Source { network, event, reply_path };
         NewRow {
-            network: target.setup.id.clone(),
+            network: to.clone(),
             lane: lane.as_str().to_owned(),
             key,
             at,
-            payload: Payload { command: Command::Message(message), back },
+            payload: Payload::Message { message, source },
         }
     }
 
@@ -142,25 +143,25 @@ impl Crossing {
         NewRow {
             network: source.clone(),
             lane: lane.as_str().to_owned(),
-            key: self.key(status.state.as_str(), source, &status, source, at),
+            key: self.key(status.state.as_str(), source, &status.event, source, at),
             at,
-            payload: Payload { command: Command::Status(status), back: None },
+            payload: Payload::Status(status),
         }
     }
 
     /// The key under which a command is repeated. The time is in it because an id may come free
-    /// again (see [`Event::repeats_within`]); it stands in the row, so that a repeat has it too. It
+    /// again (see [`drawbridge_adapter::Repeats::Within`]); it stands in the row, so that a repeat has it too. It
     /// comes first, so that keys of one moment stand together where they are looked up.
     fn key(
         &self,
         what: &str,
         source: &NetworkId,
-        status: &Status,
+        event: &EventId,
         target: &NetworkId,
         at: Timestamp,
     ) -> String {
         let at = format!("{:011x}", at.0);
-        let parts = [what, source.as_str(), status.event.as_str(), target.as_str(), &at];
+        let parts = [what, source.as_str(), event.as_str(), target.as_str(), &at];
         at.clone() + &Tag::of(self.store.salt(), &parts).to_hex()
     }
 }

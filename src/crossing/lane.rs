@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal,
-    Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
+    Code, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal, Signal,
+    State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
 use super::accept::failed;
@@ -16,7 +16,7 @@ use crate::log::{
     DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, QUEUE_FAILED, STATUS_TOLD,
     STATUS_UNTOLD,
 };
-use crate::store::{Back, Fate, NewRow, Row, Settlement, StoreError, Window};
+use crate::store::{Back, Fate, NewRow, Payload, Row, Settlement, StoreError, Window};
 
 /// After how many windows the next conversation has its turn.
 const WINDOWS: usize = 8;
@@ -130,18 +130,16 @@ fn delivery(crossing: &Crossing, row: &Row, tries: u32) -> Delivery {
         conversation: ConversationId::from_stored(row.lane.clone()),
         accepted_at: row.at,
         attempt: tries.saturating_add(1).saturating_add(crossing.store.is_inherited(row).into()),
-        command: row.payload.command.clone(),
+        command: row.payload.command(),
     }
 }
 
 impl Crossing {
     /// The pseudonym of the message that a row is about: the same on its whole way.
     pub(super) fn tag(&self, row: &Row) -> Tag {
-        let (network, event) = match (&row.payload.command, &row.payload.back) {
-            (Command::Status(status), _) => (&row.network, &status.event),
-            (Command::Message(_), Some(back)) => (&back.network, &back.status.event),
-            // A message always has its way back; this keeps the type honest.
-            (Command::Message(_), None) => return Tag::of(self.store.salt(), &["row", &row.key]),
+        let (network, event) = match &row.payload {
+            Payload::Status(status) => (&row.network, &status.event),
+            Payload::Message { source, .. } => (&source.network, &source.event),
         };
         Tag::of(self.store.salt(), &["event", network.as_str(), event.as_str()])
     }
@@ -185,7 +183,7 @@ impl Crossing {
                 Ok(delivered) => {
                     self.log_outcome(row, now, None, "");
                     network.tally.delivered(now);
-                    if row.payload.back.is_some() {
+                    if matches!(row.payload, Payload::Message { .. }) {
                         network.tally.crossed(now.since(row.at));
                     }
                     let (settlement, signal) = self.delivered(row, delivered, now);
@@ -223,33 +221,36 @@ impl Crossing {
         delivered: Delivered,
         at: Timestamp,
     ) -> (Settlement, Option<(NetworkId, Signal)>) {
-        let Some(Back { network: source, status }) = row.payload.back.clone() else {
-            return (settlement(row, at, Fate::Told, None), None);
+        let Some(back) = row.payload.back() else {
+            return (settlement(row, Fate::Told, None), None);
         };
-        let back = Back { network: source.clone(), status: status.clone() };
+        let network = self.networks.get(&row.network);
+        let bounces = network.is_some_and(|network| network.capabilities.bounces);
+        let returns = delivered.id.filter(|_| bounces).map(|id| (id, back.clone()));
+        let Back { network: source, status } = back;
         let status = Status { state: State::Accepted, ..status };
         let needs = self.networks.get(&source).map(|source| source.descriptor.status);
         let needs = needs.unwrap_or_default();
         let durable = needs.accepted || needs.pending;
         let tell = durable.then(|| self.status_row(&source, status.clone(), at));
-        let fate = Fate::Delivered { id: delivered.id, back: Some(back) };
+        let fate = Fate::Delivered { returns };
         let settlement =
-            Settlement { only_after_pending: !needs.accepted, ..settlement(row, at, fate, tell) };
+            Settlement { only_after_pending: !needs.accepted, ..settlement(row, fate, tell) };
         let signal = (!needs.accepted).then_some((source, Signal::Accepted(status)));
         (settlement, signal)
     }
 
     pub(super) fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
         // A status that cannot be told has nobody left to be told to.
-        let Some(Back { network: source, status }) = row.payload.back.clone() else {
-            return settlement(row, at, Fate::Told, None);
+        let Some(Back { network: source, status }) = row.payload.back() else {
+            return settlement(row, Fate::Told, None);
         };
         if let Some(network) = self.networks.get(&row.network) {
             network.tally.failed(refusal.code);
         }
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
-        settlement(row, at, Fate::Failed(refusal), tell)
+        settlement(row, Fate::Failed(refusal), tell)
     }
 
     /// Tells the sender of a delivered message that it came back. See
@@ -304,15 +305,14 @@ impl Crossing {
     ) {
         let (msg, to) = (self.tag(row), &row.network);
         let ms = now.since(row.at).as_millis();
-        let (Command::Message(message), Some(back)) = (&row.payload.command, &row.payload.back)
-        else {
+        let Payload::Message { message, source } = &row.payload else {
             return match code {
                 None => log!(STATUS_TOLD, %msg, %to, ms),
                 Some(code) => log!(STATUS_UNTOLD, %msg, %to, outcome = %code, why),
             };
         };
         let (kind, bytes) = (message.content.kind(), message.content.size());
-        let (from, user) = (&back.network, self.tag_user(&message.from.user));
+        let (from, user) = (&source.network, self.tag_user(&message.from.user));
         match code {
             None => {
                 log!(MESSAGE_CROSSED, %msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted");
@@ -324,12 +324,12 @@ impl Crossing {
     }
 }
 
-fn settlement(row: &Row, at: Timestamp, fate: Fate, tell: Option<NewRow>) -> Settlement {
+fn settlement(row: &Row, fate: Fate, tell: Option<NewRow>) -> Settlement {
     Settlement {
         seq: row.seq,
+        chunk: row.chunk,
         inbox: row.inbox,
         network: row.network.clone(),
-        at,
         fate,
         tell,
         only_after_pending: false,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Command, Kind, NetworkId, Tag, Timestamp};
+use drawbridge_adapter::{Code, Kind, NetworkId, Tag, Timestamp};
 use tokio::time::Instant;
 
 use super::lane::Turn;
 use super::lanes::{Left, Stand};
 use super::{Crossing, Network};
 use crate::clock;
-use crate::store::{Row, StoreError};
+use crate::store::{Payload, Row, StoreError};
 
 /// One command that waits: what the operator may know of it.
 #[derive(Debug, Clone)]
@@ -137,12 +137,12 @@ impl Crossing {
     }
 
     fn waiting(&self, row: &Row, now: Instant) -> Waiting {
-        let (status, kind, bytes, user) = match &row.payload.command {
-            Command::Message(message) => {
+        let (status, kind, bytes, user) = match &row.payload {
+            Payload::Message { message, .. } => {
                 let content = &message.content;
                 (None, content.kind(), Some(content.size()), &message.from.user)
             }
-            Command::Status(status) => {
+            Payload::Status(status) => {
                 (Some(status.state.as_str()), status.kind, None, &status.sender)
             }
         };

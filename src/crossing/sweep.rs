@@ -75,13 +75,13 @@ impl Crossing {
             let rows = self.store.oldest(after, before, ROWS).await?;
             let Some(last) = rows.last().map(|row| row.seq) else { return Ok(()) };
             let tidings = rows.iter().filter_map(|row| {
-                let back = row.payload.back.as_ref()?;
+                let back = row.payload.back()?;
                 let source = self.networks.get(&back.network)?;
-                let status = back.status.clone();
                 let tiding = || Tiding {
                     seq: row.seq,
+                    chunk: row.chunk,
                     inbox: row.inbox,
-                    row: self.status_row(&back.network, status, now),
+                    row: self.status_row(&back.network, back.status, now),
                 };
                 source.descriptor.status.pending.then(tiding)
             });

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use drawbridge_adapter::{
     AddressError, Answer, Code, Command, Content, Delivered, Delivery, DeliveryError, Destination,
-    Event, EventId, Fatal, Kind, Level, Marks, Party, Refusal, ReplyPath, Signal, State,
+    Event, EventId, Fatal, Kind, Level, Marks, Party, Refusal, Repeats, ReplyPath, Signal, State,
     StatusNeeds, TextLimits, Timestamp, Unavailable, async_trait,
 };
 use tempfile::TempDir;
@@ -112,6 +112,7 @@ impl Adapter for Fake {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(TextLimits { max_bytes: 1000, controls: true })
             .with(Kind::Text, Level::Full)
+            .bouncing()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
@@ -238,7 +239,7 @@ impl Town {
         self.said += 1;
         Event {
             id: EventId::new(format!("${}", self.said)).unwrap(),
-            repeats_within: None,
+            repeats: Repeats::Always,
             sender: Party { user: from.parse().unwrap(), name: Some("A\u{202e}nn".to_owned()) },
             to: Destination::Direct(to.parse().unwrap()),
             sent_at: Timestamp(self.said.try_into().unwrap()),

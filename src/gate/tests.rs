@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use drawbridge_adapter::{
-    Code, Content, Destination, Event, EventId, Level, Marks, Party, ReplyPath, TextLimits,
-    Timestamp,
+    Code, Content, Destination, Event, EventId, Level, Marks, Party, Repeats, ReplyPath,
+    TextLimits, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -22,7 +22,7 @@ fn open() -> Policy {
 fn event(content: Content) -> Event {
     Event {
         id: EventId::new("$1").unwrap(),
-        repeats_within: None,
+        repeats: Repeats::Always,
         sender: Party { user: "matrix:@alice:hs.test".parse().unwrap(), name: None },
         to: Destination::Direct("birdychat:carol".parse().unwrap()),
         sent_at: Timestamp(0),

@@ -9,7 +9,9 @@
 //! records its final status; freed pages are overwritten with zeros.
 //! Invariant: no transaction is open across an await.
 
+mod chunk;
 mod lock;
+mod place;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -22,7 +24,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drawbridge_adapter::{Answer, Command, EventId, Memo, NetworkId, Refusal, Status, Timestamp};
+use drawbridge_adapter::{
+    Answer, Command, EventId, Memo, Message, NetworkId, Refusal, Repeats, ReplyPath, State, Status,
+    Tag, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -127,7 +132,11 @@ pub(crate) enum Thread {
 pub(crate) struct Admission {
     pub(crate) network: NetworkId,
     pub(crate) event: EventId,
-    pub(crate) repeats_within: Option<Duration>,
+    /// Its pseudonym.
+    pub(crate) tag: Tag,
+    pub(crate) repeats: Repeats,
+    /// When it was sent, by its network's word.
+    pub(crate) sent_at: Timestamp,
     pub(crate) at: Timestamp,
     /// The verdict on it.
     pub(crate) answer: Answer,
@@ -153,23 +162,59 @@ pub(crate) struct NewRow {
 
 /// What is kept of a command while it waits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Payload {
-    pub(crate) command: Command,
-    /// For a message: the status that goes back to its sender, once there is one.
-    pub(crate) back: Option<Back>,
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Payload {
+    Message { message: Message, source: Source },
+    Status(Status),
+}
+
+/// Where a message came from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Source {
+    pub(crate) network: NetworkId,
+    pub(crate) event: EventId,
+    pub(crate) reply_path: ReplyPath,
 }
 
 /// The way back to a message's sender.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Back {
     pub(crate) network: NetworkId,
+    /// What it is to be told, but for the state.
     pub(crate) status: Status,
+}
+
+impl Payload {
+    /// What is to be carried out.
+    pub(crate) fn command(&self) -> Command {
+        match self {
+            Self::Message { message, .. } => Command::Message(message.clone()),
+            Self::Status(status) => Command::Status(status.clone()),
+        }
+    }
+
+    /// The way back to a message's sender; a status has none.
+    pub(crate) fn back(&self) -> Option<Back> {
+        let Self::Message { message, source } = self else { return None };
+        let Source { network, event, reply_path } = source.clone();
+        let status = Status {
+            event,
+            sender: message.from.user.clone(),
+            recipient: Some(message.to.clone()),
+            kind: message.content.kind(),
+            reply_path,
+            state: State::Pending,
+        };
+        Some(Back { network, status })
+    }
 }
 
 /// A command that waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) seq: i64,
+    /// The row of the outbox that it stands in, with others.
+    pub(crate) chunk: i64,
     /// The inbox row that it came from.
     pub(crate) inbox: i64,
     pub(crate) network: NetworkId,
@@ -192,10 +237,10 @@ pub(crate) struct Window {
 /// What became of a row.
 pub(crate) struct Settlement {
     pub(crate) seq: i64,
+    pub(crate) chunk: i64,
     pub(crate) inbox: i64,
     /// The network that it waited for.
     pub(crate) network: NetworkId,
-    pub(crate) at: Timestamp,
     pub(crate) fate: Fate,
     /// What the source is to be told durably, if anything.
     pub(crate) tell: Option<NewRow>,
@@ -207,6 +252,7 @@ pub(crate) struct Settlement {
 pub(crate) struct Tiding {
     /// The row that waits.
     pub(crate) seq: i64,
+    pub(crate) chunk: i64,
     pub(crate) inbox: i64,
     /// The status that says so.
     pub(crate) row: NewRow,
@@ -214,8 +260,8 @@ pub(crate) struct Tiding {
 
 /// The end of a row.
 pub(crate) enum Fate {
-    /// The network took a message, under this id if it gives any.
-    Delivered { id: Option<EventId>, back: Option<Back> },
+    /// The network took a message. If it may come back, under this id, the way back is kept.
+    Delivered { returns: Option<(EventId, Back)> },
     /// A message did not cross.
     Failed(Refusal),
     /// A status was told, or could not be: it has no fate of its own.
@@ -296,7 +342,7 @@ impl Store {
         self.write(|reply| Job::Remember { network, memos, reply }).await
     }
 
-    /// Forgets events that were settled before `before`, a bounded number of them.
+    /// Forgets events that were accepted before `before` and wait no more, a bounded number of them.
     pub(crate) async fn forget(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(|reply| Job::Forget { before, reply }).await
     }

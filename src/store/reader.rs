@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Pulse;
-use super::{Row, StoreError, Thread, Window, schema};
+use super::{Row, StoreError, Thread, Window, chunk, schema};
 use crate::log::ROW_UNREADABLE;
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
@@ -71,10 +71,12 @@ impl Reading {
         limit: usize,
     ) -> Result<Window, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
-             WHERE network = ? AND lane = ? AND seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, network, lane, payload FROM outbox
+             WHERE network = ?1 AND lane = ?2 AND seq > ?3 ORDER BY seq",
         )?;
-        read_window(&mut statement, params![network.as_str(), lane, after, limit], after, limit)
+        // The first chunk may have begun before.
+        let parameters = params![network.as_str(), lane, reach(after)];
+        read_window(&mut statement, parameters, after, limit)
     }
 
     pub(super) fn oldest(
@@ -87,11 +89,12 @@ impl Reading {
         // young enough ends the search: without the inner limit it would scan the whole queue.
         let mut statement = self.connection.prepare_cached(
             "SELECT * FROM (
-                 SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
-                 WHERE seq > ?1 ORDER BY seq LIMIT ?3)
+                 SELECT seq, network, lane, payload, accepted_at FROM outbox
+                 WHERE seq > ?1 ORDER BY seq LIMIT ?3 + ?4)
              WHERE accepted_at < ?2",
         )?;
-        Ok(read_window(&mut statement, params![after, before.0, limit], after, limit)?.rows)
+        let parameters = params![reach(after), before.0, limit, chunk::ITEMS];
+        Ok(read_window(&mut statement, parameters, after, limit)?.rows)
     }
 
     pub(super) fn queue(
@@ -101,10 +104,10 @@ impl Reading {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT seq, inbox, network, lane, key, accepted_at, payload FROM outbox
-             WHERE seq > ?1 AND (?2 IS NULL OR network = ?2) ORDER BY seq LIMIT ?3",
+            "SELECT seq, network, lane, payload FROM outbox
+             WHERE seq > ?1 AND (?2 IS NULL OR network = ?2) ORDER BY seq",
         )?;
-        let parameters = params![after, network.map(NetworkId::as_str), limit];
+        let parameters = params![reach(after), network.map(NetworkId::as_str)];
         Ok(read_window(&mut statement, parameters, after, limit)?.rows)
     }
 
@@ -161,8 +164,9 @@ impl Reading {
     }
 
     pub(super) fn depth(&self, network: &NetworkId) -> Result<i64, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT count(*) FROM outbox WHERE network = ?")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT coalesce(sum(items), 0) FROM outbox WHERE network = ?")?;
         Ok(statement.query_row([network.as_str()], |row| row.get(0))?)
     }
 
@@ -197,6 +201,13 @@ impl Reading {
     }
 }
 
+/// Chunks that begin behind this number may hold commands behind `after`.
+fn reach(after: i64) -> i64 {
+    after.saturating_sub(chunk::ITEMS)
+}
+
+/// The commands behind `after`. A chunk stays whole if it fits `limit` at all: what is settled
+/// together is erased together.
 fn read_window(
     statement: &mut rusqlite::CachedStatement<'_>,
     parameters: impl rusqlite::Params,
@@ -205,36 +216,31 @@ fn read_window(
 ) -> Result<Window, StoreError> {
     let mut found = statement.query(parameters)?;
     let mut rows = Vec::new();
-    let (mut last, mut looked_at, mut bytes) = (after, 0, 0);
-    while bytes < BYTES
-        && let Some(row) = found.next()?
-    {
-        looked_at += 1;
-        last = row.get(0)?;
-        bytes += row.get_ref(6)?.as_bytes().map_or(0, <[u8]>::len);
-        match read(row) {
-            Ok(row) => rows.push(row),
+    let (mut last, mut bytes) = (after, 0);
+    while let Some(row) = found.next()? {
+        let payload = row.get_ref(3)?.as_str().unwrap_or_default();
+        let (network, lane) = (row.get::<_, String>(1)?, row.get::<_, String>(2)?);
+        let seq = row.get(0)?;
+        let network = NetworkId::new(&network).map_err(|_| StoreError::Corrupt(seq));
+        let read = network.and_then(|network| chunk::rows(seq, &network, &lane, payload));
+        let Ok(mut read) = read else {
             // Nothing will ever make it readable: what stands behind it must not wait for that.
-            Err(StoreError::Corrupt(seq)) => {
-                log!(ROW_UNREADABLE, seq);
-            }
-            Err(error) => return Err(error),
+            log!(ROW_UNREADABLE, seq);
+            last = last.max(seq);
+            continue;
+        };
+        read.retain(|row| row.seq > after);
+        if !rows.is_empty() && rows.len() + read.len() > limit {
+            return Ok(Window { rows, last, more: true });
         }
+        rows.extend(read);
+        bytes += payload.len();
+        if rows.len() >= limit || bytes >= BYTES {
+            rows.truncate(limit);
+            let last = rows.last().map_or(last, |row| row.seq);
+            return Ok(Window { rows, last, more: true });
+        }
+        last = rows.last().map_or(last, |row| row.seq);
     }
-    Ok(Window { rows, last, more: bytes >= BYTES || looked_at >= limit })
-}
-
-fn read(row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
-    let seq = row.get(0)?;
-    let network: String = row.get(2)?;
-    let payload = row.get_ref(6)?.as_str().map_err(|_| StoreError::Corrupt(seq))?;
-    Ok(Row {
-        seq,
-        inbox: row.get(1)?,
-        network: NetworkId::new(&network).map_err(|_| StoreError::Corrupt(seq))?,
-        lane: row.get(3)?,
-        key: row.get(4)?,
-        at: Timestamp(row.get(5)?),
-        payload: serde_json::from_str(payload).map_err(|_| StoreError::Corrupt(seq))?,
-    })
+    Ok(Window { rows, last, more: false })
 }

@@ -16,27 +16,29 @@ const BUSY: Duration = Duration::from_secs(5);
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
-    -- Every event that was ever answered, without its body. `answer` is what its network was
-    -- told (NULL: accepted), `state` what became of it since.
+    -- Every event that was ever answered, without its body. `place` is a number by
+    -- which it is found (see `place.rs`). `answer` is what its network was told (NULL: accepted), `failed` how it ended after
+    -- that, if it did not cross.
     CREATE TABLE inbox (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER PRIMARY KEY,
+        place INTEGER NOT NULL,
         network TEXT NOT NULL,
         event TEXT NOT NULL,
         accepted_at INTEGER NOT NULL,
         answer TEXT,
-        state TEXT NOT NULL,
-        settled_at INTEGER,
-        UNIQUE (network, event)
+        failed TEXT
     );
-    CREATE INDEX inbox_settled ON inbox (settled_at) WHERE settled_at IS NOT NULL;
+    CREATE INDEX inbox_place ON inbox (place);
+    CREATE INDEX inbox_accepted ON inbox (accepted_at);
 
-    -- What waits for a network, each lane (conversation) in the order of seq.
+    -- What waits for a network, each lane (conversation) in the order of seq: one row for a few
+    -- commands that came together. `seq` is the first one's number, `last` at least the last one's.
     CREATE TABLE outbox (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        inbox INTEGER NOT NULL,
+        seq INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL,
+        items INTEGER NOT NULL,
         network TEXT NOT NULL,
         lane TEXT NOT NULL,
-        key TEXT NOT NULL,
         accepted_at INTEGER NOT NULL,
         payload TEXT NOT NULL
     );
@@ -45,13 +47,13 @@ const MIGRATIONS: &[&str] = &["
     -- Under which id a network knows a message that was delivered to it, and the way back to its
     -- sender, should it come back after all.
     CREATE TABLE ids (
+        inbox INTEGER PRIMARY KEY,
+        place INTEGER NOT NULL,
         network TEXT NOT NULL,
         event TEXT NOT NULL,
-        inbox INTEGER NOT NULL,
-        back TEXT,
-        PRIMARY KEY (network, event)
-    ) WITHOUT ROWID;
-    CREATE INDEX ids_inbox ON ids (inbox);
+        back TEXT
+    );
+    CREATE INDEX ids_place ON ids (place);
 
     CREATE TABLE memo (
         network TEXT NOT NULL,
@@ -74,6 +76,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
+    // What a savepoint puts aside is made of bodies too, and would go to a file elsewhere.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection)?;
@@ -113,19 +117,24 @@ pub(super) fn salt(connection: &Connection, new: &[u8]) -> Result<Vec<u8>, Store
     Ok(read?)
 }
 
-/// The last outbox row so far.
+/// The number of the last command that was written to the outbox.
 pub(super) fn last_seq(connection: &Connection) -> Result<i64, StoreError> {
-    let last = connection
-        .query_row("SELECT seq FROM sqlite_sequence WHERE name = ?", params!["outbox"], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    Ok(last.unwrap_or(0))
+    number(connection, "last_seq")
 }
 
-/// Up to which outbox row senders were told that their messages wait.
+/// Up to which command of the outbox senders were told that their messages wait.
 pub(super) fn told_up_to(connection: &Connection) -> Result<i64, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT value FROM meta WHERE key = 'told_up_to'")?;
-    Ok(statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+    number(connection, "told_up_to")
+}
+
+/// Keeps a number under a name.
+pub(super) fn keep(connection: &Connection, key: &str, value: i64) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?, ?)")?;
+    statement.execute(params![key, value])?;
+    Ok(())
+}
+
+fn number(connection: &Connection, key: &str) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?.unwrap_or(0))
 }

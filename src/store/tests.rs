@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Content, Kind, Message, Party, ReplyPath, State, UserId};
+use drawbridge_adapter::{Code, Content, Party, UserId};
 use tempfile::TempDir;
 
 use super::*;
@@ -23,13 +23,10 @@ fn user(id: &str) -> UserId {
 }
 
 fn text_row(body: &str, at: i64) -> NewRow {
-    let status = Status {
+    let source = Source {
+        network: network("matrix"),
         event: EventId::new("$1").unwrap(),
-        sender: user("matrix:alice"),
-        recipient: Some(user("xmpp:bob")),
-        kind: Kind::Text,
         reply_path: ReplyPath::default(),
-        state: State::Pending,
     };
     let message = Message {
         from: Party { user: user("matrix:alice"), name: None },
@@ -42,10 +39,7 @@ fn text_row(body: &str, at: i64) -> NewRow {
         lane: "alice bob".to_owned(),
         key: "00".to_owned(),
         at: Timestamp(at),
-        payload: Payload {
-            command: Command::Message(message),
-            back: Some(Back { network: network("matrix"), status }),
-        },
+        payload: Payload::Message { message, source },
     }
 }
 
@@ -53,7 +47,9 @@ fn text(event: &str, body: &str, at: i64) -> Admission {
     Admission {
         network: network("matrix"),
         event: EventId::new(event).unwrap(),
-        repeats_within: None,
+        tag: Tag::of(b"salt", &[event]),
+        repeats: Repeats::Always,
+        sent_at: Timestamp(at),
         at: Timestamp(at),
         answer: Answer::Accepted,
         row: text_row(body, at),
@@ -65,8 +61,10 @@ async fn waiting(store: &Store) -> Vec<Row> {
 }
 
 fn bodies(rows: &[Row]) -> Vec<String> {
-    let body = |row: &Row| match &row.payload.command {
-        Command::Message(Message { content: Content::Text { body }, .. }) => body.clone(),
+    let body = |row: &Row| match &row.payload {
+        Payload::Message { message: Message { content: Content::Text { body }, .. }, .. } => {
+            body.clone()
+        }
         _ => String::new(),
     };
     rows.iter().map(body).collect()
@@ -75,10 +73,10 @@ fn bodies(rows: &[Row]) -> Vec<String> {
 fn delivered(row: &Row) -> Settlement {
     Settlement {
         seq: row.seq,
+        chunk: row.chunk,
         inbox: row.inbox,
         network: row.network.clone(),
-        at: row.at,
-        fate: Fate::Delivered { id: Some(EventId::new("there").unwrap()), back: None },
+        fate: Fate::Delivered { returns: None },
         tell: None,
         only_after_pending: false,
     }
@@ -118,7 +116,7 @@ async fn an_id_comes_free_after_its_window() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
     let windowed = |at| Admission {
-        repeats_within: Some(Duration::from_millis(100)),
+        repeats: Repeats::Within(Duration::from_millis(100)),
         ..text("chosen", "ok", at)
     };
     for (at, repeat) in [(0, false), (100, true), (101, false), (150, true), (202, false)] {
@@ -132,7 +130,7 @@ async fn an_id_is_free_for_another_try_after_a_failure() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
     let chosen = |at| Admission {
-        repeats_within: Some(Duration::from_mins(10)),
+        repeats: Repeats::Within(Duration::from_mins(10)),
         ..text("chosen", "ok", at)
     };
     let refused =
@@ -168,7 +166,9 @@ async fn a_job_that_cannot_be_written_harms_no_neighbour() {
 async fn a_row_that_was_damaged_holds_nothing_up() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
-    store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
+    for (event, body) in [("$1", "one"), ("$2", "two")] {
+        store.admit(vec![text(event, body, 1)]).await.unwrap();
+    }
     let other = rusqlite::Connection::open(dir.path().join("drawbridge.sqlite3")).unwrap();
     other.execute("UPDATE outbox SET payload = '{' WHERE seq = 1", []).unwrap();
     assert_eq!(bodies(&waiting(&store).await), ["two"]);
@@ -202,6 +202,56 @@ async fn a_row_is_settled_once() {
     assert_eq!(store.depth(&network("xmpp")).await.unwrap(), 0);
 }
 
+/// `count` messages in one commit.
+fn many(count: i64) -> Vec<Admission> {
+    (0..count).map(|n| text(&format!("${n}"), &n.to_string(), n)).collect()
+}
+
+#[tokio::test]
+async fn what_stands_together_is_settled_one_by_one_and_in_any_order() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(many(40)).await.unwrap();
+    let rows = waiting(&store).await;
+    let seqs: Vec<i64> = rows.iter().map(|row| row.seq).collect();
+    assert_eq!(seqs, (1..=40).collect::<Vec<_>>());
+    let settle = async |picked: &[usize]| {
+        let settlements = picked.iter().map(|place| delivered(&rows[*place])).collect();
+        store.settle(settlements).await.unwrap()
+    };
+    let left = async || bodies(&waiting(&store).await).join(" ");
+    assert_eq!(settle(&[39, 17, 17, 0]).await, 3);
+    assert_eq!(settle(&(0..36).collect::<Vec<_>>()).await, 34);
+    assert_eq!(left().await, "36 37 38");
+    assert_eq!(store.depth(&network("xmpp")).await.unwrap(), 3);
+    assert_eq!(store.row(rows[37].seq).await.unwrap().unwrap().key, "00");
+    assert!(store.row(rows[3].seq).await.unwrap().is_none());
+    assert_eq!(settle(&[36, 37, 38]).await, 3);
+    assert!(left().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_window_begins_and_ends_where_it_is_asked_to() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(many(40)).await.unwrap();
+    let xmpp = network("xmpp");
+    let window = async |after, limit| {
+        let window = store.window(&xmpp, "alice bob", after, limit).await.unwrap();
+        let seqs: Vec<i64> = window.rows.iter().map(|row| row.seq).collect();
+        (seqs.first().copied(), seqs.len(), window.last, window.more)
+    };
+    // What stands together comes together, if it can.
+    assert_eq!(window(0, 64).await, (Some(1), 40, 40, false));
+    assert_eq!(window(0, 40).await, (Some(1), 40, 40, true));
+    assert_eq!(window(0, 33).await, (Some(1), 32, 32, true));
+    assert_eq!(window(0, 3).await, (Some(1), 3, 3, true));
+    assert_eq!(window(3, 3).await, (Some(4), 3, 6, true));
+    assert_eq!(window(15, 20).await, (Some(16), 17, 32, true));
+    assert_eq!(window(32, 20).await, (Some(33), 8, 40, false));
+    assert_eq!(window(40, 20).await, (None, 0, 40, false));
+}
+
 #[tokio::test]
 async fn who_heard_that_a_message_waits_hears_its_end() {
     let dir = TempDir::new().unwrap();
@@ -210,7 +260,8 @@ async fn who_heard_that_a_message_waits_hears_its_end() {
     store.admit(events).await.unwrap();
     let rows = waiting(&store).await;
     let back = |at| NewRow { network: network("matrix"), ..text_row("", at) };
-    let tiding = |row: &Row| Tiding { seq: row.seq, inbox: row.inbox, row: back(10) };
+    let tiding =
+        |row: &Row| Tiding { seq: row.seq, chunk: row.chunk, inbox: row.inbox, row: back(10) };
     store.settle(vec![delivered(&rows[0])]).await.unwrap();
     // The first is delivered by now: that it waits would be a lie.
     store.tell(rows[1].seq, vec![tiding(&rows[0]), tiding(&rows[1])]).await.unwrap();
@@ -290,11 +341,13 @@ async fn memos_are_kept_listed_and_forgotten() {
 async fn old_ids_are_forgotten_and_waiting_ones_kept() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
-    store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
+    let hour = 3_600_000;
+    store.admit(vec![text("$1", "one", 1)]).await.unwrap();
     let row = waiting(&store).await.remove(0);
+    store.admit(vec![text("$2", "two", hour)]).await.unwrap();
     store.settle(vec![delivered(&row)]).await.unwrap();
-    assert_eq!(store.forget(Timestamp(10)).await.unwrap(), 1);
-    let again = store.admit(vec![text("$1", "one", 20), text("$2", "two", 20)]).await.unwrap();
+    assert_eq!(store.forget(Timestamp(9 * hour)).await.unwrap(), 1);
+    let again = store.admit(vec![text("$1", "one", hour), text("$2", "two", hour)]).await.unwrap();
     assert_eq!(again.iter().map(|a| a.repeat).collect::<Vec<_>>(), [false, true]);
 }
 

@@ -1,16 +1,19 @@
 //! The writing thread: all that waits at a moment becomes one commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use drawbridge_adapter::{Answer, Code, EventId, Memo, NetworkId, Rarely, Timestamp, log};
+use drawbridge_adapter::{
+    Answer, Code, EventId, Memo, NetworkId, Rarely, Repeats, State, Status, Timestamp, log,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Vitals;
 use super::{
     Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
-    Tiding, Writes, schema,
+    Tiding, Writes, chunk, place, schema,
 };
 use crate::log::{BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF};
 
@@ -37,6 +40,9 @@ const JOBS: usize = 1024;
 /// How many events one call of `forget` takes away, so that no commit grows long.
 const FORGET: usize = 1000;
 
+/// By how many milliseconds the commands of the outbox may stand out of the order of time.
+const AROUND: i64 = 60_000;
+
 /// A handle on the writing thread.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
@@ -46,14 +52,22 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection, on_commit: OnCommit) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::channel(JOBS);
+        let last_seq = schema::last_seq(&connection)?;
         let vitals = Arc::new(Vitals::new());
         let shown = Arc::clone(&vitals);
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || {
-            let changes = Changes::default();
-            let rarely = Rarely::each(BETWEEN_COMPLAINTS);
-            Writing { connection, on_commit, changes, vitals: shown, harmed: false, rarely }
-                .run(waiting);
+            let writer = Writing {
+                connection,
+                on_commit,
+                last_seq,
+                queued: BTreeMap::new(),
+                changes: Changes::default(),
+                vitals: shown,
+                harmed: false,
+                rarely: Rarely::each(BETWEEN_COMPLAINTS),
+            };
+            writer.run(waiting);
         })?;
         Ok(Self { jobs, vitals })
     }
@@ -74,6 +88,10 @@ impl Writer {
 struct Writing {
     connection: Connection,
     on_commit: OnCommit,
+    /// The number of the last command of the outbox.
+    last_seq: i64,
+    /// What the job under way puts into the outbox, by lane, each command with its inbox row.
+    queued: BTreeMap<(NetworkId, String), Vec<(i64, NewRow)>>,
     /// What the commit under way changes.
     changes: Changes,
     vitals: Arc<Vitals>,
@@ -168,12 +186,12 @@ impl Writing {
         match job {
             Job::Admit { admissions, reply } => {
                 let work = self.guarded(started, |writing| {
-                    admissions.iter().map(|admission| writing.admit(admission)).collect()
+                    admissions.into_iter().map(|admission| writing.admit(admission)).collect()
                 });
                 after(reply, work)
             }
             Job::Settle { settlements, reply } => {
-                let work = self.guarded(started, |writing| writing.settle_all(&settlements));
+                let work = self.guarded(started, |writing| writing.settle_all(settlements));
                 after(reply, work)
             }
             Job::Bounce { network, id, tell, reply } => {
@@ -181,7 +199,7 @@ impl Writing {
                 after(reply, work)
             }
             Job::Tell { told_up_to, tidings, reply } => {
-                let work = self.guarded(started, |writing| writing.tell(told_up_to, &tidings));
+                let work = self.guarded(started, |writing| writing.tell(told_up_to, tidings));
                 after(reply, work)
             }
             Job::Remember { network, memos, reply } => {
@@ -207,45 +225,44 @@ impl Writing {
         if !started || self.connection.is_autocommit() {
             return Err(StoreError::NotCommitted);
         }
-        self.connection.execute_batch("SAVEPOINT job")?;
+        self.run_prepared("SAVEPOINT job")?;
         let before = (self.changes.lanes.len(), self.changes.growth.clone());
-        let outcome = work(self);
+        let outcome = work(self).and_then(|done| self.put_out().map(|()| done));
         self.harmed |= matches!(outcome, Err(StoreError::Sqlite(_)));
         if outcome.is_err() {
+            self.queued.clear();
             self.changes.lanes.truncate(before.0);
             self.changes.growth = before.1;
-            self.connection.execute_batch("ROLLBACK TO job")?;
+            self.run_prepared("ROLLBACK TO job")?;
         }
-        self.connection.execute_batch("RELEASE job")?;
+        self.run_prepared("RELEASE job")?;
         outcome
     }
 
-    fn admit(&mut self, admission: &Admission) -> Result<Admitted, StoreError> {
-        if let Some(answer) = self.known(admission)? {
+    fn run_prepared(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn admit(&mut self, admission: Admission) -> Result<Admitted, StoreError> {
+        if let Some(answer) = self.known(&admission)? {
             return Ok(Admitted { answer, repeat: true });
         }
-        let (answer, state, settled) = match admission.answer {
-            Answer::Accepted => (None, "waiting", None),
-            Answer::Refused(refusal) => {
-                (Some(refusal.code.to_string()), "refused", Some(admission.at.0))
-            }
+        let place = place::of(&admission);
+        let Admission { network, event, at, answer, row, .. } = admission;
+        let refused = match answer {
+            Answer::Accepted => None,
+            Answer::Refused(refusal) => Some(refusal.code.to_string()),
         };
         self.connection
             .prepare_cached(
-                "INSERT INTO inbox (network, event, accepted_at, answer, state, settled_at)
-                 VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO inbox (place, network, event, accepted_at, answer)
+                 VALUES (?, ?, ?, ?, ?)",
             )?
-            .execute(params![
-                admission.network.as_str(),
-                admission.event.as_str(),
-                admission.at.0,
-                answer,
-                state,
-                settled
-            ])?;
+            .execute(params![place, network.as_str(), event.as_str(), at.0, refused])?;
         let inbox = self.connection.last_insert_rowid();
-        self.enqueue(inbox, &admission.row)?;
-        Ok(Admitted { answer: admission.answer, repeat: false })
+        self.enqueue(inbox, row);
+        Ok(Admitted { answer, repeat: false })
     }
 
     /// The answer that this event got before, if it is a repeat.
@@ -254,91 +271,154 @@ impl Writing {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT seq, accepted_at, answer, state IN ('waiting', 'accepted') FROM inbox
-                 WHERE network = ? AND event = ?",
+                "SELECT seq, accepted_at, answer, answer IS NULL AND failed IS NULL FROM inbox
+                 WHERE place IN (?, ?) AND event = ? AND network = ? ORDER BY seq DESC LIMIT 1",
             )?
-            .query_row(params![network, event], |row| {
-                let answer = row.get::<_, Option<String>>(2)?;
-                Ok((row.get::<_, i64>(0)?, row.get(1)?, answer, row.get::<_, bool>(3)?))
-            })
+            .query_row(
+                params![place::of(admission), place::before(admission), event, network],
+                |row| {
+                    let answer = row.get::<_, Option<String>>(2)?;
+                    Ok((row.get(1)?, answer, row.get::<_, bool>(3)?))
+                },
+            )
             .optional()?;
-        let Some((seq, at, answer, alive)) = found else { return Ok(None) };
+        let Some((at, answer, alive)) = found else { return Ok(None) };
         let age = admission.at.since(Timestamp(at));
         // Where clients choose ids, one that is used again after a failure is another try.
-        if admission.repeats_within.is_some_and(|window| age > window || !alive) {
-            // The id has come free again; the old event keeps its row under another name.
-            let freed = format!("{event}\n{seq}");
-            let mut statement =
-                self.connection.prepare_cached("UPDATE inbox SET event = ? WHERE seq = ?")?;
-            statement.execute(params![freed, seq])?;
+        if let Repeats::Within(window) = admission.repeats
+            && (age > window || !alive)
+        {
             return Ok(None);
         }
         let answer = answer.map(|code| code.parse().unwrap_or(Code::Malformed));
         Ok(Some(answer.map_or(Answer::Accepted, |code| Answer::Refused(code.into()))))
     }
 
-    fn enqueue(&mut self, inbox: i64, row: &NewRow) -> Result<(), StoreError> {
-        let payload = serde_json::to_string(&row.payload).map_err(|_| StoreError::Unwritable)?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO outbox (inbox, network, lane, key, accepted_at, payload)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![inbox, row.network.as_str(), row.lane, row.key, row.at.0, payload])?;
-        self.changes.grow(&row.network, 1);
-        let last = self.changes.lanes.last();
-        if last.is_none_or(|(network, lane)| *network != row.network || *lane != row.lane) {
-            self.changes.lanes.push((row.network.clone(), row.lane.clone()));
-        }
-        Ok(())
+    /// Has a command written with the rest of its lane, at the end of the job.
+    fn enqueue(&mut self, inbox: i64, row: NewRow) {
+        let lane = (row.network.clone(), row.lane.clone());
+        self.queued.entry(lane).or_default().push((inbox, row));
     }
 
-    fn settle_all(&mut self, settlements: &[Settlement]) -> Result<usize, StoreError> {
+    /// Writes what the job has put into the outbox.
+    fn put_out(&mut self) -> Result<(), StoreError> {
+        if self.queued.is_empty() {
+            return Ok(());
+        }
+        for ((network, lane), rows) in std::mem::take(&mut self.queued) {
+            let mut rest = rows.iter().peekable();
+            while let Some((_, first)) = rest.peek() {
+                let (seq, at) = (self.last_seq + 1, first.at);
+                let chunk = chunk::next(&mut rest, seq)?;
+                self.last_seq += chunk.items;
+                self.changes.grow(&network, chunk.items);
+                self.connection
+                    .prepare_cached("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)")?
+                    .execute(params![
+                        seq,
+                        self.last_seq,
+                        chunk.items,
+                        network.as_str(),
+                        lane,
+                        at.0,
+                        chunk.payload
+                    ])?;
+            }
+            self.changes.lanes.push((network, lane));
+        }
+        schema::keep(&self.connection, "last_seq", self.last_seq)
+    }
+
+    fn settle_all(&mut self, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
+        let told_up_to = schema::told_up_to(&self.connection)?;
+        let mut gone = Vec::with_capacity(settlements.len());
+        for together in settlements.chunk_by(|one, next| one.chunk == next.chunk) {
+            self.erase(together, &mut gone)?;
+        }
         let mut settled = 0;
-        for settlement in settlements {
-            settled += usize::from(self.settle(settlement)?);
+        for (settlement, gone) in settlements.into_iter().zip(gone) {
+            if gone {
+                self.changes.grow(&settlement.network, -1);
+                self.settle(settlement, told_up_to)?;
+                settled += 1;
+            }
         }
         Ok(settled)
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreError> {
-        let mut delete = self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ?")?;
-        if delete.execute([settlement.seq])? == 0 {
-            return Ok(false);
-        }
-        drop(delete);
-        self.changes.grow(&settlement.network, -1);
-        let state = match &settlement.fate {
-            Fate::Told => None,
-            Fate::Delivered { id, back } => {
-                if let Some(id) = id {
-                    let back = back.as_ref().map(serde_json::to_string).transpose();
-                    self.connection
-                        .prepare_cached("INSERT OR REPLACE INTO ids VALUES (?, ?, ?, ?)")?
-                        .execute(params![
-                            settlement.network.as_str(),
-                            id.as_str(),
-                            settlement.inbox,
-                            back.map_err(|_| StoreError::Unwritable)?
-                        ])?;
-                }
-                Some("accepted".to_owned())
+    /// Takes commands of one chunk out of the outbox, and tells of each whether it still waited.
+    fn erase(&self, settlements: &[Settlement], gone: &mut Vec<bool>) -> Result<(), StoreError> {
+        let Some(chunk) = settlements.first().map(|first| first.chunk) else { return Ok(()) };
+        // Commands only ever leave a chunk: as many as were read from it are all of them.
+        if settlements.is_sorted_by(|one, next| one.seq < next.seq) {
+            let mut delete =
+                self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ? AND items = ?")?;
+            if delete.execute(params![chunk, settlements.len()])? > 0 {
+                gone.extend(settlements.iter().map(|_| true));
+                return Ok(());
             }
-            Fate::Failed(refusal) => Some(format!("failed {}", refusal.code)),
+        }
+        let payload: Option<String> = self
+            .connection
+            .prepare_cached("SELECT payload FROM outbox WHERE seq = ?")?
+            .query_row([chunk], |row| row.get(0))
+            .optional()?;
+        let mut waiting = match &payload {
+            Some(payload) => chunk::numbers(chunk, payload)?,
+            None => Vec::new(),
         };
-        if let Some(state) = state {
+        let before = waiting.len();
+        for settlement in settlements {
+            let place = waiting.iter().position(|seq| *seq == settlement.seq);
+            gone.push(place.is_some());
+            place.map(|place| waiting.swap_remove(place));
+        }
+        let Some(payload) = payload.filter(|_| waiting.len() < before) else { return Ok(()) };
+        if waiting.is_empty() {
+            self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ?")?.execute([chunk])?;
+        } else {
+            let left = chunk::only(chunk, &payload, &waiting)?;
             self.connection
-                .prepare_cached("UPDATE inbox SET state = ?, settled_at = ? WHERE seq = ?")?
-                .execute(params![state, settlement.at.0, settlement.inbox])?;
+                .prepare_cached("UPDATE outbox SET items = ?, payload = ? WHERE seq = ?")?
+                .execute(params![left.items, left.payload, chunk])?;
         }
-        let told = !settlement.only_after_pending
-            || settlement.seq <= schema::told_up_to(&self.connection)?;
-        if let Some(row) = &settlement.tell
-            && told
+        Ok(())
+    }
+
+    /// Records the fate of a command that has left the outbox.
+    fn settle(&mut self, settlement: Settlement, told_up_to: i64) -> Result<(), StoreError> {
+        let Settlement { seq, inbox, network, fate, tell, only_after_pending, .. } = settlement;
+        match fate {
+            Fate::Told | Fate::Delivered { returns: None } => {}
+            Fate::Delivered { returns: Some((id, back)) } => {
+                let Status { sender, recipient, kind, reply_path, .. } = back.status;
+                let back = serde_json::to_string(&(sender, recipient, kind, reply_path));
+                let back = back.map_err(|_| StoreError::Unwritable)?;
+                self.connection
+                    .prepare_cached("INSERT OR REPLACE INTO ids VALUES (?, ?, ?, ?, ?)")?
+                    .execute(params![
+                        inbox,
+                        place::of_delivered(&id),
+                        network.as_str(),
+                        id.as_str(),
+                        back
+                    ])?;
+            }
+            Fate::Failed(refusal) => self.fail(inbox, &refusal.code.to_string())?,
+        }
+        if let Some(row) = tell
+            && (!only_after_pending || seq <= told_up_to)
         {
-            self.enqueue(settlement.inbox, row)?;
+            self.enqueue(inbox, row);
         }
-        Ok(true)
+        Ok(())
+    }
+
+    fn fail(&self, inbox: i64, how: &str) -> Result<(), StoreError> {
+        let mut update =
+            self.connection.prepare_cached("UPDATE inbox SET failed = ? WHERE seq = ?")?;
+        update.execute(params![how, inbox])?;
+        Ok(())
     }
 
     fn bounce(
@@ -349,35 +429,38 @@ impl Writing {
     ) -> Result<bool, StoreError> {
         let found = self
             .connection
-            .prepare_cached("SELECT inbox, back FROM ids WHERE network = ? AND event = ?")?
-            .query_row(params![network.as_str(), id.as_str()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+            .prepare_cached(
+                "SELECT seq, back, inbox.network, inbox.event FROM ids JOIN inbox ON seq = inbox
+                 WHERE ids.place = ? AND ids.event = ? AND ids.network = ?
+                 ORDER BY seq DESC LIMIT 1",
+            )?
+            .query_row(params![place::of_delivered(id), id.as_str(), network.as_str()], |row| {
+                let source = (row.get::<_, String>(2)?, row.get::<_, String>(3)?);
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, source))
             })
             .optional()?;
-        let Some((inbox, Some(back))) = found else { return Ok(false) };
-        let back = serde_json::from_str(&back).map_err(|_| StoreError::Corrupt(inbox))?;
+        let Some((inbox, Some(back), source)) = found else { return Ok(false) };
+        let back = read_back(&back, &source).ok_or(StoreError::Corrupt(inbox))?;
         let Some(row) = tell(back) else { return Ok(false) };
         self.connection
-            .prepare_cached("UPDATE ids SET back = NULL WHERE network = ? AND event = ?")?
-            .execute(params![network.as_str(), id.as_str()])?;
-        self.connection
-            .prepare_cached("UPDATE inbox SET state = 'came back' WHERE seq = ?")?
+            .prepare_cached("UPDATE ids SET back = NULL WHERE inbox = ?")?
             .execute([inbox])?;
-        self.enqueue(inbox, &row)?;
+        self.fail(inbox, "came back")?;
+        self.enqueue(inbox, row);
         Ok(true)
     }
 
-    fn tell(&mut self, told_up_to: i64, tidings: &[Tiding]) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('told_up_to', ?)")?
-            .execute([told_up_to])?;
-        for tiding in tidings {
-            let waits = self
+    fn tell(&mut self, told_up_to: i64, tidings: Vec<Tiding>) -> Result<(), StoreError> {
+        schema::keep(&self.connection, "told_up_to", told_up_to)?;
+        for Tiding { seq, chunk, inbox, row } in tidings {
+            let payload: Option<String> = self
                 .connection
-                .prepare_cached("SELECT 1 FROM outbox WHERE seq = ?")?
-                .exists([tiding.seq])?;
-            if waits {
-                self.enqueue(tiding.inbox, &tiding.row)?;
+                .prepare_cached("SELECT payload FROM outbox WHERE seq = ?")?
+                .query_row([chunk], |row| row.get(0))
+                .optional()?;
+            let waiting = payload.map(|payload| chunk::numbers(chunk, &payload)).transpose()?;
+            if waiting.is_some_and(|waiting| waiting.contains(&seq)) {
+                self.enqueue(inbox, row);
             }
         }
         Ok(())
@@ -400,21 +483,36 @@ impl Writing {
     }
 
     fn forget(&mut self, before: Timestamp) -> Result<usize, StoreError> {
+        // What waits is kept, and so is all that came after it.
+        let oldest: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT accepted_at FROM outbox ORDER BY seq LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        let before = oldest.map_or(before.0, |at| before.0.min(at.saturating_sub(AROUND)));
         self.connection
             .prepare_cached(
                 "DELETE FROM ids WHERE inbox IN
-                     (SELECT seq FROM inbox WHERE settled_at < ? ORDER BY settled_at LIMIT ?)",
+                     (SELECT seq FROM inbox WHERE accepted_at < ? ORDER BY accepted_at LIMIT ?)",
             )?
-            .execute(params![before.0, FORGET])?;
+            .execute(params![before, FORGET])?;
         let forgotten = self
             .connection
             .prepare_cached(
                 "DELETE FROM inbox WHERE seq IN
-                     (SELECT seq FROM inbox WHERE settled_at < ? ORDER BY settled_at LIMIT ?)",
+                     (SELECT seq FROM inbox WHERE accepted_at < ? ORDER BY accepted_at LIMIT ?)",
             )?
-            .execute(params![before.0, FORGET])?;
+            .execute(params![before, FORGET])?;
         Ok(forgotten)
     }
+}
+
+/// The way back to the sender of an event, from what was written down of it.
+fn read_back(back: &str, (network, event): &(String, String)) -> Option<Back> {
+    let (sender, recipient, kind, reply_path) = serde_json::from_str(back).ok()?;
+    let (network, event) = (NetworkId::new(network).ok()?, EventId::new(event.as_str()).ok()?);
+    let state = State::Accepted;
+    Some(Back { network, status: Status { event, sender, recipient, kind, reply_path, state } })
 }
 
 fn after<T: 'static>(reply: Reply<T>, work: Result<T, StoreError>) -> AfterCommit {

@@ -181,12 +181,15 @@ pub struct Capabilities {
     levels: Vec<(Kind, Level)>,
     /// The limits on text.
     pub text: TextLimits,
+    /// Whether a message that the network took may still come back: the adapter calls
+    /// [`crate::Bridge::bounced`]. For other networks the daemon keeps no way back.
+    pub bounces: bool,
 }
 
 impl Capabilities {
     /// A network that carries nothing yet, with these limits on text.
     pub fn new(text: TextLimits) -> Self {
-        Self { levels: Vec::new(), text }
+        Self { levels: Vec::new(), text, bounces: false }
     }
 
     /// Declares how well `kind` is carried.
@@ -195,6 +198,12 @@ impl Capabilities {
         self.levels.retain(|(known, _)| *known != kind);
         self.levels.push((kind, level));
         self
+    }
+
+    /// Declares that a message which the network took may still come back.
+    #[must_use]
+    pub fn bouncing(self) -> Self {
+        Self { bounces: true, ..self }
     }
 
     /// How well `kind` is carried; undeclared is [`Level::Rejected`].

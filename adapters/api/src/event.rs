@@ -12,9 +12,8 @@ use crate::{Content, EventId, Kind, Marks, Refusal, Timestamp, UserId};
 pub struct Event {
     /// Its id on the source network: the same id again is the same event.
     pub id: EventId,
-    /// For how long the same id means the same event; `None` for ever. Only for networks whose
-    /// clients choose ids freely and may use one twice.
-    pub repeats_within: Option<Duration>,
+    /// When the same id means the same event.
+    pub repeats: Repeats,
     /// Who did it, and under which name.
     pub sender: Party,
     /// To whom.
@@ -27,6 +26,19 @@ pub struct Event {
     pub marks: Marks,
     /// How the adapter finds the way back, to tell the sender what became of it.
     pub reply_path: ReplyPath,
+}
+
+/// When an id that was seen before means the same event again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeats {
+    /// Always.
+    Always,
+    /// Always, and each repeat bears the same [`Event::sent_at`] too, as where the id is a hash of
+    /// the event. The daemon knows it again sooner; with another time it would be another event.
+    AlwaysDated,
+    /// Only for so long: for networks whose clients choose ids freely and may use one twice.
+    Within(Duration),
 }
 
 /// Where an event goes.

@@ -280,6 +280,11 @@ impl Tag {
         Self(u64::from_le_bytes(bytes))
     }
 
+    /// The tag as a number, where it serves as a key in an index.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
     /// All 16 hex digits, where a tag serves as a key rather than to be read.
     pub fn to_hex(self) -> String {
         format!("{:016x}", self.0)

@@ -34,7 +34,9 @@ pub use code::{Code, Refusal};
 pub use configuration::{Configuration, Place, Problem, Registration};
 pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
 pub use diagnosis::{Circumstances, Diagnosis};
-pub use event::{Command, Destination, Event, Message, Party, ReplyPath, Signal, State, Status};
+pub use event::{
+    Command, Destination, Event, Message, Party, Repeats, ReplyPath, Signal, State, Status,
+};
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};
 pub use rarely::Rarely;

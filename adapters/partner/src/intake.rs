@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Bridge, Destination, Event, Party, ReplyPath, Unavailable, async_trait, log,
+    Acceptance, Bridge, Destination, Event, Party, Repeats, ReplyPath, Unavailable, async_trait,
+    log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -228,7 +229,7 @@ fn event(submission: Submission, name: Option<String>) -> Event {
     let Submission { id, from, to, sent_at, content, marks } = submission;
     Event {
         id,
-        repeats_within: None,
+        repeats: Repeats::Always,
         sender: Party { user: from, name },
         to: Destination::Direct(to),
         sent_at,

@@ -28,8 +28,8 @@ use anyhow::{Result, bail, ensure};
 use drawbridge_adapter::{
     Adapter, AddressError, Addressing, Bridge, Capabilities, Code, Command, Configuration,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
-    EventId, Fatal, Kind, Level, Marks, Message, NetworkId, Party, Place, Problem, ReplyPath,
-    Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait, log,
+    EventId, Fatal, Kind, Level, Marks, Message, NetworkId, Party, Place, Problem, Repeats,
+    ReplyPath, Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait, log,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
@@ -184,7 +184,7 @@ impl Lines {
         let text = serde_json::from_str::<String>(text).ok()?;
         Some(Event {
             id: EventId::new(id).ok()?,
-            repeats_within: None,
+            repeats: Repeats::Always,
             sender: Party { user: self.addressing.canonical(from).ok()?, name: None },
             to: Destination::Direct(self.addressing.user_at(to).ok()?),
             sent_at: Timestamp(sent_at.parse().ok()?),

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Answer, Bridge, BridgePort, Code, Connection, ConversationId, Destination, Event,
-    EventId, Memo, NetworkId, Refusal, ReplyPath, Timestamp, Unavailable, UserId,
+    EventId, Memo, NetworkId, Refusal, Repeats, ReplyPath, Timestamp, Unavailable, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -193,8 +193,10 @@ impl State {
     fn answer(&mut self, network: &NetworkId, now: Timestamp, event: Event) -> Acceptance {
         self.inspect(network, &event);
         let id = event.id.as_str().to_owned();
-        let known = self.known.get(&id).filter(|known| {
-            known.event.repeats_within.is_none_or(|within| now.since(known.at) <= within)
+        let known = self.known.get(&id).filter(|known| match known.event.repeats {
+            Repeats::Always => true,
+            Repeats::AlwaysDated => known.event.sent_at == event.sent_at,
+            Repeats::Within(window) => now.since(known.at) <= window,
         });
         let acceptance = match known {
             Some(known) => Acceptance { answer: known.answer, repeat: true },

@@ -82,6 +82,7 @@ impl Adapter for XmppAdapter {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(TextLimits { max_bytes: MAX_TEXT, controls: false })
             .with(Kind::Text, Level::Full)
+            .bouncing()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {

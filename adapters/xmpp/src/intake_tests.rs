@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use drawbridge_adapter::{Content, Destination, EventId, Marks, NetworkId, Party, ReplyPath};
+use drawbridge_adapter::{
+    Content, Destination, EventId, Marks, NetworkId, Party, Repeats, ReplyPath,
+};
 use drawbridge_testkit::{Journal, ReferenceBridge};
 
 use super::*;
@@ -15,7 +17,7 @@ fn bridge() -> ReferenceBridge {
 fn event(text: &str) -> Event {
     Event {
         id: EventId::new(text).unwrap(),
-        repeats_within: None,
+        repeats: Repeats::Always,
         sender: Party { user: "xmpp:bob@p.test".parse().unwrap(), name: None },
         to: Destination::Direct("elsewhere:carol".parse().unwrap()),
         sent_at: drawbridge_adapter::Timestamp(0),

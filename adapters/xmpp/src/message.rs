@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Bridge, Code, Content, Destination, Event, EventId, Message, Party, ReplyPath,
-    Status, Timestamp, UserId,
+    Addressing, Bridge, Code, Content, Destination, Event, EventId, Message, Party, Repeats,
+    ReplyPath, Status, Timestamp, UserId,
 };
 use minidom::Element;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,10 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
     let destination =
         if classify::invites(&element) { Destination::Group } else { Destination::Direct(to) };
     let event = Event {
-        repeats_within: client_id(&element).is_some().then_some(REPEATS_WITHIN),
+        repeats: match client_id(&element) {
+            Some(_) => Repeats::Within(REPEATS_WITHIN),
+            None => Repeats::Always,
+        },
         id,
         to: destination,
         sent_at: sent_at(&element, bridge.now()),

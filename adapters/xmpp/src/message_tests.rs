@@ -90,7 +90,7 @@ fn a_text_comes_as_it_was_written() {
     assert_eq!(event.sender.name.as_deref(), Some("bob"));
     let Destination::Direct(to) = &event.to else { panic!("not direct") };
     assert_eq!(to.to_string(), "matrix:@alice:hs.test");
-    assert_eq!(event.repeats_within, Some(REPEATS_WITHIN));
+    assert_eq!(event.repeats, Repeats::Within(REPEATS_WITHIN));
     assert_eq!(event.sent_at, NOW);
     assert_eq!(event.marks, Marks::default());
 }
@@ -238,7 +238,7 @@ fn only_the_same_message_is_a_repeat() {
     assert_ne!(id("id='1'", "x"), id("id='2'", "x"));
     assert_ne!(id("id='1'", "x"), id("id='1'", "y"));
     for none in ["", "id=''"] {
-        assert_eq!(event(none, "<body>x</body>").repeats_within, None, "{none}");
+        assert_eq!(event(none, "<body>x</body>").repeats, Repeats::Always, "{none}");
     }
 }
 

@@ -65,6 +65,8 @@ impl Homeserver {
     /// A transaction with these messages, each by Alice in the room of one conversation.
     pub(crate) fn transaction(&self, messages: &[(usize, usize)], token: &str) -> Vec<u8> {
         let transaction = self.transactions.fetch_add(1, Ordering::Relaxed) + 1;
+        // As where people write: not all at one time.
+        let sent_at = 1_790_000_000_000 + 10 * transaction;
         let events: Vec<_> = messages
             .iter()
             .map(|(conversation, number)| {
@@ -73,7 +75,7 @@ impl Homeserver {
                     "event_id": event_id([transaction, *conversation, *number]),
                     "room_id": names::room(*conversation),
                     "sender": names::ALICE,
-                    "origin_server_ts": 1_790_000_000_000_i64,
+                    "origin_server_ts": sent_at,
                     "content": { "msgtype": "m.text", "body": text(*conversation, *number) },
                     "unsigned": { "age": 12 },
                 })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Capabilities, Code, Command, Content, Destination, Event, EventId, Kind, Level, Marks, Message,
-    NetworkId, Party, Refusal, ReplyPath, State, Status, TextLimits, Timestamp, UserId,
+    NetworkId, Party, Refusal, Repeats, ReplyPath, State, Status, TextLimits, Timestamp, UserId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -101,13 +101,21 @@ pub(crate) fn reply_path() -> impl Strategy<Value = ReplyPath> {
     text().prop_map(ReplyPath)
 }
 
+fn repeats() -> impl Strategy<Value = Repeats> {
+    prop_oneof![
+        Just(Repeats::Always),
+        Just(Repeats::AlwaysDated),
+        duration().prop_map(Repeats::Within)
+    ]
+}
+
 pub(crate) fn event() -> impl Strategy<Value = Event> {
-    let about = (event_id(), option::of(duration()), timestamp());
+    let about = (event_id(), repeats(), timestamp());
     let who = (party(), destination(), reply_path());
     (about, who, content(), marks()).prop_map(|(about, who, content, marks)| {
-        let (id, repeats_within, sent_at) = about;
+        let (id, repeats, sent_at) = about;
         let (sender, to, reply_path) = who;
-        Event { id, repeats_within, sender, to, sent_at, content, marks, reply_path }
+        Event { id, repeats, sender, to, sent_at, content, marks, reply_path }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use drawbridge_adapter::{
     Command, Content, ConversationId, Delivery, Destination, Event, EventId, Marks, Message, Party,
-    ReplyPath, Secret, State, Status, Tag, Timestamp, UserId,
+    Repeats, ReplyPath, Secret, State, Status, Tag, Timestamp, UserId,
 };
 use drawbridge_adapter::{Kind, Signal};
 
@@ -36,7 +36,7 @@ fn debug_is_silent() {
     };
     let event = Event {
         id: status.event.clone(),
-        repeats_within: None,
+        repeats: Repeats::Always,
         sender: alice(),
         to: Destination::Direct(bob()),
         sent_at: Timestamp(0),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Content, Destination, Event, EventId, Kind, Marks, Party, Timestamp, log,
+    Content, Destination, Event, EventId, Kind, Marks, Party, Repeats, Timestamp, log,
 };
 use ruma::api::client::state::get_state_event_for_key;
 use ruma::events::StateEventType;
@@ -98,7 +98,7 @@ impl Core {
         let way = WayBack { room: event.room.clone(), ghost: room.ghost.clone() };
         Ok(Some(Event {
             id,
-            repeats_within: None,
+            repeats: Repeats::AlwaysDated,
             sender: Party { user: sender, name },
             to: self.destination(&room, &event.sender),
             sent_at: Timestamp(event.sent_at),

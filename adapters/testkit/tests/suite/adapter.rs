@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Adapter, AddressError, Addressing, Answer, Bridge, Capabilities, Code, Command,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
-    EventId, Fatal, Kind, Level, Marks, NetworkId, Party, Refusal, ReplyPath, Signal, StatusNeeds,
-    TextLimits, UserId,
+    EventId, Fatal, Kind, Level, Marks, NetworkId, Party, Refusal, Repeats, ReplyPath, Signal,
+    StatusNeeds, TextLimits, UserId,
 };
 
 use crate::flaws::Flaw;
@@ -53,7 +53,7 @@ impl Line {
         }
         Event {
             id: EventId::new(id).unwrap(),
-            repeats_within: None,
+            repeats: Repeats::Always,
             sender: Party {
                 user: UserId::new(self.network.clone(), sender).unwrap(),
                 name: Some("Dora".to_owned()),

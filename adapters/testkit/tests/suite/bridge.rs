@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Acceptance, Answer, Code, Content, Destination, Event, EventId, Marks, Memo, NetworkId, Party,
-    ReplyPath, Timestamp, Unavailable, UserId,
+    Repeats, ReplyPath, Timestamp, Unavailable, UserId,
 };
 use drawbridge_testkit::ReferenceBridge;
 
@@ -17,7 +17,7 @@ fn bridge() -> ReferenceBridge {
 fn event(id: &str, text: &str) -> Event {
     Event {
         id: EventId::new(id).unwrap(),
-        repeats_within: None,
+        repeats: Repeats::Always,
         sender: Party { user: "line:dora".parse().unwrap(), name: None },
         to: Destination::Direct("elsewhere:carol".parse().unwrap()),
         sent_at: Timestamp(0),
@@ -48,7 +48,7 @@ async fn an_id_may_come_again_after_its_time() {
     let bridge = bridge();
     bridge.set_clock(Timestamp(1_000_000));
     let mut short = event("1", "ok");
-    short.repeats_within = Some(Duration::from_mins(10));
+    short.repeats = Repeats::Within(Duration::from_mins(10));
     let handle = bridge.handle();
     let repeats = async || handle.accept(vec![short.clone()]).await.unwrap()[0].repeat;
     assert!(!repeats().await);
