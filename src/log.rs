@@ -208,7 +208,8 @@ drawbridge_adapter::log_events! {
     pub(crate) QUEUE_UNSWEPT: ERROR, "the queue could not be swept",
         fields [error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
-    /// A row of the queue is damaged: its message is neither delivered nor refused.
+    /// A row of the queue is damaged: its messages, at most 16, are neither delivered nor refused.
+    /// At most one line a minute.
     pub(crate) ROW_UNREADABLE: ERROR,
         "a row of the queue cannot be read back, it is passed over",
         fields [seq: "the row's number in the table `outbox`"],
@@ -227,6 +228,7 @@ drawbridge_adapter::log_events! {
         fields [],
         action "None.";
     /// The write-ahead log grows, and bodies of delivered messages stay in it until the next try.
+    /// At most one line a minute.
     pub(crate) FOLD_FAILED: WARN, "the log could not be folded into the database",
         fields [error],
         action "Look at the disk below `data_dir`: is it full, or failing?";

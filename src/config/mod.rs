@@ -68,7 +68,7 @@ pub struct Loaded {
     pub expire_after: Duration,
     /// What the operator sees, and where.
     pub operator: Operator,
-    /// For how long the ids of messages are kept after their final status.
+    /// For how long the ids of messages are kept after they were accepted.
     pub keep_ids: Duration,
     /// The networks, by id.
     pub networks: Vec<Network>,

@@ -69,7 +69,7 @@ pub(super) struct OperatorSettings {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct RetentionSettings {
-    /// For how many days the ids of messages are kept after their final status: so long a repeat
+    /// For how many days the ids of messages are kept after they were accepted: so long a repeat
     /// is known as one, and a message that comes back finds its sender.
     #[schemars(range(min = 1, max = 3650))]
     pub(super) ids_days: u16,

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use drawbridge_adapter::{NetworkId, Timestamp, log};
+use drawbridge_adapter::{NetworkId, Rarely, Timestamp, log};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Pulse;
 use super::{Row, StoreError, Thread, Window, chunk, schema};
-use crate::log::ROW_UNREADABLE;
+use crate::log::{BETWEEN_COMPLAINTS, ROW_UNREADABLE};
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
 /// there may be many who ask.
@@ -26,11 +26,13 @@ pub(super) struct Reader {
 /// What the questions are asked of.
 pub(super) struct Reading {
     connection: Connection,
+    rarely: Rarely,
 }
 
 impl Reader {
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
-        let reading = Reading { connection: schema::open_reader(path)? };
+        let rarely = Rarely::each(BETWEEN_COMPLAINTS);
+        let reading = Reading { connection: schema::open_reader(path)?, rarely };
         let (questions, mut asked) = mpsc::channel::<Question>(1024);
         let pulse = Arc::new(Pulse::new());
         let beating = Arc::clone(&pulse);
@@ -76,7 +78,7 @@ impl Reading {
         )?;
         // The first chunk may have begun before.
         let parameters = params![network.as_str(), lane, reach(after)];
-        read_window(&mut statement, parameters, after, limit)
+        read_window(&self.rarely, &mut statement, parameters, after, limit)
     }
 
     pub(super) fn oldest(
@@ -94,7 +96,7 @@ impl Reading {
              WHERE accepted_at < ?2",
         )?;
         let parameters = params![reach(after), before.0, limit, chunk::ITEMS];
-        Ok(read_window(&mut statement, parameters, after, limit)?.rows)
+        Ok(read_window(&self.rarely, &mut statement, parameters, after, limit)?.rows)
     }
 
     pub(super) fn queue(
@@ -108,7 +110,7 @@ impl Reading {
              WHERE seq > ?1 AND (?2 IS NULL OR network = ?2) ORDER BY seq",
         )?;
         let parameters = params![reach(after), network.map(NetworkId::as_str)];
-        Ok(read_window(&mut statement, parameters, after, limit)?.rows)
+        Ok(read_window(&self.rarely, &mut statement, parameters, after, limit)?.rows)
     }
 
     pub(super) fn row(&self, seq: i64) -> Result<Option<Row>, StoreError> {
@@ -209,6 +211,7 @@ fn reach(after: i64) -> i64 {
 /// The commands behind `after`. A chunk stays whole if it fits `limit` at all: what is settled
 /// together is erased together.
 fn read_window(
+    rarely: &Rarely,
     statement: &mut rusqlite::CachedStatement<'_>,
     parameters: impl rusqlite::Params,
     after: i64,
@@ -225,7 +228,9 @@ fn read_window(
         let read = network.and_then(|network| chunk::rows(seq, &network, &lane, payload));
         let Ok(mut read) = read else {
             // Nothing will ever make it readable: what stands behind it must not wait for that.
-            log!(ROW_UNREADABLE, seq);
+            if rarely.may(&ROW_UNREADABLE) {
+                log!(ROW_UNREADABLE, seq);
+            }
             last = last.max(seq);
             continue;
         };

@@ -412,3 +412,50 @@ async fn a_closed_store_says_so() {
     let refused = store.admit(vec![text("$1", "one", 1)]).await;
     assert!(matches!(refused, Err(StoreError::Closed)));
 }
+
+#[tokio::test]
+async fn a_dated_event_is_known_again_by_its_time() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let dated = |event: &str, sent_at| Admission {
+        repeats: Repeats::AlwaysDated,
+        sent_at: Timestamp(sent_at),
+        ..text(event, "hi", 5)
+    };
+    // Hostile times too find their place.
+    for sent_at in [0, 1_790_000_000_000, -1, i64::MAX, i64::MIN] {
+        let event = format!("$at{sent_at}");
+        for repeat in [false, true] {
+            let admitted = store.admit(vec![dated(&event, sent_at)]).await.unwrap();
+            assert_eq!(admitted[0].repeat, repeat, "{event}");
+        }
+    }
+    assert!(!store.admit(vec![dated("$0", 0)]).await.unwrap()[0].repeat);
+}
+
+#[tokio::test]
+async fn who_is_sent_back_is_found_by_any_id_and_once() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(many(3)).await.unwrap();
+    let ids = ["019fa0e1b3c0123456789abcdef", "a network's own", "019fa0e1b3c0123456789abcdeé"];
+    let rows = waiting(&store).await;
+    let end = |(row, id): (&Row, &str)| {
+        let returns = Some((EventId::new(id).unwrap(), row.payload.back().unwrap()));
+        Settlement { fate: Fate::Delivered { returns }, ..delivered(row) }
+    };
+    store.settle(rows.iter().zip(ids).map(end).collect()).await.unwrap();
+    for (id, expected) in ids.into_iter().map(|id| (id, true)).chain([("another", false)]) {
+        for first in [true, false] {
+            let tell = |back: Back| {
+                assert_eq!(back.network, network("matrix"));
+                assert_eq!(back.status.sender, user("matrix:alice"));
+                assert_eq!(back.status.recipient, Some(user("xmpp:bob")));
+                Some(NewRow { network: back.network, ..text_row("", 9) })
+            };
+            let found = store.bounce(network("xmpp"), EventId::new(id).unwrap(), tell).await;
+            assert_eq!(found.unwrap(), expected && first, "{id}");
+        }
+    }
+    assert_eq!(store.depth(&network("matrix")).await.unwrap(), 3);
+}

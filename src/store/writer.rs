@@ -173,7 +173,8 @@ impl Writing {
         match folded {
             Ok(false) => {}
             Ok(true) => log!(FOLD_PUT_OFF),
-            Err(error) => log!(FOLD_FAILED, %error),
+            Err(error) if self.rarely.may(&FOLD_FAILED) => log!(FOLD_FAILED, %error),
+            Err(_) => {}
         }
         let ending = asked.iter().any(|(_, end)| *end);
         for (reply, _) in asked {
