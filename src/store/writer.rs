@@ -171,10 +171,9 @@ impl Writing {
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         match folded {
-            Ok(false) => {}
             Ok(true) => log!(FOLD_PUT_OFF),
             Err(error) if self.rarely.may(&FOLD_FAILED) => log!(FOLD_FAILED, %error),
-            Err(_) => {}
+            Ok(false) | Err(_) => {}
         }
         let ending = asked.iter().any(|(_, end)| *end);
         for (reply, _) in asked {
