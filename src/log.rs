@@ -214,6 +214,11 @@ drawbridge_adapter::log_events! {
         "a row of the queue cannot be read back, it is passed over",
         fields [seq: "the row's number in the table `outbox`"],
         action "Restore `data_dir` from a backup, or report it.";
+    /// A damaged row of the queue has grown as old as what is forgotten, and was taken out. Its
+    /// messages are lost, and their senders were told nothing.
+    pub(crate) ROW_GIVEN_UP: ERROR, "a row of the queue that cannot be read back was taken out",
+        fields [seq: "the row's number in the table `outbox`"],
+        action "Tell those who wrote then, if you know them; report it.";
     /// Nothing of the commit was kept, and whoever waits for it is told so: the networks send again.
     /// At most one line a minute.
     pub(crate) COMMIT_FAILED: ERROR, "a commit failed, nothing of it was kept",

@@ -28,7 +28,7 @@ pub(super) struct Settings {
     /// What waits for a network that is down.
     #[serde(default)]
     pub(super) queue: QueueSettings,
-    /// For how long something is kept of a message after its final status. Its body never is.
+    /// For how long something is kept of a message. Its body never is, after its final status.
     #[serde(default)]
     pub(super) retention: RetentionSettings,
 }
@@ -70,7 +70,8 @@ pub(super) struct OperatorSettings {
 #[serde(default)]
 pub(super) struct RetentionSettings {
     /// For how many days the ids of messages are kept after they were accepted: so long a repeat
-    /// is known as one, and a message that comes back finds its sender.
+    /// is known as one, and a message that comes back finds its sender. At least for a day longer
+    /// than a message may wait.
     #[schemars(range(min = 1, max = 3650))]
     pub(super) ids_days: u16,
 }

@@ -1,8 +1,8 @@
 //! Into the inbox: route, ask the gate, and write event, verdict and what follows in one commit.
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Code, ConversationId, Destination, Event, EventId, Message, NetworkId,
-    Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId, log,
+    Acceptance, Answer, Code, ConversationId, Destination, Event, EventId, Kind, Message,
+    NetworkId, Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
 use super::{Crossing, Network, NetworkRules, name};
@@ -10,6 +10,28 @@ use crate::clock;
 use crate::gate::{self, Facts, Side, Standing, Verdict};
 use crate::log::{EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_REFUSED, STORE_FAILED};
 use crate::store::{Admission, NewRow, Payload, Source, StoreError};
+
+/// What the log says of an event, once its verdict is on disk.
+struct Judged {
+    tag: Tag,
+    user: Tag,
+    kind: Kind,
+    bytes: usize,
+    /// The network that it goes to, or why it goes nowhere.
+    outcome: Result<NetworkId, Code>,
+}
+
+impl Judged {
+    fn log(&self, from: &NetworkId) {
+        let Self { tag: msg, user, kind, bytes, outcome } = self;
+        match outcome {
+            Ok(to) => log!(MESSAGE_ACCEPTED, %msg, %from, %to, %user, %kind, bytes),
+            Err(code) => {
+                log!(MESSAGE_REFUSED, %msg, %from, %user, %kind, bytes, outcome = %code);
+            }
+        }
+    }
+}
 
 impl Crossing {
     /// See [`drawbridge_adapter::Bridge::accept`].
@@ -26,19 +48,25 @@ impl Crossing {
             return Err(Unavailable::Full);
         }
         let mut admissions = Vec::with_capacity(events.len());
-        let mut sound = Vec::with_capacity(events.len());
+        let mut judged = Vec::with_capacity(events.len());
         for event in events {
-            let admission = self.admission(network, event);
-            sound.push(admission.is_some());
+            let (admission, told) = self.admission(network, event).unzip();
+            judged.push(told);
             admissions.extend(admission);
         }
         let admitted =
             self.store.admit(admissions).await.map_err(|error| self.unavailable(&error))?;
         let mut admitted = admitted.into_iter();
-        let answers = sound.into_iter().map(|sound| {
-            let malformed = Acceptance { answer: refuse(Code::Malformed), repeat: false };
-            let next = if sound { admitted.next() } else { None };
-            next.map_or(malformed, |next| Acceptance { answer: next.answer, repeat: next.repeat })
+        let answers = judged.into_iter().map(|judged| {
+            let next = judged.and_then(|judged| Some((judged, admitted.next()?)));
+            let Some((judged, next)) = next else {
+                return Acceptance { answer: refuse(Code::Malformed), repeat: false };
+            };
+            // The log tells what is on disk; a repeat had its line.
+            if !next.repeat {
+                judged.log(source);
+            }
+            Acceptance { answer: next.answer, repeat: next.repeat }
         });
         let answers: Vec<Acceptance> = answers.collect();
         network.tally.answered(&answers, clock::now());
@@ -46,7 +74,7 @@ impl Crossing {
     }
 
     /// The event with all that follows from it; `None` if the adapter broke its contract with it.
-    fn admission(&self, source: &Network, event: Event) -> Option<Admission> {
+    fn admission(&self, source: &Network, event: Event) -> Option<(Admission, Judged)> {
         let at = clock::now();
         let id = &source.setup.id;
         let tag = Tag::of(self.store.salt(), &["event", id.as_str(), event.id.as_str()]);
@@ -67,17 +95,13 @@ impl Crossing {
             (Verdict::Deliver, None) => Err(Code::NotReachable.into()),
             (Verdict::Refuse(refusal), _) => Err(refusal),
         };
-        let user = self.tag_user(sender);
-        let (kind, bytes) = (event.content.kind(), event.content.size());
-        match &verdict {
-            Ok((target, _)) => {
-                let to = &target.setup.id;
-                log!(MESSAGE_ACCEPTED, msg = %tag, from = %id, %to, %user, %kind, bytes);
-            }
-            Err(Refusal { code, .. }) => {
-                log!(MESSAGE_REFUSED, msg = %tag, from = %id, %user, %kind, bytes, outcome = %code);
-            }
-        }
+        let judged = Judged {
+            tag,
+            user: self.tag_user(sender),
+            kind: event.content.kind(),
+            bytes: event.content.size(),
+            outcome: verdict.as_ref().map(|(to, _)| to.setup.id.clone()).map_err(|r| r.code),
+        };
         let event_id = event.id.clone();
         let (repeats, sent_at) = (event.repeats, event.sent_at);
         let answer = verdict.as_ref().err().map_or(Answer::Accepted, |r| Answer::Refused(*r));
@@ -89,7 +113,9 @@ impl Crossing {
             }
         };
         let network = id.clone();
-        Some(Admission { network, event: event_id, tag, repeats, sent_at, at, answer, row })
+        let event = event_id;
+        let admission = Admission { network, event, tag, repeats, sent_at, at, answer, row };
+        Some((admission, judged))
     }
 
     /// Where the event goes: to a user of another configured network, spelt as that one does.

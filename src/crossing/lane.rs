@@ -8,6 +8,8 @@ use drawbridge_adapter::{
     State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
+use tokio::sync::oneshot;
+
 use super::accept::failed;
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
@@ -173,6 +175,7 @@ impl Crossing {
         let now = clock::now();
         let mut settlements = Vec::with_capacity(rows.len());
         let mut signals = Vec::new();
+        let mut outcomes = Vec::with_capacity(rows.len());
         let mut left = None;
         // An adapter that answers for none of them breaks its contract: try again, later.
         if results.is_empty() {
@@ -181,17 +184,13 @@ impl Crossing {
         for (row, result) in rows.iter().zip(results) {
             match result {
                 Ok(delivered) => {
-                    self.log_outcome(row, now, None, "");
-                    network.tally.delivered(now);
-                    if matches!(row.payload, Payload::Message { .. }) {
-                        network.tally.crossed(now.since(row.at));
-                    }
+                    outcomes.push((row, None, ""));
                     let (settlement, signal) = self.delivered(row, delivered, now);
                     settlements.push(settlement);
                     signals.extend(signal);
                 }
                 Err(DeliveryError::Refused { refusal, why }) => {
-                    self.log_outcome(row, now, Some(refusal.code), why);
+                    outcomes.push((row, Some(refusal.code), why));
                     settlements.push(self.refused(row, refusal, now));
                 }
                 Err(error) => {
@@ -206,6 +205,9 @@ impl Crossing {
         }
         if !settlements.is_empty() {
             self.store.settle(settlements).await?;
+        }
+        for (row, code, why) in outcomes {
+            self.note_outcome(row, now, code, why);
         }
         for (source, signal) in signals {
             if let Some(source) = self.networks.get(&source) {
@@ -245,9 +247,6 @@ impl Crossing {
         let Some(Back { network: source, status }) = row.payload.back() else {
             return settlement(row, Fate::Told, None);
         };
-        if let Some(network) = self.networks.get(&row.network) {
-            network.tally.failed(refusal.code);
-        }
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
         settlement(row, Fate::Failed(refusal), tell)
@@ -263,22 +262,26 @@ impl Crossing {
         refusal: Refusal,
     ) -> Result<bool, Unavailable> {
         let crossing = Arc::clone(self);
-        let target = network.clone();
+        let (seen, whose) = oneshot::channel();
         let tell = move |Back { network: source, status }: Back| {
             if status.recipient.as_ref() != Some(&by) {
                 return None;
             }
             let parts = ["event", source.as_str(), status.event.as_str()];
-            let msg = Tag::of(crossing.store.salt(), &parts);
-            log!(MESSAGE_CAME_BACK, %msg, from = %source, to = %target, outcome = %refusal.code);
-            if let Some(network) = crossing.networks.get(&target) {
-                network.tally.returned(refusal.code);
-            }
+            // Whoever waited for it may be gone.
+            let _ = seen.send((Tag::of(crossing.store.salt(), &parts), source.clone()));
             let status = Status { state: failed(refusal), ..status };
             Some(crossing.status_row(&source, status, clock::now()))
         };
         let told = self.store.bounce(network.clone(), id, tell).await;
-        told.map_err(|error| self.unavailable(&error))
+        let told = told.map_err(|error| self.unavailable(&error))?;
+        if let (true, Ok((msg, from))) = (told, whose.await) {
+            log!(MESSAGE_CAME_BACK, %msg, %from, to = %network, outcome = %refusal.code);
+            if let Some(network) = self.networks.get(network) {
+                network.tally.returned(refusal.code);
+            }
+        }
+        Ok(told)
     }
 
     /// Fails rows that waited for longer than their limit.
@@ -287,16 +290,17 @@ impl Crossing {
             return Ok(());
         }
         let now = clock::now();
-        let expire = |row: &Row| {
-            self.log_outcome(row, now, Some(Code::Expired), "waited for too long");
-            self.refused(row, Code::Expired.into(), now)
-        };
+        let expire = |row: &Row| self.refused(row, Code::Expired.into(), now);
         self.store.settle(rows.iter().map(expire).collect()).await?;
+        for row in rows {
+            self.note_outcome(row, now, Some(Code::Expired), "waited for too long");
+        }
         Ok(())
     }
 
-    /// The one line a message's outcome has in the log; a status has none but in debug.
-    pub(super) fn log_outcome(
+    /// Counts an outcome that is on disk, and writes the one line that it has in the log; a status
+    /// has none but in debug.
+    pub(super) fn note_outcome(
         &self,
         row: &Row,
         now: Timestamp,
@@ -305,12 +309,21 @@ impl Crossing {
     ) {
         let (msg, to) = (self.tag(row), &row.network);
         let ms = now.since(row.at).as_millis();
+        if let (None, Some(network)) = (code, self.networks.get(to)) {
+            network.tally.delivered(now);
+        }
         let Payload::Message { message, source } = &row.payload else {
             return match code {
                 None => log!(STATUS_TOLD, %msg, %to, ms),
                 Some(code) => log!(STATUS_UNTOLD, %msg, %to, outcome = %code, why),
             };
         };
+        if let Some(network) = self.networks.get(to) {
+            match code {
+                None => network.tally.crossed(now.since(row.at)),
+                Some(code) => network.tally.failed(code),
+            }
+        }
         let (kind, bytes) = (message.content.kind(), message.content.size());
         let (from, user) = (&source.network, self.tag_user(&message.from.user));
         match code {

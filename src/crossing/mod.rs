@@ -77,7 +77,7 @@ pub(crate) struct Limits {
     pub(crate) expire_after: Duration,
     /// After which time a sender is told that a message waits.
     pub(crate) pending_after: Duration,
-    /// For how long ids are kept after the final status.
+    /// For how long ids are kept after they were accepted, and longer if messages may wait longer.
     pub(crate) keep_ids: Duration,
 }
 

@@ -122,17 +122,24 @@ impl Crossing {
             Some(lanes) if !lanes.seize(&row.lane) => return Err(QueueError::Running),
             lanes => lanes.map(|lanes| Turn::of(lanes, row.lane.clone())),
         };
-        let settlement = self.refused(&row, Code::Expired.into(), clock::now());
-        let told = settlement.tell.is_some();
-        let settled = self.store.settle(vec![settlement]).await;
+        let taken = self.take_out_seized(id).await;
         if let Some(turn) = &mut turn {
             turn.leave(&Left::MoreToDo);
         }
-        // A worker may have been quicker before the conversation was taken.
-        if settled? == 0 {
+        taken
+    }
+
+    async fn take_out_seized(&self, id: i64) -> Result<Dropped, QueueError> {
+        // A worker may have been quicker before the conversation was taken, with this one or with
+        // others that stand beside it.
+        let row = self.store.row(id).await?.ok_or(QueueError::NoSuch)?;
+        let settlement = self.refused(&row, Code::Expired.into(), clock::now());
+        let told = settlement.tell.is_some();
+        // Another operator may have been quicker.
+        if self.store.settle(vec![settlement]).await? == 0 {
             return Err(QueueError::NoSuch);
         }
-        self.log_outcome(&row, clock::now(), Some(Code::Expired), "the operator took it out");
+        self.note_outcome(&row, clock::now(), Some(Code::Expired), "the operator took it out");
         Ok(Dropped { told })
     }
 

@@ -27,6 +27,9 @@ const FOLD: Duration = Duration::from_secs(30);
 /// How often old ids are looked for.
 const FORGET: Duration = Duration::from_mins(10);
 
+/// How long after its delivery a message that comes back must still find its sender.
+const COMES_BACK: Duration = Duration::from_hours(24);
+
 /// Runs until no more deliveries are wanted.
 pub(super) async fn run(crossing: Arc<Crossing>) {
     let mut ticks = interval(EACH);
@@ -109,9 +112,11 @@ impl Crossing {
         Ok(())
     }
 
-    /// Forgets a piece of the ids of what was settled long before `now`. Tells how many.
+    /// Forgets a piece of the ids of what was accepted long before `now`. Tells how many.
     pub(super) async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.store.forget(earlier(now, self.limits().keep_ids)).await
+        let limits = self.limits();
+        let keep = limits.keep_ids.max(limits.expire_after.saturating_add(COMES_BACK));
+        self.store.forget(earlier(now, keep)).await
     }
 }
 

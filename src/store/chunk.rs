@@ -8,7 +8,7 @@ use std::iter::Peekable;
 use drawbridge_adapter::{NetworkId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{NewRow, Payload, Row, StoreError};
+use super::{Chunk, NewRow, Payload, Row, StoreError};
 
 /// The most commands in one chunk. A divisor of the adapters' windows: a window that ends within a
 /// chunk makes the rest of it be written again.
@@ -28,7 +28,7 @@ struct Item<'a> {
 }
 
 /// A chunk, ready to be written.
-pub(super) struct Chunk {
+pub(super) struct Written {
     pub(super) items: i64,
     pub(super) payload: String,
 }
@@ -38,7 +38,7 @@ pub(super) struct Chunk {
 pub(super) fn next<'a>(
     rows: &mut Peekable<impl Iterator<Item = &'a (i64, NewRow)>>,
     seq: i64,
-) -> Result<Chunk, StoreError> {
+) -> Result<Written, StoreError> {
     let mut payload = String::new();
     let mut items = 0;
     while items < ITEMS
@@ -52,7 +52,7 @@ pub(super) fn next<'a>(
         items += 1;
     }
     payload.push(']');
-    Ok(Chunk { items, payload })
+    Ok(Written { items, payload })
 }
 
 /// The numbers of the commands of a chunk.
@@ -61,20 +61,22 @@ pub(super) fn numbers(chunk: i64, payload: &str) -> Result<Vec<i64>, StoreError>
 }
 
 /// What is left of a chunk if only the commands of these numbers stay.
-pub(super) fn only(chunk: i64, payload: &str, stay: &[i64]) -> Result<Chunk, StoreError> {
+pub(super) fn only(chunk: i64, payload: &str, stay: &[i64]) -> Result<Written, StoreError> {
     let mut items = read(chunk, payload)?;
     items.retain(|item| stay.contains(&item.seq));
     let payload = serde_json::to_string(&items).map_err(|_| StoreError::Unwritable)?;
-    Ok(Chunk { items: items.iter().map(|_| 1).sum(), payload })
+    Ok(Written { items: count(&items), payload })
 }
 
 /// The commands of a chunk.
 pub(super) fn rows(
-    chunk: i64,
+    seq: i64,
     network: &NetworkId,
     lane: &str,
     payload: &str,
 ) -> Result<Vec<Row>, StoreError> {
+    let items = read(seq, payload)?;
+    let chunk = Chunk { seq, items: count(&items) };
     let row = |item: Item<'static>| Row {
         seq: item.seq,
         chunk,
@@ -85,7 +87,11 @@ pub(super) fn rows(
         at: Timestamp(item.at),
         payload: item.payload.into_owned(),
     };
-    Ok(read(chunk, payload)?.into_iter().map(row).collect())
+    Ok(items.into_iter().map(row).collect())
+}
+
+fn count(items: &[Item<'_>]) -> i64 {
+    items.iter().map(|_| 1).sum()
 }
 
 fn read(chunk: i64, payload: &str) -> Result<Vec<Item<'static>>, StoreError> {

@@ -5,7 +5,7 @@
 //! It remembers, and decides nothing.
 //!
 //! Invariant: an answer is given only after the commit that holds what it speaks of.
-//! Invariant: a message's body stands only in its outbox row, which goes in the commit that
+//! Invariant: a message's body stands only in the outbox, and goes from there in the commit that
 //! records its final status; freed pages are overwritten with zeros.
 //! Invariant: no transaction is open across an await.
 
@@ -209,12 +209,21 @@ impl Payload {
     }
 }
 
+/// A row of the outbox, which holds a few commands of one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// The number of the first of them, when it was written.
+    pub(crate) seq: i64,
+    /// How many it held when it was read.
+    pub(crate) items: i64,
+}
+
 /// A command that waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) seq: i64,
     /// The row of the outbox that it stands in, with others.
-    pub(crate) chunk: i64,
+    pub(crate) chunk: Chunk,
     /// The inbox row that it came from.
     pub(crate) inbox: i64,
     pub(crate) network: NetworkId,
@@ -237,7 +246,7 @@ pub(crate) struct Window {
 /// What became of a row.
 pub(crate) struct Settlement {
     pub(crate) seq: i64,
-    pub(crate) chunk: i64,
+    pub(crate) chunk: Chunk,
     pub(crate) inbox: i64,
     /// The network that it waited for.
     pub(crate) network: NetworkId,
@@ -252,7 +261,7 @@ pub(crate) struct Settlement {
 pub(crate) struct Tiding {
     /// The row that waits.
     pub(crate) seq: i64,
-    pub(crate) chunk: i64,
+    pub(crate) chunk: Chunk,
     pub(crate) inbox: i64,
     /// The status that says so.
     pub(crate) row: NewRow,

@@ -20,16 +20,13 @@ pub(super) fn of(admission: &Admission) -> i64 {
     }
 }
 
-/// Where else an earlier one may stand.
-pub(super) fn before(admission: &Admission) -> i64 {
-    match admission.repeats {
-        Repeats::Always | Repeats::AlwaysDated => of(admission),
-        Repeats::Within(window) => {
-            let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-            let earlier = Timestamp(admission.at.0.saturating_sub(window));
-            at(period(admission, earlier), admission.tag)
-        }
-    }
+/// Where else an earlier one may stand: a window before, or behind, if the clock was set back.
+pub(super) fn around(admission: &Admission) -> [i64; 2] {
+    let Repeats::Within(window) = admission.repeats else { return [of(admission); 2] };
+    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    let now = admission.at.0;
+    [now.saturating_sub(window), now.saturating_add(window)]
+        .map(|moment| at(period(admission, Timestamp(moment)), admission.tag))
 }
 
 /// The beginning of the window in which a moment lies.

@@ -87,8 +87,8 @@ impl Reading {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        // The rows behind `after` are nearly in the order of time, so that the first that is
-        // young enough ends the search: without the inner limit it would scan the whole queue.
+        // The rows behind `after` are nearly in the order of time: those behind the inner limit are
+        // too young too, and without it the whole queue would be looked through for old ones.
         let mut statement = self.connection.prepare_cached(
             "SELECT * FROM (
                  SELECT seq, network, lane, payload, accepted_at FROM outbox
@@ -235,6 +235,9 @@ fn read_window(
             continue;
         };
         read.retain(|row| row.seq > after);
+        if read.is_empty() {
+            continue;
+        }
         if !rows.is_empty() && rows.len() + read.len() > limit {
             return Ok(Window { rows, last, more: true });
         }

@@ -32,10 +32,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX inbox_accepted ON inbox (accepted_at);
 
     -- What waits for a network, each lane (conversation) in the order of seq: one row for a few
-    -- commands that came together. `seq` is the first one's number, `last` at least the last one's.
+    -- commands that came together. `seq` is the first one's number.
     CREATE TABLE outbox (
         seq INTEGER PRIMARY KEY,
-        last INTEGER NOT NULL,
         items INTEGER NOT NULL,
         network TEXT NOT NULL,
         lane TEXT NOT NULL,

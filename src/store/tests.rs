@@ -119,7 +119,9 @@ async fn an_id_comes_free_after_its_window() {
         repeats: Repeats::Within(Duration::from_millis(100)),
         ..text("chosen", "ok", at)
     };
-    for (at, repeat) in [(0, false), (100, true), (101, false), (150, true), (202, false)] {
+    // The last one: the clock was set back, over the edge of a window.
+    let moments = [(0, false), (100, true), (101, false), (150, true), (202, false), (199, true)];
+    for (at, repeat) in moments {
         assert_eq!(store.admit(vec![windowed(at)]).await.unwrap()[0].repeat, repeat, "at {at}");
     }
     assert_eq!(waiting(&store).await.len(), 3);
@@ -173,6 +175,12 @@ async fn a_row_that_was_damaged_holds_nothing_up() {
     other.execute("UPDATE outbox SET payload = '{' WHERE seq = 1", []).unwrap();
     assert_eq!(bodies(&waiting(&store).await), ["two"]);
     assert_eq!(store.oldest(0, Timestamp(9), 64).await.unwrap().len(), 1);
+    // Nor what is forgotten: at last it goes too.
+    assert_eq!(store.depth(&network("xmpp")).await.unwrap(), 2);
+    let row = waiting(&store).await.remove(0);
+    store.settle(vec![delivered(&row)]).await.unwrap();
+    assert_eq!(store.forget(Timestamp(99)).await.unwrap(), 2);
+    assert_eq!(store.depth(&network("xmpp")).await.unwrap(), 0);
 }
 
 #[cfg(unix)]
@@ -228,6 +236,71 @@ async fn what_stands_together_is_settled_one_by_one_and_in_any_order() {
     assert!(store.row(rows[3].seq).await.unwrap().is_none());
     assert_eq!(settle(&[36, 37, 38]).await, 3);
     assert!(left().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_settles_a_part_twice_settles_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.admit(many(2)).await.unwrap();
+    let rows = waiting(&store).await;
+    assert_eq!(store.settle(vec![delivered(&rows[0])]).await.unwrap(), 1);
+    assert_eq!(store.settle(vec![delivered(&rows[0])]).await.unwrap(), 0);
+    assert_eq!(bodies(&waiting(&store).await), ["1"]);
+}
+
+#[tokio::test]
+async fn what_lies_before_does_not_hide_what_lies_behind() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let large = "x".repeat(300_000);
+    for n in 0..20 {
+        store.admit(vec![text(&format!("${n}"), &large, n)]).await.unwrap();
+    }
+    let xmpp = network("xmpp");
+    for after in 0..19 {
+        let next = Some(after + 1);
+        let first = |rows: Vec<Row>| rows.first().map(|row| row.seq);
+        assert_eq!(first(store.oldest(after, Timestamp(99), 8).await.unwrap()), next);
+        assert_eq!(first(store.queue(None, after, 8).await.unwrap()), next);
+        assert_eq!(first(store.queue(Some(&xmpp), after, 1).await.unwrap()), next);
+        assert_eq!(first(store.window(&xmpp, "alice bob", after, 8).await.unwrap().rows), next);
+        assert!(store.row(after + 1).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_fails_takes_only_itself_back() {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(open(&dir));
+    store.admit(vec![text("$0", "zero", 0)]).await.unwrap();
+    let row = waiting(&store).await.remove(0);
+    let id = EventId::new("there").unwrap();
+    let returns = Some((id.clone(), row.payload.back().unwrap()));
+    let fate = Fate::Delivered { returns };
+    store.settle(vec![Settlement { fate, ..delivered(&row) }]).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("drawbridge.sqlite3")).unwrap();
+    other.execute("UPDATE ids SET back = '{'", []).unwrap();
+    // While somebody else holds the database, all that comes waits for one commit.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let admit = |event: &'static str| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.admit(vec![text(event, event, 1)]).await })
+    };
+    let first = admit("$1");
+    let bounced = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.bounce(network("xmpp"), id, |_| None).await })
+    };
+    let last = admit("$2");
+    // On this one thread they have asked as soon as they have run once.
+    tokio::task::yield_now().await;
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(first.await.unwrap().is_ok());
+    assert!(matches!(bounced.await.unwrap(), Err(StoreError::Corrupt(_))));
+    assert!(last.await.unwrap().is_ok());
+    assert_eq!(bodies(&waiting(&store).await), ["$1", "$2"]);
+    assert!(store.writes().jobs.count <= 4, "two of the three shared a commit");
 }
 
 #[tokio::test]
@@ -291,6 +364,15 @@ async fn bodies_are_erased_at_their_final_status() {
     store.settle(vec![delivered(&row)]).await.unwrap();
     store.fold().await.unwrap();
     assert_eq!(on_disk(), 0);
+    // Also if others stay that stood beside it.
+    store.admit(vec![text("$2", &body, 2), text("$3", "stays", 3)]).await.unwrap();
+    let rows = waiting(&store).await;
+    store.fold().await.unwrap();
+    assert!(on_disk() > 0);
+    store.settle(vec![delivered(&rows[0])]).await.unwrap();
+    store.fold().await.unwrap();
+    assert_eq!(on_disk(), 0);
+    assert_eq!(bodies(&waiting(&store).await), ["stays"]);
 }
 
 #[tokio::test]

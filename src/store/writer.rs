@@ -15,7 +15,9 @@ use super::{
     Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
     Tiding, Writes, chunk, place, schema,
 };
-use crate::log::{BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF};
+use crate::log::{
+    BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF, ROW_GIVEN_UP,
+};
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -42,6 +44,9 @@ const FORGET: usize = 1000;
 
 /// By how many milliseconds the commands of the outbox may stand out of the order of time.
 const AROUND: i64 = 60_000;
+
+/// How many rows of the outbox one call of `forget` looks at, whether they can be read.
+const LOOKED_AT: i64 = 100;
 
 /// A handle on the writing thread.
 pub(super) struct Writer {
@@ -268,19 +273,17 @@ impl Writing {
     /// The answer that this event got before, if it is a repeat.
     fn known(&self, admission: &Admission) -> Result<Option<Answer>, StoreError> {
         let (network, event) = (admission.network.as_str(), admission.event.as_str());
+        let [before, behind] = place::around(admission);
         let found = self
             .connection
             .prepare_cached(
                 "SELECT seq, accepted_at, answer, answer IS NULL AND failed IS NULL FROM inbox
-                 WHERE place IN (?, ?) AND event = ? AND network = ? ORDER BY seq DESC LIMIT 1",
+                 WHERE place IN (?, ?, ?) AND event = ? AND network = ? ORDER BY seq DESC LIMIT 1",
             )?
-            .query_row(
-                params![place::of(admission), place::before(admission), event, network],
-                |row| {
-                    let answer = row.get::<_, Option<String>>(2)?;
-                    Ok((row.get(1)?, answer, row.get::<_, bool>(3)?))
-                },
-            )
+            .query_row(params![place::of(admission), before, behind, event, network], |row| {
+                let answer = row.get::<_, Option<String>>(2)?;
+                Ok((row.get(1)?, answer, row.get::<_, bool>(3)?))
+            })
             .optional()?;
         let Some((at, answer, alive)) = found else { return Ok(None) };
         let age = admission.at.since(Timestamp(at));
@@ -313,10 +316,9 @@ impl Writing {
                 self.last_seq += chunk.items;
                 self.changes.grow(&network, chunk.items);
                 self.connection
-                    .prepare_cached("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)")?
+                    .prepare_cached("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)")?
                     .execute(params![
                         seq,
-                        self.last_seq,
                         chunk.items,
                         network.as_str(),
                         lane,
@@ -349,20 +351,19 @@ impl Writing {
     /// Takes commands of one chunk out of the outbox, and tells of each whether it still waited.
     fn erase(&self, settlements: &[Settlement], gone: &mut Vec<bool>) -> Result<(), StoreError> {
         let Some(chunk) = settlements.first().map(|first| first.chunk) else { return Ok(()) };
-        // Commands only ever leave a chunk: as many as were read from it are all of them.
-        if settlements.is_sorted_by(|one, next| one.seq < next.seq) {
+        // Commands only ever leave a chunk. If all that were read from it are settled, and as many
+        // are still there, these are they.
+        let all = usize::try_from(chunk.items).is_ok_and(|items| items == settlements.len());
+        if all && settlements.is_sorted_by(|one, next| one.seq < next.seq) {
             let mut delete =
                 self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ? AND items = ?")?;
-            if delete.execute(params![chunk, settlements.len()])? > 0 {
+            if delete.execute(params![chunk.seq, chunk.items])? > 0 {
                 gone.extend(settlements.iter().map(|_| true));
                 return Ok(());
             }
         }
-        let payload: Option<String> = self
-            .connection
-            .prepare_cached("SELECT payload FROM outbox WHERE seq = ?")?
-            .query_row([chunk], |row| row.get(0))
-            .optional()?;
+        let chunk = chunk.seq;
+        let payload = self.payload(chunk)?;
         let mut waiting = match &payload {
             Some(payload) => chunk::numbers(chunk, payload)?,
             None => Vec::new(),
@@ -383,6 +384,13 @@ impl Writing {
                 .execute(params![left.items, left.payload, chunk])?;
         }
         Ok(())
+    }
+
+    /// What a chunk holds, if it is still there.
+    fn payload(&self, chunk: i64) -> Result<Option<String>, StoreError> {
+        let mut select =
+            self.connection.prepare_cached("SELECT payload FROM outbox WHERE seq = ?")?;
+        Ok(select.query_row([chunk], |row| row.get(0)).optional()?)
     }
 
     /// Records the fate of a command that has left the outbox.
@@ -452,14 +460,15 @@ impl Writing {
 
     fn tell(&mut self, told_up_to: i64, tidings: Vec<Tiding>) -> Result<(), StoreError> {
         schema::keep(&self.connection, "told_up_to", told_up_to)?;
+        let mut looked_at = None;
+        let mut waiting = Vec::new();
         for Tiding { seq, chunk, inbox, row } in tidings {
-            let payload: Option<String> = self
-                .connection
-                .prepare_cached("SELECT payload FROM outbox WHERE seq = ?")?
-                .query_row([chunk], |row| row.get(0))
-                .optional()?;
-            let waiting = payload.map(|payload| chunk::numbers(chunk, &payload)).transpose()?;
-            if waiting.is_some_and(|waiting| waiting.contains(&seq)) {
+            if looked_at.replace(chunk.seq) != Some(chunk.seq) {
+                let payload = self.payload(chunk.seq)?;
+                let numbers = payload.map(|payload| chunk::numbers(chunk.seq, &payload));
+                waiting = numbers.transpose()?.unwrap_or_default();
+            }
+            if waiting.contains(&seq) {
                 self.enqueue(inbox, row);
             }
         }
@@ -482,7 +491,35 @@ impl Writing {
         Ok(())
     }
 
+    /// A damaged row is never delivered and never expires: it would be the oldest for ever.
+    fn forget_unreadable(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT seq, network, items, payload, accepted_at FROM outbox ORDER BY seq LIMIT ?",
+        )?;
+        let mut rows = select.query([LOOKED_AT])?;
+        let mut gone = Vec::new();
+        while let Some(row) = rows.next()?
+            && row.get::<_, i64>(4)? < before.0
+        {
+            let (seq, payload) = (row.get(0)?, row.get_ref(3)?.as_str().unwrap_or_default());
+            if chunk::numbers(seq, payload).is_err() {
+                gone.push((seq, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
+            }
+        }
+        drop(rows);
+        drop(select);
+        for (seq, network, items) in gone {
+            self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ?")?.execute([seq])?;
+            if let Ok(network) = NetworkId::new(&network) {
+                self.changes.grow(&network, -items);
+            }
+            log!(ROW_GIVEN_UP, seq);
+        }
+        Ok(())
+    }
+
     fn forget(&mut self, before: Timestamp) -> Result<usize, StoreError> {
+        self.forget_unreadable(before)?;
         // What waits is kept, and so is all that came after it.
         let oldest: Option<i64> = self
             .connection
