@@ -1,6 +1,7 @@
 //! `drawbridge doctor`: tries everything that the daemon needs of the world, and says what to do.
 
 use std::fs::{File, Metadata, TryLockError};
+use std::io::{Error, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -87,23 +88,17 @@ pub(super) fn examine(loaded: Loaded) -> Exit {
     if troubles > 0 { Exit::Failed } else { Exit::Done }
 }
 
-/// The data directory, and whether a daemon works on it. Makes nothing: what root made the
+/// The data directory, and whether a daemon may work on it: in doubt it does. Makes nothing: what root made the
 /// daemon's own user could not write.
 fn data_dir(path: &Path) -> (Vec<Diagnosis>, bool) {
     let metadata = match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             let disk = path.ancestors().find(|above| above.exists());
             let mut found = vec![Diagnosis::well("not there yet: the daemon makes it")];
             found.extend(disk.map(room));
             return (found, false);
         }
-        Err(error) => {
-            let advice = "run the doctor as root, or as the daemon's user";
-            return (
-                vec![Diagnosis::doubt(format!("cannot be looked at: {error}"), advice)],
-                false,
-            );
-        }
+        Err(error) => return (vec![hidden(&error)], true),
         Ok(metadata) if !metadata.is_dir() => {
             let advice = "let data_dir be a folder of the daemon's own";
             return (vec![Diagnosis::trouble("is not a folder", advice)], false);
@@ -115,14 +110,31 @@ fn data_dir(path: &Path) -> (Vec<Diagnosis>, bool) {
         found.push(others);
     }
     found.push(room(path));
-    let lock = File::open(path.join("lock"));
-    let running = lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
-    found.push(Diagnosis::well(if running {
-        "a daemon is running on it"
-    } else {
-        "no daemon is running on it"
-    }));
+    let (daemon, running) = daemon(path);
+    found.push(daemon);
     (found, running)
+}
+
+/// Whether a daemon works on this data directory. What cannot be seen may be one.
+fn daemon(path: &Path) -> (Diagnosis, bool) {
+    let lock = match File::open(path.join("lock")) {
+        Ok(lock) => lock.try_lock(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(TryLockError::Error(error)),
+    };
+    match lock {
+        Ok(()) => (Diagnosis::well("no daemon is running on it"), false),
+        Err(TryLockError::WouldBlock) => (Diagnosis::well("a daemon is running on it"), true),
+        Err(TryLockError::Error(error)) => (hidden(&error), true),
+    }
+}
+
+fn hidden(error: &Error) -> Diagnosis {
+    let found = format!(
+        "whether a daemon is running on it cannot be seen ({error}): what would disturb one is \
+         left out"
+    );
+    Diagnosis::doubt(found, "run the doctor as root, or as the daemon's user")
 }
 
 fn room(path: &Path) -> Diagnosis {
@@ -160,7 +172,33 @@ fn readable_by_others(metadata: &Metadata, path: &Path) -> Option<Diagnosis> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_may_be_a_daemon() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |path: &Path| {
+            let (found, running) = data_dir(path);
+            let last = found.into_iter().next_back().unwrap();
+            (last.found, last.advice.is_some(), running)
+        };
+        let none = ("no daemon is running on it".to_owned(), false, false);
+        assert_eq!(told(dir.path()), none);
+        let lock = dir.path().join("lock");
+        let held = File::create(&lock).unwrap();
+        assert_eq!(told(dir.path()), none);
+        held.try_lock().unwrap();
+        assert_eq!(told(dir.path()), ("a daemon is running on it".to_owned(), false, true));
+        // Root may open everything, but no link to itself.
+        std::fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&lock, &lock).unwrap();
+        for hidden in [dir.path(), &lock] {
+            let (found, in_doubt, running) = told(hidden);
+            assert!(found.contains("cannot be seen") && in_doubt && running, "{found}");
+        }
+    }
 
     #[test]
     fn little_room_is_in_doubt_and_next_to_none_is_trouble() {
