@@ -53,7 +53,6 @@ pub(super) fn examine(loaded: Loaded) -> Exit {
     for diagnosis in data {
         report.tell("data_dir", &diagnosis);
     }
-    let around = Circumstances { running, now: clock::now() };
     let place = loaded.place;
     for network in loaded.networks {
         for (key, path) in network.adapter.secret_files(&place) {
@@ -71,6 +70,8 @@ pub(super) fn examine(loaded: Loaded) -> Exit {
                 }
             }
             Ok(adapter) => {
+                // Those before it may have taken long, and a proof is made for this moment.
+                let around = Circumstances { running, now: clock::now() };
                 let examined =
                     async { tokio::time::timeout(PATIENCE, adapter.examine(around)).await };
                 let found = runtime.block_on(examined).unwrap_or_else(|_| {
