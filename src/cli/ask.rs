@@ -22,16 +22,20 @@ pub(super) fn connect(socket: &Path) -> Result<Client, Exit> {
 /// Asks, perhaps not for the first time. What went wrong is printed.
 pub(super) fn ask_more(client: &mut Client, request: &Request) -> Result<Response, Exit> {
     match client.ask(request) {
-        Ok(Response::Error { code, says }) => {
-            eprintln!("{says}");
-            Err(if code == Problem::NoSuch { Exit::NoSuch } else { Exit::Failed })
-        }
+        Ok(Response::Error { code, says }) => Err(refused(code, &says)),
         Ok(response) => Ok(response),
         Err(error) => Err(exit_of(&error)),
     }
 }
 
-fn exit_of(error: &ClientError) -> Exit {
+/// Prints what the daemon refused.
+pub(super) fn refused(code: Problem, says: &str) -> Exit {
+    eprintln!("{says}");
+    if code == Problem::NoSuch { Exit::NoSuch } else { Exit::Failed }
+}
+
+/// Prints why there is no answer.
+pub(super) fn exit_of(error: &ClientError) -> Exit {
     eprintln!("{error}");
     if matches!(error, ClientError::NotRunning(_)) { Exit::NotRunning } else { Exit::Failed }
 }

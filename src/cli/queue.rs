@@ -6,7 +6,8 @@ use clap::Subcommand;
 use drawbridge_adapter::NetworkId;
 
 use super::Exit;
-use super::ask::{age, ask, ask_more, connect, json, unexpected};
+use super::ask::{age, ask, ask_more, connect, exit_of, json, refused, unexpected};
+use crate::operator::control::client::ClientError;
 use crate::operator::control::{Item, PAGE, Request, Response, WaitsFor, What};
 
 /// What to do with the queue.
@@ -177,20 +178,33 @@ fn retry_all(socket: &Path, network: &NetworkId) -> Result<Exit, Exit> {
 fn drop_all(socket: &Path, ids: &[i64]) -> Result<Exit, Exit> {
     let mut client = connect(socket)?;
     let mut end = Exit::Done;
-    for id in ids {
-        match ask_more(&mut client, &Request::Drop { id: *id }) {
+    for (index, id) in ids.iter().enumerate() {
+        let error = match client.ask(&Request::Drop { id: *id }) {
             Ok(Response::Dropped { sender_told: true }) => {
                 println!("{id} is out, its sender is told");
+                continue;
             }
             Ok(Response::Dropped { sender_told: false }) => {
                 println!("{id} is out; it was a word to a sender, who does not get it");
+                continue;
             }
-            Ok(_) => return Err(unexpected()),
-            Err(exit) => {
+            Ok(Response::Error { code, says }) => {
+                end = refused(code, &says);
                 eprintln!("{id} stays");
-                end = exit;
+                continue;
             }
+            Ok(_) => ClientError::Strange,
+            Err(error) => error,
+        };
+        // Its answer may still come: what is read next would be taken for another's.
+        let exit = exit_of(&error);
+        eprintln!("{id} may be out or not: `drawbridge queue show {id}` tells");
+        let untried = &ids[index + 1..];
+        if !untried.is_empty() {
+            let numbers: Vec<_> = untried.iter().map(ToString::to_string).collect();
+            eprintln!("not tried: {}", numbers.join(" "));
         }
+        return Err(exit);
     }
     Ok(end)
 }

@@ -1,7 +1,8 @@
 //! Asking a daemon that runs, and one that does not.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -88,6 +89,37 @@ fn a_running_daemon_answers_also_when_its_configuration_is_broken_meanwhile() {
     };
     assert_eq!(asked(&socket).out, "nothing waits\n");
     assert_eq!(asked(&desk.path("elsewhere")).code, Some(69));
+}
+
+#[test]
+fn what_a_lost_answer_was_about_is_named_and_nothing_more_is_dropped() {
+    let desk = Desk::new();
+    let socket = desk.path("control.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    // A daemon that refuses 40, mumbles about 41, and takes out all else.
+    let daemon = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let asked = BufReader::new(stream.try_clone().unwrap()).lines();
+        let mut numbers = Vec::new();
+        for line in asked.map_while(Result::ok) {
+            let answer = match &line {
+                line if line.contains("40") => r#"{"error":{"code":"busy","says":"not now"}}"#,
+                line if line.contains("41") => "mumble",
+                _ => r#"{"dropped":{"sender_told":true}}"#,
+            };
+            numbers.push(line);
+            writeln!(&stream, "{answer}").unwrap();
+        }
+        numbers
+    });
+    let socket = socket.to_str().unwrap();
+    let all = ["queue", "drop", "--socket", socket, "39", "40", "41", "42", "43"];
+    let done = Done::of(drawbridge(&all));
+    assert_eq!((done.code, done.out.as_str()), (Some(1), "39 is out, its sender is told\n"));
+    let said = "not now\n40 stays\nthe daemon's answer is not understood: is it of another \
+                version?\n41 may be out or not: `drawbridge queue show 41` tells\nnot tried: 42 43\n";
+    assert_eq!(done.err, said);
+    assert_eq!(daemon.join().unwrap().len(), 3);
 }
 
 #[test]
