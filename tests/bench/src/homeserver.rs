@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::arrivals::{Arrivals, text};
+use crate::arrivals::{Arrivals, Message, text};
 use crate::http::{Frame, Wire, answer, request};
 use crate::names;
 
@@ -63,20 +63,21 @@ impl Homeserver {
     }
 
     /// A transaction with these messages, each by Alice in the room of one conversation.
-    pub(crate) fn transaction(&self, messages: &[(usize, usize)], token: &str) -> Vec<u8> {
+    pub(crate) fn transaction(&self, messages: &[Message], run: usize, token: &str) -> Vec<u8> {
         let transaction = self.transactions.fetch_add(1, Ordering::Relaxed) + 1;
         // As where people write: not all at one time.
         let sent_at = 1_790_000_000_000 + 10 * transaction;
         let events: Vec<_> = messages
             .iter()
-            .map(|(conversation, number)| {
+            .map(|message| {
+                let (conversation, number) = message;
                 json!({
                     "type": "m.room.message",
                     "event_id": event_id([transaction, *conversation, *number]),
                     "room_id": names::room(*conversation),
                     "sender": names::ALICE,
                     "origin_server_ts": sent_at,
-                    "content": { "msgtype": "m.text", "body": text(*conversation, *number) },
+                    "content": { "msgtype": "m.text", "body": text(run, *message) },
                     "unsigned": { "age": 12 },
                 })
             })

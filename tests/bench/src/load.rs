@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::arrivals::{Arrival, Flaws, flaws};
+use crate::arrivals::Message;
 use crate::http::Wire;
 use crate::subject::Subject;
 use crate::xmpp;
@@ -30,7 +30,6 @@ pub(crate) struct Flood {
     pub(crate) rate: f64,
     /// Milliseconds of processor time a message, until it was at rest again.
     pub(crate) cpu: f64,
-    pub(crate) flaws: Flaws,
 }
 
 /// Sends `count` messages as fast as they are taken, in turn through `rooms` conversations.
@@ -44,43 +43,31 @@ pub(crate) async fn flood(
     let width = rooms.len();
     let messages: Vec<_> = (0..count).map(|n| (rooms.start + n % width, n / width)).collect();
     let before = subject.cpu_at_rest().await?;
-    let (started, arrivals) = match way {
-        Way::A => from_matrix(subject, &messages).await,
+    let took = match way {
+        Way::A => from_matrix(subject, &messages, run).await,
         Way::B => from_xmpp(subject, &messages, run).await,
     }?;
     subject.child()?;
     let cpu = subject.cpu_at_rest().await?.saturating_sub(before);
-    let last = arrivals.iter().map(|arrival| arrival.at).max().unwrap_or(started);
     let messages = f64::from(u32::try_from(count)?);
-    Ok(Flood {
-        rate: messages / (last - started).as_secs_f64(),
-        cpu: cpu.as_secs_f64() * 1000.0 / messages,
-        flaws: flaws(&arrivals),
-    })
+    Ok(Flood { rate: messages / took.as_secs_f64(), cpu: cpu.as_secs_f64() * 1000.0 / messages })
 }
 
-async fn from_matrix(
-    subject: &Subject,
-    messages: &[(usize, usize)],
-) -> Result<(Instant, Vec<Arrival>)> {
-    subject.xmpp.heard.clear();
-    let transaction = |batch| subject.homeserver.transaction(batch, &subject.token);
+async fn from_matrix(subject: &Subject, messages: &[Message], run: usize) -> Result<Duration> {
+    subject.xmpp.heard.expect(run, messages.len());
+    let transaction = |batch| subject.homeserver.transaction(batch, run, &subject.token);
     let transactions: Vec<_> = messages.chunks(BATCH).map(transaction).collect();
     let mut wire = Wire::connect(subject.listens()).await?;
     let started = Instant::now();
     for transaction in &transactions {
         wire.ask(transaction).await?;
     }
-    Ok((started, subject.xmpp.heard.wait(messages.len()).await?))
+    Ok(subject.xmpp.heard.wait(messages.len()).await? - started)
 }
 
-async fn from_xmpp(
-    subject: &Subject,
-    messages: &[(usize, usize)],
-    run: usize,
-) -> Result<(Instant, Vec<Arrival>)> {
-    subject.homeserver.heard.clear();
-    let write = |batch: &[(usize, usize)]| {
+async fn from_xmpp(subject: &Subject, messages: &[Message], run: usize) -> Result<Duration> {
+    subject.homeserver.heard.expect(run, messages.len());
+    let write = |batch: &[Message]| {
         batch.iter().map(|one| xmpp::message(&subject.alice, *one, run)).collect::<String>()
     };
     let batches: Vec<_> = messages.chunks(BATCH).map(write).collect();
@@ -88,7 +75,7 @@ async fn from_xmpp(
     for batch in batches {
         subject.xmpp.send(batch.into_bytes()).await?;
     }
-    Ok((started, subject.homeserver.heard.wait(messages.len()).await?))
+    Ok(subject.homeserver.heard.wait(messages.len()).await? - started)
 }
 
 /// One message each 100 ms in one conversation; how many milliseconds each took, in order of size.
@@ -102,7 +89,7 @@ pub(crate) async fn trickle(
         Way::A => &subject.xmpp.heard,
         Way::B => &subject.homeserver.heard,
     };
-    heard.clear();
+    heard.expect(run, count);
     let mut wire = Wire::connect(subject.listens()).await?;
     let mut took = Vec::with_capacity(count);
     for number in 0..count {
@@ -110,7 +97,7 @@ pub(crate) async fn trickle(
         let sent = Instant::now();
         match way {
             Way::A => {
-                let transaction = subject.homeserver.transaction(&message, &subject.token);
+                let transaction = subject.homeserver.transaction(&message, run, &subject.token);
                 wire.ask(&transaction).await?;
             }
             Way::B => {
@@ -119,7 +106,7 @@ pub(crate) async fn trickle(
             }
         }
         let arrived = heard.wait(number + 1).await?;
-        took.push((arrived[number].at - sent).as_secs_f64() * 1000.0);
+        took.push((arrived - sent).as_secs_f64() * 1000.0);
         tokio::time::sleep(PAUSE.saturating_sub(sent.elapsed())).await;
     }
     took.sort_by(f64::total_cmp);

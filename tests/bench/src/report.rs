@@ -69,7 +69,7 @@ pub(crate) struct Report {
     pub(crate) runs: usize,
     pub(crate) messages: usize,
     pub(crate) figures: Vec<Figure>,
-    /// In the daemon's floods together.
+    /// In all that the daemon carried.
     pub(crate) flaws: Flaws,
 }
 
@@ -113,8 +113,9 @@ impl Report {
                 cell(&figure.drawbridge)
             );
         }
-        let Flaws { twice, reordered } = self.flaws;
-        let _ = writeln!(table, "\ndrawbridge: 0 lost, {twice} twice, {reordered} out of order");
+        let Flaws { lost, twice, reordered } = self.flaws;
+        let _ =
+            writeln!(table, "\ndrawbridge: {lost} lost, {twice} twice, {reordered} out of order");
         table
     }
 }

@@ -3,15 +3,20 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use drawbridge_servers::{Child, Daemon, Port};
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
+use crate::arrivals::Flaws;
 use crate::homeserver::Homeserver;
 use crate::names;
 use crate::xmpp::Xmpp;
+
+/// How long it may be busy with nothing to do.
+const REST_WITHIN: Duration = Duration::from_mins(1);
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,15 +149,14 @@ impl Subject {
 
     /// The same, once it is at rest.
     pub(crate) async fn cpu_at_rest(&mut self) -> Result<Duration> {
-        let mut before = self.cpu()?;
-        loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let now = self.cpu()?;
-            if now.saturating_sub(before) < Duration::from_millis(1) {
-                return Ok(now);
-            }
-            before = now;
-        }
+        at_rest(|| self.cpu()).await
+    }
+
+    /// What was wrong with what came through it so far.
+    pub(crate) fn flaws(&self) -> Flaws {
+        let mut flaws = self.homeserver.heard.flaws();
+        flaws += self.xmpp.heard.flaws();
+        flaws
     }
 
     /// How much memory it holds, in megabytes (10⁶ bytes).
@@ -162,6 +166,21 @@ impl Subject {
         let line = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
         Ok(line.parse::<f64>()? * 1.024 / 1000.0)
     }
+}
+
+/// The processor time, once it hardly grows; fails when it never stops growing.
+async fn at_rest(mut cpu: impl FnMut() -> Result<Duration>) -> Result<Duration> {
+    let deadline = Instant::now() + REST_WITHIN;
+    let mut before = cpu()?;
+    while Instant::now() < deadline {
+        sleep(Duration::from_millis(100)).await;
+        let now = cpu()?;
+        if now.saturating_sub(before) < Duration::from_millis(1) {
+            return Ok(now);
+        }
+        before = now;
+    }
+    bail!("it is not at rest within {} s", REST_WITHIN.as_secs())
 }
 
 const CONFIG: &str = r#"data_dir = "data"
@@ -183,3 +202,27 @@ secret_file = "xmpp.secret"
 server = "{xmpp}"
 users.local = ["{domain}"]
 "#;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_spins_fails_and_what_rests_does_not() {
+        let mut spent = Duration::ZERO;
+        let spins = at_rest(|| {
+            spent += Duration::from_millis(100);
+            Ok(spent)
+        });
+        let ended = tokio::time::timeout(10 * REST_WITHIN, spins).await;
+        assert!(ended.unwrap().unwrap_err().to_string().contains("not at rest"));
+        let mut spent = 0;
+        let rests = at_rest(|| {
+            spent = (spent + 100).min(1000);
+            Ok(Duration::from_millis(spent))
+        });
+        assert_eq!(rests.await.unwrap(), Duration::from_secs(1));
+    }
+}

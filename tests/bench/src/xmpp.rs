@@ -12,7 +12,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use crate::arrivals::{Arrivals, text};
+use crate::arrivals::{Arrivals, Message, text};
 use crate::names;
 
 /// The stub.
@@ -60,12 +60,13 @@ impl Xmpp {
 }
 
 /// A message by the XMPP user of a conversation to Alice, at this address of hers.
-pub(crate) fn message(alice: &str, (conversation, number): (usize, usize), run: usize) -> String {
+pub(crate) fn message(alice: &str, message: Message, run: usize) -> String {
+    let (conversation, number) = message;
     format!(
         "<message from='{}/phone' to='{alice}' type='chat' id='r{run}n{number}'>\
          <body>{}</body></message>",
         names::user(conversation),
-        text(conversation, number)
+        text(run, message)
     )
 }
 
