@@ -10,6 +10,7 @@
 
 mod adapter;
 mod address;
+mod complaints;
 mod config;
 mod dial;
 mod doctor;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::adapter::{Claim, Shared};
+use crate::complaints::Complaints;
 use crate::frame::{ErrorCode, ErrorFrame, FromBridge, Hello, MAX_FRAME};
 use crate::hello::{PartnerProof, effective, first, turn_away, welcome};
 use crate::intake::{Intake, Job, Open, What};
@@ -40,9 +41,6 @@ pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long the last frames may take to be written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
-
-/// How many frames may break the protocol before the connection ends.
-const MAX_ERRORS: usize = 100;
 
 /// How many pings may stay without any sign of life.
 const MAX_SILENCE: u32 = 2;
@@ -193,7 +191,7 @@ struct Session {
     untaken: CancellationToken,
     writing: AbortOnDropHandle<SplitSink<Socket, Message>>,
     taking: AbortOnDropHandle<()>,
-    errors: usize,
+    complaints: Complaints,
     silence: u32,
 }
 
@@ -231,6 +229,7 @@ impl Session {
             bridge: bridge.clone(),
             name,
             incoming,
+            complaints: Complaints::new(out.clone()),
             out,
             link,
             jobs,
@@ -241,7 +240,6 @@ impl Session {
             taking: AbortOnDropHandle::new(tokio::spawn(intake.run(to_take, ended))),
             gone,
             untaken,
-            errors: 0,
             silence: 0,
         }
     }
@@ -267,6 +265,7 @@ impl Session {
                 () = self.gone.cancelled() => Some(End::Lost),
                 () = self.untaken.cancelled() => Some(End::Failed),
                 _ = beat.tick() => self.beat(),
+                () = self.complaints.told() => None,
                 message = self.incoming.next() => self.hear(message),
             };
             if let Some(end) = end {
@@ -329,10 +328,8 @@ impl Session {
     }
 
     fn complain(&mut self, error: ErrorFrame) -> Option<End> {
-        self.errors += 1;
         error.log(&self.bridge);
-        let told = self.out.try_send(Out::Frame(FromBridge::Error(error)));
-        (told.is_err() || self.errors >= MAX_ERRORS).then_some(End::TooManyErrors)
+        self.complaints.add(error)
     }
 
     /// Hands over what was read, says goodbye, and lets the next one in.
