@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::command::{Command, Text};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
-use crate::outbox::{Outbox, Received};
+use crate::outbox::{Outbox, Received, What};
 use crate::show::Show;
 
 /// The shortest and the longest pause before the app connects again.
@@ -280,10 +280,11 @@ impl App {
         let kind = frame["type"].as_str().unwrap_or_default();
         match kind {
             "ack" => frame["ids"].as_array().into_iter().flatten().for_each(|id| {
-                self.outbox.answered(id.as_str().unwrap_or_default());
+                self.outbox.taken(What::Event, id.as_str().unwrap_or_default());
             }),
             "enlisted" | "delisted" => {
-                self.outbox.answered(frame["user"].as_str().unwrap_or_default());
+                let what = if kind == "enlisted" { What::Enlist } else { What::Delist };
+                self.outbox.taken(what, frame["user"].as_str().unwrap_or_default());
             }
             "error" => self.outbox_error(&frame),
             "event" | "status" => {
@@ -307,7 +308,7 @@ impl App {
         if frame["code"] != "rate_limited"
             && let Some(about) = frame["about"].as_str()
         {
-            self.outbox.answered(about);
+            self.outbox.refused(about);
         }
     }
 

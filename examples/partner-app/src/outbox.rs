@@ -13,6 +13,14 @@ const REMEMBERED: usize = 1024;
 /// How many commands wait for the bridge, before no more are taken.
 const ROOM: usize = 100_000;
 
+/// What an item is. An event and a user may be called the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Event,
+    Enlist,
+    Delist,
+}
+
 /// Something that the bridge must answer.
 enum Item {
     Event { id: String, frame: Value },
@@ -21,6 +29,14 @@ enum Item {
 }
 
 impl Item {
+    fn what(&self) -> What {
+        match self {
+            Self::Event { .. } => What::Event,
+            Self::Enlist { .. } => What::Enlist,
+            Self::Delist { .. } => What::Delist,
+        }
+    }
+
     /// What the bridge calls it in `about`.
     fn key(&self) -> &str {
         match self {
@@ -91,10 +107,20 @@ impl Outbox {
         Ok(Some(text))
     }
 
-    /// The bridge has answered this.
-    pub(crate) fn answered(&mut self, key: &str) {
-        let sent = self.items.iter().take(self.on_the_way.len());
-        if let Some(index) = sent.map(Item::key).position(|known| known == key) {
+    /// The bridge has taken this.
+    pub(crate) fn taken(&mut self, what: What, key: &str) {
+        self.answered(|item| item.what() == what && item.key() == key);
+    }
+
+    /// The bridge has refused this. An error does not say what it is about; answers come in the
+    /// order of what they answer, so it is the first of this name.
+    pub(crate) fn refused(&mut self, key: &str) {
+        self.answered(|item| item.key() == key);
+    }
+
+    fn answered(&mut self, is_it: impl Fn(&Item) -> bool) {
+        let mut sent = self.items.iter().take(self.on_the_way.len());
+        if let Some(index) = sent.position(is_it) {
             self.items.remove(index);
             self.on_the_way.remove(index);
         }
@@ -127,5 +153,33 @@ impl Received {
     /// The latest, for `hello`.
     pub(crate) fn latest(&self) -> Vec<&str> {
         self.order.iter().rev().take(REMEMBERED).map(String::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn an_answer_takes_out_what_it_answers_and_nothing_else_of_that_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, private) = crate::keys::make(dir.path(), "birdychat").unwrap();
+        let key = Key::read(&private, "birdychat".to_owned(), "drawbridge".to_owned()).unwrap();
+        let mut outbox = Outbox::default();
+        let event = json!({"type": "event", "id": "dave"});
+        outbox.event("dave".to_owned(), event);
+        outbox.enlist("dave".to_owned(), None);
+        outbox.delist("dave".to_owned());
+        while outbox.next(&key, 10, 10_000).unwrap().is_some() {}
+        let left = |outbox: &Outbox| outbox.items.iter().map(Item::what).collect::<Vec<_>>();
+        outbox.taken(What::Enlist, "dave");
+        assert_eq!(left(&outbox), [What::Event, What::Delist]);
+        outbox.taken(What::Delist, "carol");
+        outbox.taken(What::Delist, "dave");
+        assert_eq!(left(&outbox), [What::Event]);
+        outbox.refused("dave");
+        assert!(left(&outbox).is_empty() && outbox.on_the_way.is_empty());
     }
 }
