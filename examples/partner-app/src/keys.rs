@@ -2,7 +2,8 @@
 //! proofs.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -40,11 +41,21 @@ pub(crate) fn make(dir: &Path, issuer: &str) -> Result<(PathBuf, PathBuf)> {
     Ok((public_path, private_path))
 }
 
+/// Puts a new file there, so that nobody who could read an older one reads this.
 fn write(path: &Path, mode: u32, value: &Value) -> Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
-    let mut file = options.open(path).with_context(|| path.display().to_string())?;
-    writeln!(file, "{value:#}").with_context(|| path.display().to_string())
+    let new = path.with_extension("new");
+    let write = || {
+        if let Err(error) = std::fs::remove_file(&new)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+        writeln!(file, "{value:#}")?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().with_context(|| path.display().to_string())
 }
 
 /// The private key, ready to sign.
@@ -169,7 +180,27 @@ fn now() -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_new_private_key_is_its_owners_alone_whatever_stood_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (public, private) = make(dir.path(), "birdychat").unwrap();
+        let before = std::fs::read(&private).unwrap();
+        std::fs::set_permissions(&private, PermissionsExt::from_mode(0o644)).unwrap();
+        let mut reader = std::fs::File::open(&private).unwrap();
+        make(dir.path(), "birdychat").unwrap();
+        let mode = std::fs::metadata(&private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_ne!(std::fs::read(&private).unwrap(), before);
+        // Who had the old one open does not see the new one.
+        let mut seen = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut seen).unwrap();
+        assert_eq!(seen, before);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "{}", public.display());
+    }
 
     #[test]
     fn a_proof_of_the_bridge_is_good_for_once() {
