@@ -57,8 +57,8 @@ pub(crate) fn try_out() -> Result<()> {
     debian.follows(&["apt-get install ./target/debian/drawbridge_*.deb"])?;
     debian.does(
         "test $(dpkg -L drawbridge | grep -c /usr/share/man/man1/drawbridge) -ge 5
-         for file in doc/drawbridge/install.md doc/drawbridge/alerts.rules.yml \
-             doc/drawbridge/grafana/drawbridge.json bash-completion/completions/drawbridge; do
+         for file in doc/drawbridge/docs/install.md doc/drawbridge/docs/alerts.rules.yml \
+             doc/drawbridge/docs/grafana/drawbridge.json bash-completion/completions/drawbridge; do
              test -f /usr/share/$file || { echo \"$file is missing\"; exit 1; }
          done
          test $(stat -c %a /etc/drawbridge/secrets) = 700
