@@ -14,5 +14,6 @@ pub mod gate;
 mod generated;
 mod log;
 pub mod operator;
+mod people;
 mod reload;
 mod store;

@@ -144,6 +144,11 @@ drawbridge_adapter::log_events! {
     pub(crate) MESSAGE_CROSSED: INFO, "crossed",
         fields [msg, from, to, user, kind, bytes, ms, outcome],
         action "None.";
+    /// A message's outcome: its recipient has blocked its sender, who sees what is seen of a message
+    /// that crossed. One line a message.
+    pub(crate) MESSAGE_SWALLOWED: INFO, "swallowed",
+        fields [msg, from, to, user, kind, ms],
+        action "None.";
     /// A message's outcome: it did not cross, and its sender is told the code. By the gate, with
     /// neither `to` nor `ms`, or by its network, with both. One line a message.
     pub(crate) MESSAGE_REFUSED: INFO, "refused",
@@ -214,6 +219,14 @@ drawbridge_adapter::log_events! {
         "a row of the queue cannot be read back, it is passed over",
         fields [seq: "the row's number in the table `outbox`"],
         action "Restore `data_dir` from a backup, or report it.";
+    /// The operator had one user block another.
+    pub(crate) BLOCK_SET: INFO, "block set",
+        fields [user: "who blocks", other: "who is blocked"],
+        action "None.";
+    /// The operator ended a block.
+    pub(crate) BLOCK_LIFTED: INFO, "block lifted",
+        fields [user: "who had blocked", other: "who was blocked"],
+        action "None.";
     /// A damaged row of the queue has grown as old as what is forgotten, and was taken out. Its
     /// messages are lost, and their senders were told nothing.
     pub(crate) ROW_GIVEN_UP: ERROR, "a row of the queue that cannot be read back was taken out",

@@ -19,6 +19,9 @@ _drawbridge() {
             drawbridge,address)
                 cmd="drawbridge__subcmd__address"
                 ;;
+            drawbridge,blocks)
+                cmd="drawbridge__subcmd__blocks"
+                ;;
             drawbridge,check)
                 cmd="drawbridge__subcmd__check"
                 ;;
@@ -43,8 +46,35 @@ _drawbridge() {
             drawbridge,version)
                 cmd="drawbridge__subcmd__version"
                 ;;
+            drawbridge__subcmd__blocks,add)
+                cmd="drawbridge__subcmd__blocks__subcmd__add"
+                ;;
+            drawbridge__subcmd__blocks,help)
+                cmd="drawbridge__subcmd__blocks__subcmd__help"
+                ;;
+            drawbridge__subcmd__blocks,list)
+                cmd="drawbridge__subcmd__blocks__subcmd__list"
+                ;;
+            drawbridge__subcmd__blocks,remove)
+                cmd="drawbridge__subcmd__blocks__subcmd__remove"
+                ;;
+            drawbridge__subcmd__blocks__subcmd__help,add)
+                cmd="drawbridge__subcmd__blocks__subcmd__help__subcmd__add"
+                ;;
+            drawbridge__subcmd__blocks__subcmd__help,help)
+                cmd="drawbridge__subcmd__blocks__subcmd__help__subcmd__help"
+                ;;
+            drawbridge__subcmd__blocks__subcmd__help,list)
+                cmd="drawbridge__subcmd__blocks__subcmd__help__subcmd__list"
+                ;;
+            drawbridge__subcmd__blocks__subcmd__help,remove)
+                cmd="drawbridge__subcmd__blocks__subcmd__help__subcmd__remove"
+                ;;
             drawbridge__subcmd__help,address)
                 cmd="drawbridge__subcmd__help__subcmd__address"
+                ;;
+            drawbridge__subcmd__help,blocks)
+                cmd="drawbridge__subcmd__help__subcmd__blocks"
                 ;;
             drawbridge__subcmd__help,check)
                 cmd="drawbridge__subcmd__help__subcmd__check"
@@ -69,6 +99,15 @@ _drawbridge() {
                 ;;
             drawbridge__subcmd__help,version)
                 cmd="drawbridge__subcmd__help__subcmd__version"
+                ;;
+            drawbridge__subcmd__help__subcmd__blocks,add)
+                cmd="drawbridge__subcmd__help__subcmd__blocks__subcmd__add"
+                ;;
+            drawbridge__subcmd__help__subcmd__blocks,list)
+                cmd="drawbridge__subcmd__help__subcmd__blocks__subcmd__list"
+                ;;
+            drawbridge__subcmd__help__subcmd__blocks,remove)
+                cmd="drawbridge__subcmd__help__subcmd__blocks__subcmd__remove"
                 ;;
             drawbridge__subcmd__help__subcmd__queue,drop)
                 cmd="drawbridge__subcmd__help__subcmd__queue__subcmd__drop"
@@ -119,7 +158,7 @@ _drawbridge() {
 
     case "${cmd}" in
         drawbridge)
-            opts="-c -h -V --config --help --version run check doctor status queue registration address version help"
+            opts="-c -h -V --config --help --version run check doctor status queue blocks registration address version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,6 +187,188 @@ _drawbridge() {
             fi
             case "${prev}" in
                 --on)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks)
+            opts="-c -h --socket --config --help list add remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__add)
+            opts="-c -h --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__help)
+            opts="list add remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__list)
+            opts="-c -h --owner --limit --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --owner)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__blocks__subcmd__remove)
+            opts="-c -h --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -211,7 +432,7 @@ _drawbridge() {
             return 0
             ;;
         drawbridge__subcmd__help)
-            opts="run check doctor status queue registration address version help"
+            opts="run check doctor status queue blocks registration address version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -227,6 +448,62 @@ _drawbridge() {
         drawbridge__subcmd__help__subcmd__address)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__help__subcmd__blocks)
+            opts="list add remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__help__subcmd__blocks__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__help__subcmd__blocks__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        drawbridge__subcmd__help__subcmd__blocks__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

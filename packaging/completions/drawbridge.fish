@@ -32,6 +32,7 @@ complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "check" -d 'Fi
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "status" -d 'Print how the running bridge is'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "queue" -d 'Look at what waits in the running bridge, hurry it, or take it out'
+complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "blocks" -d 'See whom users of the running bridge do not want to hear from, and change it'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
 complete -c drawbridge -n "__fish_drawbridge_needs_command" -f -a "version" -d 'Print the version, and which adapters are built in'
@@ -77,6 +78,29 @@ complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Try at once what waits for its next try'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "drop" -d 'Take messages out for good: their senders are told `expired`'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand queue; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -f -a "list" -d 'List blocks'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -f -a "add" -d 'Keep all of one user from another, at once, on all networks; who is blocked is not told'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -f -a "remove" -d 'End a block: what is sent from now on arrives, what was sent meanwhile does not'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and not __fish_seen_subcommand_from list add remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from list" -l owner -d 'Only those of this user, as `network:id`' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from list" -l limit -d 'At most so many' -r
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from list" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from list" -l json -d 'For machines'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from add" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from add" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from remove" -l socket -d 'Its socket [default: as the configuration says]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from remove" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from help" -f -a "list" -d 'List blocks'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from help" -f -a "add" -d 'Keep all of one user from another, at once, on all networks; who is blocked is not told'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from help" -f -a "remove" -d 'End a block: what is sent from now on arrives, what was sent meanwhile does not'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand blocks; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -l force -d 'Replace the file if there is one: the server then needs the new one too'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand registration" -s h -l help -d 'Print help'
@@ -85,16 +109,20 @@ complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -s c -l c
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand address" -s h -l help -d 'Print help'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand version" -s c -l config -d 'The configuration file [default: $DRAWBRIDGE_CONFIG, else /etc/drawbridge/drawbridge.toml]' -r -F
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand version" -s h -l help -d 'Print help'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "check" -d 'Find everything that is wrong with the configuration'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "status" -d 'Print how the running bridge is'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "queue" -d 'Look at what waits in the running bridge, hurry it, or take it out'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "version" -d 'Print the version, and which adapters are built in'
-complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue registration address version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "run" -d 'Run the bridge until SIGTERM or SIGINT'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "check" -d 'Find everything that is wrong with the configuration'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "doctor" -d 'Try every connection, file and right that the daemon needs, and say what to do'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "status" -d 'Print how the running bridge is'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "queue" -d 'Look at what waits in the running bridge, hurry it, or take it out'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "blocks" -d 'See whom users of the running bridge do not want to hear from, and change it'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "registration" -d 'Write the file that a network\'s own server needs to let the bridge in'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "address" -d 'Print under which address a user is reached on another network, or who is behind one'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "version" -d 'Print the version, and which adapters are built in'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and not __fish_seen_subcommand_from run check doctor status queue blocks registration address version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "list" -d 'List what waits, the oldest first'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "show" -d 'Show one thing that waits'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "retry" -d 'Try at once what waits for its next try'
 complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from queue" -f -a "drop" -d 'Take messages out for good: their senders are told `expired`'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from blocks" -f -a "list" -d 'List blocks'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from blocks" -f -a "add" -d 'Keep all of one user from another, at once, on all networks; who is blocked is not told'
+complete -c drawbridge -n "__fish_drawbridge_using_subcommand help; and __fish_seen_subcommand_from blocks" -f -a "remove" -d 'End a block: what is sent from now on arrives, what was sent meanwhile does not'

@@ -5,6 +5,7 @@
 
 mod address;
 mod ask;
+mod blocks;
 mod check;
 mod doctor;
 mod exit;
@@ -24,6 +25,7 @@ use drawbridge_adapter::NetworkId;
 pub use exit::Exit;
 
 use crate::config::{self, AdapterType, Finding, Loaded, Severity};
+use blocks::BlocksCommand;
 use exit::EXIT_CODES;
 use queue::QueueCommand;
 
@@ -63,6 +65,13 @@ enum Command {
     Queue {
         #[command(subcommand)]
         command: QueueCommand,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// See whom users of the running bridge do not want to hear from, and change it
+    Blocks {
+        #[command(subcommand)]
+        command: BlocksCommand,
         #[command(flatten)]
         socket: Socket,
     },
@@ -121,6 +130,9 @@ pub fn main(adapters: &[AdapterType]) -> Exit {
         Command::Status { json, socket } => asking(socket, &|socket| status::print(socket, json)),
         Command::Queue { command, socket } => {
             asking(socket, &|socket| queue::run(socket, &command))
+        }
+        Command::Blocks { command, socket } => {
+            asking(socket, &|socket| blocks::run(socket, &command))
         }
         Command::Registration { network, force } => {
             with_config(&|loaded| registration::write(&loaded, &network, force))

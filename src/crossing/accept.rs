@@ -87,13 +87,16 @@ impl Crossing {
             return None;
         }
         let target = self.target(source, &event);
-        let verdict = match (judge(source, target, &event), target) {
-            (Verdict::Deliver, Some((target, _))) if target.is_full(&self.limits()) => {
+        let blocked = target.is_some_and(|(_, to)| self.people.has_blocked(to, sender));
+        let ruled = judge(source, target, &event, blocked);
+        let swallow = ruled == Verdict::Swallow;
+        let verdict = match (ruled, target) {
+            (Verdict::Refuse(refusal), _) => Err(refusal),
+            (_, None) => Err(Code::NotReachable.into()),
+            (_, Some((target, _))) if target.is_full(&self.limits()) => {
                 Err(Code::NetworkUnreachable.into())
             }
-            (Verdict::Deliver, Some((target, recipient))) => Ok((target, recipient.clone())),
-            (Verdict::Deliver, None) => Err(Code::NotReachable.into()),
-            (Verdict::Refuse(refusal), _) => Err(refusal),
+            (_, Some((target, recipient))) => Ok((target, recipient.clone())),
         };
         let judged = Judged {
             tag,
@@ -106,7 +109,9 @@ impl Crossing {
         let (repeats, sent_at) = (event.repeats, event.sent_at);
         let answer = verdict.as_ref().err().map_or(Answer::Accepted, |r| Answer::Refused(*r));
         let row = match verdict {
-            Ok((target, recipient)) => self.message_row(source, target, recipient, event, at),
+            Ok((target, recipient)) => {
+                self.message_row(source, target, recipient, event, at, swallow)
+            }
             Err(refusal) => {
                 let status = status_of(&event, failed(refusal));
                 self.status_row(id, status, at)
@@ -137,27 +142,24 @@ impl Crossing {
         recipient: UserId,
         event: Event,
         at: Timestamp,
+        swallow: bool,
     ) -> NewRow {
+        let kind = event.content.kind();
         let sender = event.sender.user;
         let lane = ConversationId::direct(&sender, &recipient);
         let (from, to) = (&source.setup.id, &target.setup.id);
         let key = self.key("message", from, &event.id, to, at);
-        let name = event.sender.name.as_deref().and_then(name::clean);
-        let message = Message {
-            from: Party { user: sender, name },
-            to: recipient,
-            content: event.content,
-            sent_at: event.sent_at,
+        let (network, event_id, reply_path) = (from.clone(), event.id, event.reply_path);
+        let source = Source { network, event: event_id, reply_path };
+        let payload = if swallow {
+            Payload::Swallowed { from: sender, to: recipient, kind, source }
+        } else {
+            let name = event.sender.name.as_deref().and_then(name::clean);
+            let from = Party { user: sender, name };
+            let (content, sent_at) = (event.content, event.sent_at);
+            Payload::Message { message: Message { from, to: recipient, content, sent_at }, source }
         };
-        let (network, event, reply_path) = (from.clone(), event.id, event.reply_path);
-        let source = Source { network, event, reply_path };
-        NewRow {
-            network: to.clone(),
-            lane: lane.as_str().to_owned(),
-            key,
-            at,
-            payload: Payload::Message { message, source },
-        }
+        NewRow { network: to.clone(), lane: lane.as_str().to_owned(), key, at, payload }
     }
 
     /// A row that tells the sender what became of an event.
@@ -205,13 +207,19 @@ impl Network {
     }
 }
 
-fn judge(source: &Network, target: Option<(&Network, &UserId)>, event: &Event) -> Verdict {
+fn judge(
+    source: &Network,
+    target: Option<(&Network, &UserId)>,
+    event: &Event,
+    blocked: bool,
+) -> Verdict {
     // Two networks, never one: no lock is taken twice.
     let source_rules = source.setup.rules.borrow();
     let target = target.map(|(target, recipient)| (target, recipient, target.setup.rules.borrow()));
     let facts = Facts {
         source: source.side(&event.sender.user, &source_rules),
         target: target.as_ref().map(|(target, recipient, rules)| target.side(recipient, rules)),
+        blocked,
     };
     gate::decide(&facts, event)
 }

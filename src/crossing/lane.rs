@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal, Signal,
-    State, Status, Tag, Timestamp, Unavailable, UserId, log,
+    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal,
+    Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::accept::failed;
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
 use crate::clock;
+use crate::gate::{self, Verdict};
 use crate::log::{
-    DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, QUEUE_FAILED, STATUS_TOLD,
-    STATUS_UNTOLD,
+    DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, MESSAGE_SWALLOWED,
+    QUEUE_FAILED, STATUS_TOLD, STATUS_UNTOLD,
 };
 use crate::store::{Back, Fate, NewRow, Payload, Row, Settlement, StoreError, Window};
 
@@ -115,6 +117,23 @@ async fn work(
     Ok(Left::MoreToDo)
 }
 
+/// How a command left the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Outcome {
+    /// Its network took it.
+    Crossed,
+    /// A block swallowed it.
+    Swallowed,
+    /// It failed.
+    Failed { code: Code, why: &'static str },
+}
+
+/// What became of a command of a window.
+enum Done {
+    Carried(Result<Delivered, DeliveryError>),
+    Swallowed,
+}
+
 /// What became of a window.
 struct Carried {
     /// How to leave the lane, if it must be left.
@@ -125,14 +144,14 @@ struct Carried {
 
 const TOO_LONG: &str = "the adapter took too long";
 
-fn delivery(crossing: &Crossing, row: &Row, tries: u32) -> Delivery {
+fn delivery(crossing: &Crossing, row: &Row, command: Command, tries: u32) -> Delivery {
     Delivery {
         key: row.key.clone(),
         tag: crossing.tag(row),
         conversation: ConversationId::from_stored(row.lane.clone()),
         accepted_at: row.at,
         attempt: tries.saturating_add(1).saturating_add(crossing.store.is_inherited(row).into()),
-        command: row.payload.command(),
+        command,
     }
 }
 
@@ -141,7 +160,9 @@ impl Crossing {
     pub(super) fn tag(&self, row: &Row) -> Tag {
         let (network, event) = match &row.payload {
             Payload::Status(status) => (&row.network, &status.event),
-            Payload::Message { source, .. } => (&source.network, &source.event),
+            Payload::Message { source, .. } | Payload::Swallowed { source, .. } => {
+                (&source.network, &source.event)
+            }
         };
         Tag::of(self.store.salt(), &["event", network.as_str(), event.as_str()])
     }
@@ -156,12 +177,39 @@ impl Crossing {
         if due.is_empty() {
             return Ok(Carried { left: None, whole: true });
         }
-        let batch: Vec<Delivery> = due.iter().map(|row| delivery(self, row, tries)).collect();
-        let answer = tokio::time::timeout(PATIENCE, network.setup.adapter.deliver(&batch)).await;
-        let results =
-            answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })]);
+        let wanted: Vec<Option<Delivery>> =
+            due.iter().map(|row| Some(delivery(self, row, self.wanted(row)?, tries))).collect();
+        let swallowed: Vec<bool> = wanted.iter().map(Option::is_none).collect();
+        let batch: Vec<Delivery> = wanted.into_iter().flatten().collect();
+        let begun = Instant::now();
+        let results = if batch.is_empty() {
+            // What nobody gets takes as long as what somebody gets.
+            tokio::time::sleep(network.pace.like(clock::random())).await;
+            Vec::new()
+        } else {
+            let work = network.setup.adapter.deliver(&batch);
+            let answer = tokio::time::timeout(PATIENCE, work).await;
+            answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })])
+        };
+        if !batch.is_empty() && results.len() == batch.len() && results.iter().all(Result::is_ok) {
+            network.pace.note(begun.elapsed());
+        }
+        let results = with_swallowed(&swallowed, results);
         let whole = results.len() >= due.len();
         Ok(Carried { left: self.conclude(network, due, results).await?, whole })
+    }
+
+    /// What is to be carried out of a row, now that it is its turn: nothing of somebody whom the
+    /// recipient has blocked meanwhile.
+    fn wanted(&self, row: &Row) -> Option<Command> {
+        let command = row.payload.command()?;
+        if let Command::Message(message) = &command {
+            let blocked = self.people.has_blocked(&message.to, &message.from.user);
+            if gate::last_word(blocked) == Verdict::Swallow {
+                return None;
+            }
+        }
+        Some(command)
     }
 
     /// Records the results of a window, and tells the senders. How to leave the lane, if it
@@ -170,7 +218,7 @@ impl Crossing {
         &self,
         network: &Network,
         rows: &[Row],
-        results: Vec<Result<Delivered, DeliveryError>>,
+        results: Vec<Done>,
     ) -> Result<Option<Left>, StoreError> {
         let now = clock::now();
         let mut settlements = Vec::with_capacity(rows.len());
@@ -182,15 +230,24 @@ impl Crossing {
             left = Some(Left::FAILED);
         }
         for (row, result) in rows.iter().zip(results) {
+            let outcome = match &result {
+                Done::Carried(_) => Outcome::Crossed,
+                Done::Swallowed => Outcome::Swallowed,
+            };
+            let result = match result {
+                Done::Carried(result) => result,
+                // Its sender sees what it would see of any other.
+                Done::Swallowed => Ok(Delivered::default()),
+            };
             match result {
                 Ok(delivered) => {
-                    outcomes.push((row, None, ""));
+                    outcomes.push((row, outcome));
                     let (settlement, signal) = self.delivered(row, delivered, now);
                     settlements.push(settlement);
                     signals.extend(signal);
                 }
                 Err(DeliveryError::Refused { refusal, why }) => {
-                    outcomes.push((row, Some(refusal.code), why));
+                    outcomes.push((row, Outcome::Failed { code: refusal.code, why }));
                     settlements.push(self.refused(row, refusal, now));
                 }
                 Err(error) => {
@@ -206,8 +263,8 @@ impl Crossing {
         if !settlements.is_empty() {
             self.store.settle(settlements).await?;
         }
-        for (row, code, why) in outcomes {
-            self.note_outcome(row, now, code, why);
+        for (row, outcome) in outcomes {
+            self.note_outcome(row, now, outcome);
         }
         for (source, signal) in signals {
             if let Some(source) = self.networks.get(&source) {
@@ -293,48 +350,72 @@ impl Crossing {
         let expire = |row: &Row| self.refused(row, Code::Expired.into(), now);
         self.store.settle(rows.iter().map(expire).collect()).await?;
         for row in rows {
-            self.note_outcome(row, now, Some(Code::Expired), "waited for too long");
+            let why = "waited for too long";
+            self.note_outcome(row, now, Outcome::Failed { code: Code::Expired, why });
         }
         Ok(())
     }
 
     /// Counts an outcome that is on disk, and writes the one line that it has in the log; a status
     /// has none but in debug.
-    pub(super) fn note_outcome(
-        &self,
-        row: &Row,
-        now: Timestamp,
-        code: Option<Code>,
-        why: &'static str,
-    ) {
+    pub(super) fn note_outcome(&self, row: &Row, now: Timestamp, outcome: Outcome) {
         let (msg, to) = (self.tag(row), &row.network);
         let ms = now.since(row.at).as_millis();
-        if let (None, Some(network)) = (code, self.networks.get(to)) {
-            network.tally.delivered(now);
+        let tally = self.networks.get(to).map(|network| &network.tally);
+        if let (Outcome::Crossed, Some(tally)) = (outcome, tally) {
+            tally.delivered(now);
         }
-        let Payload::Message { message, source } = &row.payload else {
-            return match code {
-                None => log!(STATUS_TOLD, %msg, %to, ms),
-                Some(code) => log!(STATUS_UNTOLD, %msg, %to, outcome = %code, why),
-            };
-        };
-        if let Some(network) = self.networks.get(to) {
-            match code {
-                None => network.tally.crossed(now.since(row.at)),
-                Some(code) => network.tally.failed(code),
+        let (source, from, kind, bytes) = match &row.payload {
+            Payload::Message { message, source } => {
+                let (kind, bytes) = (message.content.kind(), Some(message.content.size()));
+                (source, &message.from.user, kind, bytes)
             }
-        }
-        let (kind, bytes) = (message.content.kind(), message.content.size());
-        let (from, user) = (&source.network, self.tag_user(&message.from.user));
-        match code {
-            None => {
+            Payload::Swallowed { from, kind, source, .. } => (source, from, *kind, None),
+            Payload::Status(_) => {
+                return match outcome {
+                    Outcome::Failed { code, why } => {
+                        log!(STATUS_UNTOLD, %msg, %to, outcome = %code, why);
+                    }
+                    Outcome::Crossed | Outcome::Swallowed => log!(STATUS_TOLD, %msg, %to, ms),
+                };
+            }
+        };
+        let (from, user) = (&source.network, self.tag_user(from));
+        match outcome {
+            Outcome::Crossed => {
                 log!(MESSAGE_CROSSED, %msg, %from, %to, %user, %kind, bytes, ms, outcome = "accepted");
             }
-            Some(code) => {
+            Outcome::Swallowed => log!(MESSAGE_SWALLOWED, %msg, %from, %to, %user, %kind, ms),
+            Outcome::Failed { code, why } => {
                 log!(MESSAGE_REFUSED, %msg, %from, %to, %user, %kind, bytes, ms, outcome = %code, why);
             }
         }
+        match (outcome, tally) {
+            (Outcome::Crossed, Some(tally)) => tally.crossed(now.since(row.at)),
+            (Outcome::Swallowed, Some(tally)) => tally.swallowed(),
+            (Outcome::Failed { code, .. }, Some(tally)) => tally.failed(code),
+            (_, None) => {}
+        }
     }
+}
+
+/// The results of a window, with those in their places that the adapter was not asked for.
+fn with_swallowed(swallowed: &[bool], results: Vec<Result<Delivered, DeliveryError>>) -> Vec<Done> {
+    let mut results = results.into_iter();
+    let mut all = Vec::with_capacity(swallowed.len());
+    for swallowed in swallowed {
+        if *swallowed {
+            all.push(Done::Swallowed);
+            continue;
+        }
+        let Some(result) = results.next() else { break };
+        let goes_on = matches!(result, Ok(_) | Err(DeliveryError::Refused { .. }));
+        all.push(Done::Carried(result));
+        if !goes_on {
+            break;
+        }
+    }
+    all
 }
 
 fn settlement(row: &Row, fate: Fate, tell: Option<NewRow>) -> Settlement {

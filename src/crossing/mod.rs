@@ -15,6 +15,8 @@ mod dispatcher;
 mod lane;
 mod lanes;
 mod name;
+mod pace;
+mod people;
 mod port;
 mod progress;
 mod queue;
@@ -42,8 +44,11 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::gate::{Policy, Role};
 use crate::log::{BETWEEN_COMPLAINTS, DELIVERIES_LEFT};
+use crate::people::People;
 use crate::store::{OnCommit, Store, StoreError};
 use lanes::Lanes;
+use pace::Pace;
+pub(crate) use people::PeopleError;
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
 pub(crate) use report::{NetworkReport, Report};
 #[cfg(test)]
@@ -95,6 +100,8 @@ struct Network {
     /// No row that waits for it stands before this one.
     oldest: AtomicI64,
     tally: Tally,
+    /// How long its deliveries take.
+    pace: Pace,
 }
 
 /// How a network's connection stands.
@@ -117,6 +124,9 @@ impl Link {
 pub(crate) struct Crossing {
     networks: BTreeMap<NetworkId, Network>,
     store: Store,
+    people: Arc<People>,
+    /// One change of what people forbid at a time.
+    changing_people: tokio::sync::Mutex<()>,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
     swept: watch::Sender<Instant>,
@@ -158,12 +168,17 @@ impl Crossing {
         });
         let salt = [clock::random().to_le_bytes(), clock::random().to_le_bytes()].concat();
         let store = Store::open(data_dir, &salt, on_commit)?;
+        let people = Arc::new(People::default());
+        let known = Arc::clone(&people);
+        store.read_blocks(move |block| _ = known.block(&block)).await?;
         for (id, network) in &networks {
             network.depth.fetch_add(store.depth(id).await?, Ordering::Relaxed);
         }
         Ok(Arc::new(Self {
             networks,
             store,
+            people,
+            changing_people: tokio::sync::Mutex::default(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
             stop_delivering: CancellationToken::new(),
@@ -257,6 +272,7 @@ impl Network {
             depth: Arc::default(),
             oldest: AtomicI64::new(0),
             tally: Tally::new(),
+            pace: Pace::default(),
             setup,
         }
     }

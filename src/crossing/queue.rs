@@ -5,7 +5,7 @@ use std::time::Duration;
 use drawbridge_adapter::{Code, Kind, NetworkId, Tag, Timestamp};
 use tokio::time::Instant;
 
-use super::lane::Turn;
+use super::lane::{Outcome, Turn};
 use super::lanes::{Left, Stand};
 use super::{Crossing, Network};
 use crate::clock;
@@ -139,7 +139,8 @@ impl Crossing {
         if self.store.settle(vec![settlement]).await? == 0 {
             return Err(QueueError::NoSuch);
         }
-        self.note_outcome(&row, clock::now(), Some(Code::Expired), "the operator took it out");
+        let why = "the operator took it out";
+        self.note_outcome(&row, clock::now(), Outcome::Failed { code: Code::Expired, why });
         Ok(Dropped { told })
     }
 
@@ -149,6 +150,7 @@ impl Crossing {
                 let content = &message.content;
                 (None, content.kind(), Some(content.size()), &message.from.user)
             }
+            Payload::Swallowed { from, kind, .. } => (None, *kind, None, from),
             Payload::Status(status) => {
                 (Some(status.state.as_str()), status.kind, None, &status.sender)
             }

@@ -42,6 +42,7 @@ pub(super) struct Tally {
     crossed: AtomicU64,
     failed: ByCode,
     returned: ByCode,
+    swallowed: AtomicU64,
     put_off: AtomicU64,
     connects: AtomicU64,
     disconnects: AtomicU64,
@@ -66,6 +67,8 @@ pub(crate) struct Tallied {
     pub(crate) failed: BTreeMap<String, u64>,
     /// Messages that this network had taken and sent back, by code.
     pub(crate) returned: BTreeMap<String, u64>,
+    /// Messages for this network's users that their blocks swallowed.
+    pub(crate) swallowed: u64,
     /// Tries after which a conversation had to wait for another.
     pub(crate) put_off: u64,
     /// How often the connection came.
@@ -90,6 +93,7 @@ impl Tally {
             // There from the start: an alert sees no increase in what has just come into being.
             failed: ByCode::of(Code::Expired),
             returned: ByCode::default(),
+            swallowed: AtomicU64::new(0),
             put_off: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             disconnects: AtomicU64::new(0),
@@ -123,6 +127,11 @@ impl Tally {
     /// The network took a command, of whatever kind.
     pub(super) fn delivered(&self, at: Timestamp) {
         self.delivered.fetch_max(at.0, Ordering::Relaxed);
+    }
+
+    /// A block swallowed a message.
+    pub(super) fn swallowed(&self) {
+        self.swallowed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A message failed for good.
@@ -159,6 +168,7 @@ impl Tally {
             crossed: count(&self.crossed),
             failed: self.failed.read(),
             returned: self.returned.read(),
+            swallowed: count(&self.swallowed),
             put_off: count(&self.put_off),
             connects: count(&self.connects),
             disconnects: count(&self.disconnects),

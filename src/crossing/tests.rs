@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod blocks;
 mod operator;
 
 use std::collections::VecDeque;

@@ -21,6 +21,8 @@ pub enum Verdict {
     Deliver,
     /// It does not, and the sender is told.
     Refuse(Refusal),
+    /// It does not, and the sender sees what it would see if it did: a block.
+    Swallow,
 }
 
 /// Whose a network is.
@@ -76,6 +78,8 @@ pub struct Facts<'a> {
     /// The recipient's side; `None` if the address names no other configured network, or nobody
     /// that could exist there.
     pub target: Option<Side<'a>>,
+    /// Whether the recipient has blocked the sender.
+    pub blocked: bool,
 }
 
 type Rule = fn(&Facts<'_>, &Event) -> Result<(), Refusal>;
@@ -93,8 +97,14 @@ const RULES: &[Rule] = &[
     rules::text_fits,
 ];
 
-/// Decides whether `event` may cross.
+/// Decides whether `event` may cross. No rule knows of blocks: what is refused is refused alike to
+/// who is blocked and to who is not, and only what would be delivered is swallowed.
 pub fn decide(facts: &Facts<'_>, event: &Event) -> Verdict {
     let refused = RULES.iter().find_map(|rule| rule(facts, event).err());
-    refused.map_or(Verdict::Deliver, Verdict::Refuse)
+    refused.map_or_else(|| last_word(facts.blocked), Verdict::Refuse)
+}
+
+/// Decides again about what was to be delivered, just before it is: a block may have come since.
+pub fn last_word(blocked: bool) -> Verdict {
+    if blocked { Verdict::Swallow } else { Verdict::Deliver }
 }

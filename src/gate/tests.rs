@@ -41,7 +41,11 @@ fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
         policy: &policy,
         capabilities: &capabilities,
     };
-    let mut facts = Facts { source: side, target: Some(Side { role: Role::ThirdParty, ..side }) };
+    let mut facts = Facts {
+        source: side,
+        target: Some(Side { role: Role::ThirdParty, ..side }),
+        blocked: false,
+    };
     change(&mut facts);
     decide(&facts, event)
 }
@@ -99,7 +103,10 @@ fn stickers_need_two_home_networks_that_both_allow_them() {
         (third, home, ban),
         (third, third, ban),
     ] {
-        assert_eq!(decide(&Facts { source, target: Some(target) }, &event), expected);
+        assert_eq!(
+            decide(&Facts { source, target: Some(target), blocked: false }, &event),
+            expected
+        );
     }
 }
 
@@ -130,7 +137,10 @@ fn remote_users_need_the_operators_word() {
         (local, remote(&letting_in), Verdict::Deliver),
         (remote(&letting_in), local, Verdict::Deliver),
     ] {
-        assert_eq!(decide(&Facts { source, target: Some(target) }, &event), expected);
+        assert_eq!(
+            decide(&Facts { source, target: Some(target), blocked: false }, &event),
+            expected
+        );
     }
 }
 
@@ -147,10 +157,13 @@ fn a_closed_third_party_looks_like_nobody() {
     let third = Side { role: Role::ThirdParty, ..home };
     let event = event(Content::text("hi"));
     for (source, target) in [(home, third), (third, home)] {
-        let verdict = decide(&Facts { source, target: Some(target) }, &event);
+        let verdict = decide(&Facts { source, target: Some(target), blocked: false }, &event);
         assert_eq!(verdict, refused(Code::NotReachable));
     }
-    assert_eq!(decide(&Facts { source: home, target: Some(home) }, &event), Verdict::Deliver);
+    assert_eq!(
+        decide(&Facts { source: home, target: Some(home), blocked: false }, &event),
+        Verdict::Deliver
+    );
 }
 
 #[test]
@@ -163,8 +176,14 @@ fn each_side_and_the_operator_narrow_the_kinds() {
     let side =
         Side { role: Role::Home, standing: Standing::Local, policy: &policy, capabilities: &able };
     for narrow in [Side { capabilities: &nothing, ..side }, Side { policy: &denying, ..side }] {
-        assert_eq!(decide(&Facts { source: narrow, target: Some(side) }, &event), expected);
-        assert_eq!(decide(&Facts { source: side, target: Some(narrow) }, &event), expected);
+        assert_eq!(
+            decide(&Facts { source: narrow, target: Some(side), blocked: false }, &event),
+            expected
+        );
+        assert_eq!(
+            decide(&Facts { source: side, target: Some(narrow), blocked: false }, &event),
+            expected
+        );
     }
 }
 
@@ -272,9 +291,14 @@ proptest! {
         let side = |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
         let source = side((source.0, source.1, &source.2, &source.3));
         let target = side((target.0, target.1, &target.2, &target.3));
-        let verdict = decide(&Facts { source, target: Some(target) }, &event);
-        prop_assert_ne!(decide(&Facts { source, target: None }, &event), Verdict::Deliver);
+        let facts = Facts { source, target: Some(target), blocked: false };
+        let verdict = decide(&facts, &event);
+        prop_assert_ne!(decide(&Facts { target: None, ..facts }, &event), Verdict::Deliver);
         prop_assert_eq!(verdict == Verdict::Deliver, may_cross(&source, &target, &event));
+        // A block changes nothing but that what would be delivered is not.
+        let blocked = decide(&Facts { blocked: true, ..facts }, &event);
+        let expected = if verdict == Verdict::Deliver { Verdict::Swallow } else { verdict };
+        prop_assert_eq!(blocked, expected);
     }
 }
 

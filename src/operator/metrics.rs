@@ -73,6 +73,7 @@ metrics! {
     CROSSED: Counter "drawbridge_messages_crossed_total" ["network"] "Messages that the network took.";
     FAILED: Counter "drawbridge_messages_failed_total" ["network, code"] "Messages for the network that failed after they were accepted; their senders were told.";
     RETURNED: Counter "drawbridge_messages_returned_total" ["network, code"] "Messages that the network took and sent back; their senders were told.";
+    SWALLOWED: Counter "drawbridge_messages_swallowed_total" ["network"] "Messages for the network's users that their blocks swallowed.";
     PUT_OFF: Counter "drawbridge_deliveries_put_off_total" ["network"] "Tries to deliver after which a conversation waits for another.";
     LATENCY: Histogram "drawbridge_delivery_seconds" ["network"] "Time from a message's acceptance until the network took it.";
     HEARD: Gauge "drawbridge_last_heard_seconds" ["network"] "When an event last came from the network, as a Unix time.";
@@ -136,12 +137,13 @@ impl Page {
         self.each(report, &SINCE, |page, network, id| {
             page.sample(SINCE.name, &[("network", id)], seconds(network.since));
         });
-        let numbers: [(&Metric, Number); 8] = [
+        let numbers: [(&Metric, Number); 9] = [
             (&CONNECTS, |network| network.tallied.connects),
             (&DISCONNECTS, |network| network.tallied.disconnects),
             (&ACCEPTED, |network| network.tallied.accepted),
             (&REPEATED, |network| network.tallied.repeated),
             (&CROSSED, |network| network.tallied.crossed),
+            (&SWALLOWED, |network| network.tallied.swallowed),
             (&PUT_OFF, |network| network.tallied.put_off),
             (&QUEUED, |network| network.queued),
             (&LIMIT, |network| network.queue_limit),

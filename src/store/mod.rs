@@ -11,6 +11,7 @@
 
 mod chunk;
 mod lock;
+mod people;
 mod place;
 mod reader;
 mod schema;
@@ -25,13 +26,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Answer, Command, EventId, Memo, Message, NetworkId, Refusal, Repeats, ReplyPath, State, Status,
-    Tag, Timestamp,
+    Answer, Command, EventId, Kind, Memo, Message, NetworkId, Refusal, Repeats, ReplyPath, State,
+    Status, Tag, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use lock::DataLock;
+pub(crate) use people::{Block, PeopleChange};
 use reader::Reader;
 use vitals::Pulse;
 pub(crate) use vitals::Writes;
@@ -164,7 +166,18 @@ pub(crate) struct NewRow {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Payload {
-    Message { message: Message, source: Source },
+    Message {
+        message: Message,
+        source: Source,
+    },
+    /// A message that a block has swallowed: all but what it says. It waits like any other, so that
+    /// its sender sees no difference.
+    Swallowed {
+        from: UserId,
+        to: UserId,
+        kind: Kind,
+        source: Source,
+    },
     Status(Status),
 }
 
@@ -185,23 +198,30 @@ pub(crate) struct Back {
 }
 
 impl Payload {
-    /// What is to be carried out.
-    pub(crate) fn command(&self) -> Command {
+    /// What is to be carried out, if anything.
+    pub(crate) fn command(&self) -> Option<Command> {
         match self {
-            Self::Message { message, .. } => Command::Message(message.clone()),
-            Self::Status(status) => Command::Status(status.clone()),
+            Self::Message { message, .. } => Some(Command::Message(message.clone())),
+            Self::Swallowed { .. } => None,
+            Self::Status(status) => Some(Command::Status(status.clone())),
         }
     }
 
     /// The way back to a message's sender; a status has none.
     pub(crate) fn back(&self) -> Option<Back> {
-        let Self::Message { message, source } = self else { return None };
+        let (source, from, to, kind) = match self {
+            Self::Message { message, source } => {
+                (source, &message.from.user, &message.to, message.content.kind())
+            }
+            Self::Swallowed { from, to, kind, source } => (source, from, to, *kind),
+            Self::Status(_) => return None,
+        };
         let Source { network, event, reply_path } = source.clone();
         let status = Status {
             event,
-            sender: message.from.user.clone(),
-            recipient: Some(message.to.clone()),
-            kind: message.content.kind(),
+            sender: from.clone(),
+            recipient: Some(to.clone()),
+            kind,
             reply_path,
             state: State::Pending,
         };
@@ -349,6 +369,19 @@ impl Store {
         memos: Vec<Memo>,
     ) -> Result<(), StoreError> {
         self.write(|reply| Job::Remember { network, memos, reply }).await
+    }
+
+    /// Hands all blocks to `each`.
+    pub(crate) async fn read_blocks(
+        &self,
+        each: impl FnMut(Block) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.reader.ask(move |reading| reading.blocks(each)).await
+    }
+
+    /// Writes what changed about people.
+    pub(crate) async fn change_people(&self, changes: Vec<PeopleChange>) -> Result<(), StoreError> {
+        self.write(|reply| Job::People { changes, reply }).await
     }
 
     /// Forgets events that were accepted before `before` and wait no more, a bounded number of them.

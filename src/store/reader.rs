@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Pulse;
-use super::{Row, StoreError, Thread, Window, chunk, schema};
+use super::{Block, Row, StoreError, Thread, Window, chunk, people, schema};
 use crate::log::{BETWEEN_COMPLAINTS, ROW_UNREADABLE};
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
@@ -170,6 +170,10 @@ impl Reading {
             .connection
             .prepare_cached("SELECT coalesce(sum(items), 0) FROM outbox WHERE network = ?")?;
         Ok(statement.query_row([network.as_str()], |row| row.get(0))?)
+    }
+
+    pub(super) fn blocks(&self, each: impl FnMut(Block)) -> Result<(), StoreError> {
+        people::read_blocks(&self.connection, each)
     }
 
     pub(super) fn recall(

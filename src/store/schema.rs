@@ -54,6 +54,14 @@ const MIGRATIONS: &[&str] = &["
     );
     CREATE INDEX ids_place ON ids (place);
 
+    -- Who blocked whom: accounts, in their networks' own spelling.
+    CREATE TABLE blocks (
+        owner TEXT NOT NULL,
+        blocked TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (owner, blocked)
+    ) WITHOUT ROWID;
+
     CREATE TABLE memo (
         network TEXT NOT NULL,
         key TEXT NOT NULL,

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Vitals;
 use super::{
-    Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, Settlement, StoreError, Thread,
-    Tiding, Writes, chunk, place, schema,
+    Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, PeopleChange, Settlement,
+    StoreError, Thread, Tiding, Writes, chunk, people, place, schema,
 };
 use crate::log::{
     BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF, ROW_GIVEN_UP,
@@ -30,6 +30,7 @@ pub(super) enum Job {
     Settle { settlements: Vec<Settlement>, reply: Reply<usize> },
     Bounce { network: NetworkId, id: EventId, tell: Tell, reply: Reply<bool> },
     Tell { told_up_to: i64, tidings: Vec<Tiding>, reply: Reply<()> },
+    People { changes: Vec<PeopleChange>, reply: Reply<()> },
     Remember { network: NetworkId, memos: Vec<Memo>, reply: Reply<()> },
     Forget { before: Timestamp, reply: Reply<usize> },
     Fold { reply: Reply<()>, end: bool },
@@ -205,6 +206,11 @@ impl Writing {
             }
             Job::Tell { told_up_to, tidings, reply } => {
                 let work = self.guarded(started, |writing| writing.tell(told_up_to, tidings));
+                after(reply, work)
+            }
+            Job::People { changes, reply } => {
+                let work =
+                    self.guarded(started, |writing| people::write(&writing.connection, &changes));
                 after(reply, work)
             }
             Job::Remember { network, memos, reply } => {

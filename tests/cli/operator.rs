@@ -29,6 +29,8 @@ fn who_asks_where_no_daemon_runs_is_told_so() {
         &["queue", "show", "1"],
         &["queue", "retry", "1"],
         &["queue", "drop", "1", "2"],
+        &["blocks", "list"],
+        &["blocks", "add", "matrix:@alice:hs.test", "xmpp:bob@p.test"],
     ];
     for arguments in one {
         let done = desk.does(arguments);
@@ -179,4 +181,34 @@ fn listeners_without_files_to_open_say_so_once_and_not_at_each_try() {
     assert_eq!(desk.does(&["status"]).code, Some(0));
     let answer = http::ask(free, "GET", "/health", &[], b"").unwrap();
     assert!(answer.body.contains("\"status\""), "{}", answer.body);
+}
+
+#[test]
+fn blocks_are_set_listed_and_ended_and_outlive_the_daemon() {
+    let desk = Desk::ready();
+    let (alice, bob, carol) = ("matrix:@alice:hs.test", "xmpp:bob@p.test", "birdychat:carol");
+    let says = |arguments: &[&str], code: i32, says: &str| {
+        let done = desk.does(&[&["blocks"], arguments].concat());
+        assert_eq!(done.code, Some(code), "{arguments:?}: {}{}", done.out, done.err);
+        let said = if code == 0 { &done.out } else { &done.err };
+        assert_eq!(said.trim_end(), says, "{arguments:?}");
+    };
+    let mut daemon = started(&desk);
+    says(&["list"], 0, "nobody is blocked");
+    says(&["add", alice, bob], 0, &format!("{alice} hears no more of {bob}"));
+    says(&["add", alice, bob], 0, &format!("{alice} blocks {bob} already"));
+    says(&["add", alice, carol], 0, &format!("{alice} hears no more of {carol}"));
+    says(&["remove", alice, carol], 0, &format!("{alice} hears {carol} again"));
+    says(&["remove", alice, carol], 0, &format!("{alice} does not block {carol}"));
+    says(&["add", alice, "irc:eve"], 65, "there is no network irc");
+    let shouting = "xmpp:BOB@p.test";
+    says(&["add", alice, shouting], 1, &format!("{shouting} is not how its network spells a user"));
+    says(&["add", alice, alice], 1, "a user cannot block themselves");
+    daemon.gets("-TERM");
+    daemon.ends();
+    let _daemon = started(&desk);
+    let listed = desk.does(&["blocks", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!((&listed[0]["owner"], &listed[0]["blocked"]), (&alice.into(), &bob.into()));
 }

@@ -25,6 +25,7 @@ macro_rules! with_each_xmpp_server {
 pub(crate) use with_each_xmpp_server;
 
 mod bans;
+mod blocks;
 mod catalogue;
 mod crash;
 mod dial;

@@ -1,4 +1,4 @@
-//! The words between a running daemon and `drawbridge status` and `drawbridge queue`: one JSON
+//! The words between a running daemon and `drawbridge status`, `queue` and `blocks`: one JSON
 //! object a line, a request and its answer, over a Unix socket.
 //!
 //! Both ends are of one version, so that this is no public protocol.
@@ -8,7 +8,7 @@ pub(super) mod server;
 #[cfg(test)]
 mod tests;
 
-use drawbridge_adapter::NetworkId;
+use drawbridge_adapter::{NetworkId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
@@ -33,6 +33,13 @@ pub(crate) enum Request {
     RetryAll { network: NetworkId },
     /// Take an item out; its sender is told.
     Drop { id: i64 },
+    /// Blocks, of one user or of all, behind the pair `after`; at most `limit` and [`PAGE`]. Only an
+    /// empty list is the end.
+    Blocks { owner: Option<UserId>, after: Option<(UserId, UserId)>, limit: usize },
+    /// Keep all of one user from another.
+    Block { owner: UserId, blocked: UserId },
+    /// No more.
+    Unblock { owner: UserId, blocked: UserId },
 }
 
 /// What the daemon answers.
@@ -49,6 +56,10 @@ pub(crate) enum Response {
     Retried { connected: bool },
     /// To [`Request::Drop`]: whether a sender is told.
     Dropped { sender_told: bool },
+    /// To [`Request::Blocks`].
+    Blocks(Vec<BlockItem>),
+    /// To [`Request::Block`] and [`Request::Unblock`]: whether it was not so before.
+    Changed { changed: bool },
     /// It cannot be done.
     Error { code: Problem, says: String },
 }
@@ -65,6 +76,17 @@ pub(crate) enum Problem {
     Malformed,
     /// The daemon could not do it.
     Failed,
+}
+
+/// A block. Here stand no pseudonyms: whoever rules over blocks must see whose they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockItem {
+    /// Who does not want to hear.
+    pub(crate) owner: UserId,
+    /// From whom.
+    pub(crate) blocked: UserId,
+    /// Since when, in RFC 3339.
+    pub(crate) since: String,
 }
 
 /// Something that waits in the queue. Ids of people and messages are pseudonyms, as in the log.

@@ -13,18 +13,19 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Item, PAGE, Problem, Request, Response, WaitsFor, What};
+use super::{BlockItem, Item, PAGE, Problem, Request, Response, WaitsFor, What};
 use crate::clock;
-use crate::crossing::{QueueError, Waiting, WaitingState};
+use crate::crossing::{PeopleError, QueueError, Waiting, WaitingState};
 use crate::log::{BETWEEN_COMPLAINTS, SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
 use crate::operator::Seen;
 use crate::operator::health::{judge, written};
+use crate::store::Block;
 
 /// The most connections at a time; more wait.
 const CONNECTIONS: usize = 8;
 
-/// The longest request, in bytes.
-const REQUEST: u64 = 4096;
+/// The longest request, in bytes: room for four ids of users.
+const REQUEST: u64 = 32 * 1024;
 
 /// How long one side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -158,6 +159,17 @@ async fn answer(seen: &Seen, request: Request) -> Response {
             let dropped = crossing.take_out(id).await;
             dropped.map(|dropped| Response::Dropped { sender_told: dropped.told })
         }
+        Request::Blocks { owner, after, limit } => {
+            let after = after.as_ref().map(|(owner, blocked)| (owner, blocked));
+            let found = crossing.blocks(owner.as_ref(), after, limit.min(PAGE));
+            Ok(Response::Blocks(found.into_iter().map(block_item).collect()))
+        }
+        Request::Block { owner, blocked } => {
+            return changed(crossing.block(owner, blocked).await);
+        }
+        Request::Unblock { owner, blocked } => {
+            return changed(crossing.unblock(owner, blocked).await);
+        }
     };
     answered.unwrap_or_else(|error| {
         let problem = match &error {
@@ -170,6 +182,27 @@ async fn answer(seen: &Seen, request: Request) -> Response {
         };
         error_of(problem, &error.to_string())
     })
+}
+
+fn changed(done: Result<bool, PeopleError>) -> Response {
+    done.map_or_else(
+        |error| {
+            let problem = match &error {
+                PeopleError::NoNetwork(_) => Problem::NoSuch,
+                PeopleError::Spelling(_) | PeopleError::Oneself => Problem::Malformed,
+                PeopleError::Store(cause) => {
+                    log!(WISH_FAILED, error = cause as &dyn std::error::Error);
+                    Problem::Failed
+                }
+            };
+            error_of(problem, &error.to_string())
+        },
+        |changed| Response::Changed { changed },
+    )
+}
+
+fn block_item(Block { owner, blocked, at }: Block) -> BlockItem {
+    BlockItem { owner, blocked, since: written(at) }
 }
 
 fn error_of(code: Problem, says: &str) -> Response {

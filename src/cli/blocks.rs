@@ -1,0 +1,99 @@
+//! `drawbridge blocks`: whom users do not want to hear from, as the running daemon knows it.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use drawbridge_adapter::UserId;
+
+use super::Exit;
+use super::ask::{ask, ask_more, connect, json, unexpected};
+use crate::operator::control::{BlockItem, PAGE, Request, Response};
+
+/// What to do with blocks.
+#[derive(Subcommand)]
+pub(super) enum BlocksCommand {
+    /// List blocks
+    List {
+        /// Only those of this user, as `network:id`
+        #[arg(long, value_name = "USER")]
+        owner: Option<UserId>,
+        /// At most so many
+        #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+        limit: usize,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep all of one user from another, at once, on all networks; who is blocked is not told
+    Add {
+        /// Who does not want to hear, as `network:id`
+        owner: UserId,
+        /// From whom, as `network:id`
+        blocked: UserId,
+    },
+    /// End a block: what is sent from now on arrives, what was sent meanwhile does not
+    Remove {
+        /// Who did not want to hear, as `network:id`
+        owner: UserId,
+        /// From whom, as `network:id`
+        blocked: UserId,
+    },
+}
+
+pub(super) fn run(socket: &Path, command: &BlocksCommand) -> Exit {
+    let done = match command {
+        BlocksCommand::List { owner, limit, json } => list(socket, owner.as_ref(), *limit, *json),
+        BlocksCommand::Add { owner, blocked } => add(socket, owner, blocked),
+        BlocksCommand::Remove { owner, blocked } => remove(socket, owner, blocked),
+    };
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn list(socket: &Path, owner: Option<&UserId>, limit: usize, as_json: bool) -> Result<Exit, Exit> {
+    let mut client = connect(socket)?;
+    let mut items: Vec<BlockItem> = Vec::new();
+    while items.len() < limit {
+        let after = items.last().map(|last| (last.owner.clone(), last.blocked.clone()));
+        let limit = PAGE.min(limit - items.len());
+        let request = Request::Blocks { owner: owner.cloned(), after, limit };
+        let Response::Blocks(page) = ask_more(&mut client, &request)? else {
+            return Err(unexpected());
+        };
+        if page.is_empty() {
+            break;
+        }
+        items.extend(page);
+    }
+    if as_json {
+        return Ok(json(&items));
+    }
+    for BlockItem { owner, blocked, since } in &items {
+        println!("{since}  {owner} blocks {blocked}");
+    }
+    match items.len() {
+        0 => println!("nobody is blocked"),
+        listed if listed == limit => println!("there may be more: --limit"),
+        _ => {}
+    }
+    Ok(Exit::Done)
+}
+
+fn add(socket: &Path, owner: &UserId, blocked: &UserId) -> Result<Exit, Exit> {
+    let request = Request::Block { owner: owner.clone(), blocked: blocked.clone() };
+    match ask(socket, &request)? {
+        Response::Changed { changed: true } => println!("{owner} hears no more of {blocked}"),
+        Response::Changed { changed: false } => println!("{owner} blocks {blocked} already"),
+        _ => return Err(unexpected()),
+    }
+    Ok(Exit::Done)
+}
+
+fn remove(socket: &Path, owner: &UserId, blocked: &UserId) -> Result<Exit, Exit> {
+    let request = Request::Unblock { owner: owner.clone(), blocked: blocked.clone() };
+    match ask(socket, &request)? {
+        Response::Changed { changed: true } => println!("{owner} hears {blocked} again"),
+        Response::Changed { changed: false } => println!("{owner} does not block {blocked}"),
+        _ => return Err(unexpected()),
+    }
+    Ok(Exit::Done)
+}

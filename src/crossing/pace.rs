@@ -1,0 +1,55 @@
+//! How long a network's deliveries took lately, so that what is not delivered can take as long.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How many of the last deliveries are remembered.
+const REMEMBERED: usize = 256;
+
+/// The times of the last deliveries to one network.
+#[derive(Default)]
+pub(super) struct Pace(Mutex<Times>);
+
+#[derive(Default)]
+struct Times {
+    last: Vec<Duration>,
+    next: usize,
+}
+
+impl Pace {
+    /// A delivery that succeeded took so long.
+    pub(super) fn note(&self, took: Duration) {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = times.next;
+        match times.last.get_mut(next) {
+            Some(oldest) => *oldest = took,
+            None => times.last.push(took),
+        }
+        times.next = (next + 1) % REMEMBERED;
+    }
+
+    /// The time of one of them, by a random number; none if none was seen yet.
+    pub(super) fn like(&self, random: u64) -> Duration {
+        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = times.last.len().max(1) as u64;
+        let place = usize::try_from(random % count).unwrap_or(0);
+        times.last.get(place).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_one_of_the_last() {
+        let pace = Pace::default();
+        assert_eq!(pace.like(5), Duration::ZERO);
+        for ms in 0..1000 {
+            pace.note(Duration::from_millis(ms));
+        }
+        let seen: Vec<_> = (0..1000).map(|random| pace.like(random).as_millis()).collect();
+        assert_eq!(seen.iter().min(), Some(&744));
+        assert_eq!(seen.iter().max(), Some(&999));
+    }
+}
