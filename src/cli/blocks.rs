@@ -43,8 +43,18 @@ pub(super) enum BlocksCommand {
 pub(super) fn run(socket: &Path, command: &BlocksCommand) -> Exit {
     let done = match command {
         BlocksCommand::List { owner, limit, json } => list(socket, owner.as_ref(), *limit, *json),
-        BlocksCommand::Add { owner, blocked } => add(socket, owner, blocked),
-        BlocksCommand::Remove { owner, blocked } => remove(socket, owner, blocked),
+        BlocksCommand::Add { owner, blocked } => change(
+            socket,
+            &Request::Block { owner: owner.clone(), blocked: blocked.clone() },
+            &format!("{owner} hears no more of {blocked}"),
+            &format!("{owner} blocks {blocked} already"),
+        ),
+        BlocksCommand::Remove { owner, blocked } => change(
+            socket,
+            &Request::Unblock { owner: owner.clone(), blocked: blocked.clone() },
+            &format!("{owner} hears {blocked} again"),
+            &format!("{owner} does not block {blocked}"),
+        ),
     };
     done.unwrap_or_else(|exit| exit)
 }
@@ -78,22 +88,9 @@ fn list(socket: &Path, owner: Option<&UserId>, limit: usize, as_json: bool) -> R
     Ok(Exit::Done)
 }
 
-fn add(socket: &Path, owner: &UserId, blocked: &UserId) -> Result<Exit, Exit> {
-    let request = Request::Block { owner: owner.clone(), blocked: blocked.clone() };
-    match ask(socket, &request)? {
-        Response::Changed { changed: true } => println!("{owner} hears no more of {blocked}"),
-        Response::Changed { changed: false } => println!("{owner} blocks {blocked} already"),
-        _ => return Err(unexpected()),
-    }
-    Ok(Exit::Done)
-}
-
-fn remove(socket: &Path, owner: &UserId, blocked: &UserId) -> Result<Exit, Exit> {
-    let request = Request::Unblock { owner: owner.clone(), blocked: blocked.clone() };
-    match ask(socket, &request)? {
-        Response::Changed { changed: true } => println!("{owner} hears {blocked} again"),
-        Response::Changed { changed: false } => println!("{owner} does not block {blocked}"),
-        _ => return Err(unexpected()),
-    }
+/// Asks for a change, and prints one of two answers: that it was made, or that it was so already.
+fn change(socket: &Path, request: &Request, made: &str, already: &str) -> Result<Exit, Exit> {
+    let Response::Changed { changed } = ask(socket, request)? else { return Err(unexpected()) };
+    println!("{}", if changed { made } else { already });
     Ok(Exit::Done)
 }

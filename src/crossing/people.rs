@@ -5,6 +5,7 @@ use drawbridge_adapter::{NetworkId, UserId, log};
 use super::Crossing;
 use crate::clock;
 use crate::log::{BLOCK_LIFTED, BLOCK_SET};
+use crate::people::People;
 use crate::store::{Block, PeopleChange, StoreError};
 
 /// Why a rule about people cannot be changed.
@@ -63,14 +64,9 @@ impl Crossing {
         Ok(true)
     }
 
-    /// Blocks behind `after`, at most `limit`, of one owner or of all.
-    pub(crate) fn blocks(
-        &self,
-        owner: Option<&UserId>,
-        after: Option<(&UserId, &UserId)>,
-        limit: usize,
-    ) -> Vec<Block> {
-        self.people.blocks(owner, after, limit)
+    /// What people forbid now.
+    pub(crate) fn people(&self) -> &People {
+        &self.people
     }
 
     /// Whether `user` is one of a configured network, spelt as that one does: otherwise the rule

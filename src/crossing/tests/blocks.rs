@@ -96,7 +96,7 @@ async fn a_block_outlives_the_process_and_ends_for_what_comes_later() {
     town.unblocks("right:bob", "left:eve").await;
     town.ends().await;
     let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
-    let known = town.crossing.blocks(Some(&user("right:bob")), None, 10);
+    let known = town.crossing.people().blocks(Some(&user("right:bob")), None, 10);
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].blocked, user("left:ann"));
     town.says("left:ann", "right:bob", "never").await;
@@ -106,7 +106,7 @@ async fn a_block_outlives_the_process_and_ends_for_what_comes_later() {
     town.right.hears(&["again"]).await;
     town.ends().await;
     let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
-    assert!(town.crossing.blocks(None, None, 10).is_empty());
+    assert!(town.crossing.people().blocks(None, None, 10).is_empty());
 }
 
 #[tokio::test]

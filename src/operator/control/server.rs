@@ -161,7 +161,7 @@ async fn answer(seen: &Seen, request: Request) -> Response {
         }
         Request::Blocks { owner, after, limit } => {
             let after = after.as_ref().map(|(owner, blocked)| (owner, blocked));
-            let found = crossing.blocks(owner.as_ref(), after, limit.min(PAGE));
+            let found = crossing.people().blocks(owner.as_ref(), after, limit.min(PAGE));
             Ok(Response::Blocks(found.into_iter().map(block_item).collect()))
         }
         Request::Block { owner, blocked } => {
