@@ -133,12 +133,16 @@ impl MatrixPeer {
     pub(crate) async fn sees(&self, room: &str, ghost: &str, membership: &str) -> Result<()> {
         let path = format!("rooms/{room}/state/m.room.member/{ghost}");
         let seen = async {
+            // A sync of its own, which ends when something happens behind the one before.
+            let mut sync = "sync?timeout=0".to_owned();
             loop {
+                let news = self.call(Method::GET, &sync, Value::Null).await?;
+                let since = news["next_batch"].as_str().context("no next batch")?;
+                sync = format!("sync?timeout=10000&since={since}");
                 let member = self.call(Method::GET, &path, Value::Null).await?;
                 if member["membership"] == membership {
                     return Ok(());
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         let seen = tokio::time::timeout(Duration::from_mins(1), seen).await;

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 #[derive(Clone)]
@@ -21,7 +22,7 @@ struct Inner {
     adapter: String,
     token: String,
     /// The bodies of the transactions that were answered with 200, in order.
-    acknowledged: Mutex<Vec<Bytes>>,
+    acknowledged: watch::Sender<Vec<Bytes>>,
     server: Mutex<Option<AbortHandle>>,
 }
 
@@ -33,7 +34,7 @@ impl Post {
             http,
             adapter,
             token,
-            acknowledged: Mutex::default(),
+            acknowledged: watch::Sender::default(),
             server: Mutex::default(),
         }));
         let listener = TcpListener::bind(at).await?;
@@ -56,29 +57,19 @@ impl Post {
 
     /// The events in acknowledged transactions.
     pub(crate) fn taken(&self) -> Vec<Value> {
-        let bodies = self.0.acknowledged.lock().unwrap();
+        let bodies = self.0.acknowledged.borrow();
         bodies.iter().flat_map(|body| events(body)).collect()
-    }
-
-    fn acknowledged(&self, event: &str) -> Option<Bytes> {
-        let bodies = self.0.acknowledged.lock().unwrap();
-        let holds = |body: &&Bytes| events(body).iter().any(|found| found["event_id"] == event);
-        bodies.iter().find(holds).cloned()
     }
 
     /// Sends the transaction with this event to the adapter once more, under another id.
     pub(crate) async fn again(&self, event: &str) -> Result<()> {
         // The bridge may have the event a moment before the acknowledgement passes here.
-        let acknowledged = async {
-            loop {
-                if let Some(body) = self.acknowledged(event) {
-                    break body;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let body = tokio::time::timeout(Duration::from_mins(1), acknowledged).await;
-        let body = body.context("the event was not acknowledged")?;
+        let holds = |body: &Bytes| events(body).iter().any(|found| found["event_id"] == event);
+        let mut bodies = self.0.acknowledged.subscribe();
+        let acknowledged = bodies.wait_for(|bodies| bodies.iter().any(holds));
+        let bodies = tokio::time::timeout(Duration::from_mins(1), acknowledged).await;
+        let bodies = bodies.context("the event was not acknowledged")??.clone();
+        let body = bodies.into_iter().find(holds).context("it was there a moment ago")?;
         let url = format!("{}/_matrix/app/v1/transactions/again-{event}", self.0.adapter);
         let request = self.0.http.put(url).bearer_auth(&self.0.token).body(body);
         let status = request.send().await?.status();
@@ -105,7 +96,7 @@ impl Inner {
         };
         let status = answer.status();
         if transaction && status == StatusCode::OK {
-            self.acknowledged.lock().unwrap().push(body);
+            self.acknowledged.send_modify(|bodies| bodies.push(body));
         }
         (status, answer.bytes().await.map(Into::into).unwrap_or_default())
     }
