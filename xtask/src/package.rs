@@ -86,7 +86,8 @@ pub(crate) fn try_out() -> Result<()> {
     )?;
     debian.follows(&["apt-get purge drawbridge"])?;
     debian.does(
-        "left=$(find / -xdev -iname '*drawbridge*' -not -path '/root/*' -not -path '/proc/*')
+        "rm drawbridge_*.deb
+         left=$(find / -xdev -iname '*drawbridge*' -not -path '/proc/*')
          test -z \"$left\" || { echo \"left behind: $left\"; exit 1; }",
     )?;
     println!("installed, configured, upgraded and purged");
