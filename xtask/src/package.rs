@@ -86,7 +86,7 @@ pub(crate) fn try_out() -> Result<()> {
     )?;
     debian.follows(&["apt-get purge drawbridge"])?;
     debian.does(
-        "rm drawbridge_*.deb
+        "rm -r drawbridge_*.deb target
          left=$(find / -xdev -iname '*drawbridge*' -not -path '/proc/*')
          test -z \"$left\" || { echo \"left behind: $left\"; exit 1; }",
     )?;
