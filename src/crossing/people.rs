@@ -26,6 +26,16 @@ pub(crate) enum PeopleError {
 }
 
 impl Crossing {
+    /// See [`drawbridge_adapter::Bridge::gesture`].
+    pub(super) async fn gesture(
+        &self,
+        _network: &drawbridge_adapter::NetworkId,
+        _by: &UserId,
+        _gesture: drawbridge_adapter::Gesture,
+    ) -> Result<(), drawbridge_adapter::Unavailable> {
+        Ok(())
+    }
+
     /// From now on nothing of `blocked` reaches `owner`, not even what waits. Whether this is new.
     pub(crate) async fn block(&self, owner: UserId, blocked: UserId) -> Result<bool, PeopleError> {
         self.spelled(&owner)?;

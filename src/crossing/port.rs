@@ -5,8 +5,8 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_adapter::{
-    Acceptance, BridgePort, Connection, Event, EventId, Memo, NetworkId, Refusal, Timestamp,
-    Unavailable, UserId, async_trait, log,
+    Acceptance, BridgePort, CommandForm, Connection, Event, EventId, Gesture, Memo, NetworkId,
+    Refusal, Timestamp, Unavailable, UserId, async_trait, log,
 };
 use tokio::time::Instant;
 
@@ -73,6 +73,14 @@ impl BridgePort for Port {
         refusal: Refusal,
     ) -> Result<bool, Unavailable> {
         self.crossing.bounced(&self.network, id.clone(), by.clone(), refusal).await
+    }
+
+    async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
+        self.crossing.gesture(&self.network, by, gesture).await
+    }
+
+    fn commands(&self) -> Vec<CommandForm> {
+        Vec::new()
     }
 
     fn report(&self, connection: Connection) {

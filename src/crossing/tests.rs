@@ -66,7 +66,7 @@ impl Fake {
                 Content::Text { body } => Some(body.clone()),
                 _ => None,
             },
-            Command::Status(_) => None,
+            _ => None,
         };
         self.heard.lock().unwrap().iter().filter_map(text).collect()
     }
@@ -74,7 +74,7 @@ impl Fake {
     fn states(&self) -> Vec<State> {
         let state = |delivery: &Delivery| match &delivery.command {
             Command::Status(status) => Some(status.state),
-            Command::Message(_) => None,
+            _ => None,
         };
         self.heard.lock().unwrap().iter().filter_map(state).collect()
     }

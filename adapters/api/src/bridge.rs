@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Code, Event, EventId, NetworkId, Refusal, Tag, Timestamp, UserId};
+use crate::{
+    Code, CommandForm, Event, EventId, Gesture, NetworkId, Refusal, Tag, Timestamp, UserId,
+};
 
 /// The daemon, as one adapter sees it. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +26,10 @@ pub trait BridgePort: Send + Sync + 'static {
         by: &UserId,
         refusal: Refusal,
     ) -> Result<bool, Unavailable>;
+    /// See [`Bridge::gesture`].
+    async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable>;
+    /// See [`Bridge::commands`].
+    fn commands(&self) -> Vec<CommandForm>;
     /// See [`Bridge::report`].
     fn report(&self, connection: Connection);
     /// See [`Bridge::knows`].
@@ -85,6 +91,21 @@ impl Bridge {
         refusal: Refusal,
     ) -> Result<bool, Unavailable> {
         self.0.bounced(id, by, refusal).await
+    }
+
+    /// A user of this network has shown, with the network's own means, what they want of another.
+    ///
+    /// Durable and in force when it returns `Ok`. The same gesture again changes nothing, so
+    /// a list may be handed over anew whenever it was read; what the adapter itself wrote there by
+    /// order of a [`crate::Command::Block`] changes nothing either. A gesture about nobody that is
+    /// known is passed over.
+    pub async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
+        self.0.gesture(by, gesture).await
+    }
+
+    /// The commands that the bridge's own user understands, for networks that show forms.
+    pub fn commands(&self) -> Vec<CommandForm> {
+        self.0.commands()
     }
 
     /// Says how the connection stands. Only changes are needed.

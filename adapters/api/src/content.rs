@@ -184,12 +184,17 @@ pub struct Capabilities {
     /// Whether a message that the network took may still come back: the adapter calls
     /// [`crate::Bridge::bounced`]. For other networks the daemon keeps no way back.
     pub bounces: bool,
+    /// Whether the adapter shows a stranger's request by itself: see [`crate::Command::Request`].
+    pub requests: bool,
+    /// Whether the adapter writes the network's own lists of blocked users: see
+    /// [`crate::Command::Block`].
+    pub block_lists: bool,
 }
 
 impl Capabilities {
     /// A network that carries nothing yet, with these limits on text.
     pub fn new(text: TextLimits) -> Self {
-        Self { levels: Vec::new(), text, bounces: false }
+        Self { levels: Vec::new(), text, bounces: false, requests: false, block_lists: false }
     }
 
     /// Declares how well `kind` is carried.
@@ -204,6 +209,18 @@ impl Capabilities {
     #[must_use]
     pub fn bouncing(self) -> Self {
         Self { bounces: true, ..self }
+    }
+
+    /// Declares that the adapter shows requests.
+    #[must_use]
+    pub fn showing_requests(self) -> Self {
+        Self { requests: true, ..self }
+    }
+
+    /// Declares that the adapter writes the network's own block lists.
+    #[must_use]
+    pub fn keeping_block_lists(self) -> Self {
+        Self { block_lists: true, ..self }
     }
 
     /// How well `kind` is carried; undeclared is [`Level::Rejected`].

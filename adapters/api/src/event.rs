@@ -50,6 +50,9 @@ pub enum Destination {
     Direct(UserId),
     /// A group chat, which is not carried: refused with `group_unsupported`.
     Group,
+    /// The bridge's own user: the text is a command to it. Its answer comes as a
+    /// [`Command::Notice`] with the event's [`ReplyPath`].
+    Bridge,
 }
 
 /// A user, with the name shown to others.
@@ -93,6 +96,117 @@ pub enum Command {
     Message(Message),
     /// Tell a user of the adapter's network what became of an event.
     Status(Status),
+    /// Say something to a user of the adapter's network in the bridge's own name.
+    Notice(Notice),
+    /// Show that a stranger wants to write to a user of the adapter's network. Only where
+    /// [`crate::Capabilities::requests`] is declared; elsewhere its words come as a notice.
+    Request(Request),
+    /// A request is over: nothing is to be accepted any more. Only after a [`Command::Request`].
+    RequestOver(RequestOver),
+    /// Write to the network's own list whom a user of it has blocked. Only where
+    /// [`crate::Capabilities::block_lists`] is declared.
+    Block(BlockEntry),
+}
+
+/// What the bridge itself says to a user.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Who gets it.
+    pub to: UserId,
+    /// The words, in plain text of one or more lines.
+    pub text: String,
+    /// The way back of the command that it answers, if it answers one.
+    pub reply_path: Option<ReplyPath>,
+}
+
+/// Never the words: they name people.
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "notice of {} bytes", self.text.len())
+    }
+}
+
+/// A stranger wants to write. The answer is a [`crate::Gesture`] of the user, or a command.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who wants to.
+    pub from: Party,
+    /// To whom.
+    pub to: UserId,
+    /// The first text, if it was one.
+    pub text: Option<String>,
+    /// The same in words that tell the user what to do, to be said in the bridge's own name where
+    /// the network has nothing of its own that shows it all.
+    pub words: String,
+}
+
+/// Never what was written.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("request")
+    }
+}
+
+/// The end of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestOver {
+    /// Who wanted to write.
+    pub from: UserId,
+    /// To whom.
+    pub to: UserId,
+    /// Whether that user accepted.
+    pub accepted: bool,
+}
+
+/// An entry of a user's own list of those whom the user does not want to hear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockEntry {
+    /// Whose list: a user of the adapter's network.
+    pub owner: UserId,
+    /// Who is on it: a user of another network, who has a ghost there, or one of the same network.
+    pub other: UserId,
+    /// Whether to write it or to take it away.
+    pub blocked: bool,
+}
+
+/// What a user of the adapter's network does with the network's own means, about another user:
+/// accepting an invite, using the client's own block. See [`crate::Bridge::gesture`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gesture {
+    /// Wants to hear from this user: a request of theirs is accepted.
+    Accept(UserId),
+    /// Turns away the request of this user, if there is one.
+    Decline(UserId),
+    /// Does not want to hear from this user.
+    Block(UserId),
+    /// Hears this user again.
+    Unblock(UserId),
+    /// Wants nothing of the whole bridge any more: all third-party networks are switched off.
+    Disable,
+}
+
+/// A command to the bridge's own user, for networks that show commands as forms. Its text is the
+/// name, followed by what was filled in, each after a space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandForm {
+    /// The first word of the command.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub about: String,
+    /// What is to be filled in, in order: its name, and the words to ask for it.
+    pub fields: Vec<FormField>,
+}
+
+/// A field of a [`CommandForm`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormField {
+    /// Its name, unique in its form.
+    pub name: &'static str,
+    /// The words to ask for it.
+    pub label: String,
+    /// Whether it must be filled in.
+    pub required: bool,
 }
 
 /// A message for a user of the adapter's network, from a user of another.
@@ -134,6 +248,8 @@ pub enum State {
     Accepted,
     /// It has waited for more than ten seconds, and waits on.
     Pending,
+    /// It waits until the recipient accepts its sender: pending, with the code `request_pending`.
+    Held,
     /// It did not cross, but may if it is sent again later.
     FailedRetriable(Refusal),
     /// It did not and will not cross.
@@ -145,7 +261,7 @@ impl State {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::FailedRetriable(refusal) | Self::FailedPermanent(refusal) => Some(*refusal),
-            Self::Accepted | Self::Pending => None,
+            Self::Accepted | Self::Pending | Self::Held => None,
         }
     }
 
@@ -153,7 +269,7 @@ impl State {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
-            Self::Pending => "pending",
+            Self::Pending | Self::Held => "pending",
             Self::FailedRetriable(_) => "failed_retriable",
             Self::FailedPermanent(_) => "failed_permanent",
         }

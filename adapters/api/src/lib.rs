@@ -35,7 +35,8 @@ pub use configuration::{Configuration, Place, Problem, Registration};
 pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
 pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{
-    Command, Destination, Event, Message, Party, Repeats, ReplyPath, Signal, State, Status,
+    BlockEntry, Command, CommandForm, Destination, Event, FormField, Gesture, Message, Notice,
+    Party, Repeats, ReplyPath, Request, RequestOver, Signal, State, Status,
 };
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};

@@ -230,6 +230,10 @@ impl Link {
             }
             Command::Message(message) => Ok(FromBridge::Event(self.event(id, message)?)),
             Command::Status(status) => Ok(FromBridge::Status(status_frame(id, status))),
+            Command::Notice(_) => Err(refused(Code::Forbidden, "not carried yet")),
+            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
+                Err(refused(Code::Forbidden, "not declared"))
+            }
         }
     }
 
@@ -293,7 +297,7 @@ fn status_frame(id: String, status: &Status) -> StatusFrame {
         to: status.recipient.as_ref().map(ToString::to_string),
         kind: status.kind,
         state: match status.state {
-            State::Pending => StateName::Pending,
+            State::Pending | State::Held => StateName::Pending,
             State::FailedRetriable(_) => StateName::FailedRetriable,
             State::FailedPermanent(_) => StateName::FailedPermanent,
             _ => StateName::Accepted,

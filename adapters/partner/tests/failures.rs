@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{App, claims, hello, key, text};
 use drawbridge_adapter::{
-    Acceptance, Adapter, Bridge, BridgePort, Connection, Event, EventId, Memo, NetworkId, Refusal,
-    Timestamp, Unavailable, UserId, async_trait,
+    Acceptance, Adapter, Bridge, BridgePort, CommandForm, Connection, Event, EventId, Gesture,
+    Memo, NetworkId, Refusal, Timestamp, Unavailable, UserId, async_trait,
 };
 use drawbridge_testkit::ReferenceBridge;
 use serde_json::json;
@@ -36,6 +36,12 @@ impl BridgePort for Panicking {
         refusal: Refusal,
     ) -> Result<bool, Unavailable> {
         self.right.bounced(id, by, refusal).await
+    }
+    async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
+        self.right.gesture(by, gesture).await
+    }
+    fn commands(&self) -> Vec<CommandForm> {
+        self.right.commands()
     }
     fn report(&self, connection: Connection) {
         self.right.report(connection);

@@ -209,6 +209,13 @@ impl Lines {
                 format!("message {id} text {from} {to} {at} {text}")
             }
             Command::Message(_) => return Err(refused(Code::Malformed, "no text")),
+            Command::Notice(notice) => {
+                format!("notice {id} {} {}", notice.to.id(), serde_json::Value::from(&*notice.text))
+            }
+            // What is not declared does not come.
+            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
+                return Err(refused(Code::Forbidden, "not declared"));
+            }
             Command::Status(status) => {
                 let code = status.state.refusal().map(|it| it.code.to_string()).unwrap_or_default();
                 format!("outcome {id} {} {} {code}", status.event.as_str(), status.state.as_str())

@@ -1,7 +1,7 @@
 //! What the reference bridge has seen, in order.
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Connection, Content, Event, EventId, Refusal, UserId,
+    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, Refusal, UserId,
 };
 
 /// Everything that an adapter told the reference bridge.
@@ -13,6 +13,8 @@ pub struct Journal {
     pub turned_away: Vec<Event>,
     /// Each message that the adapter said came back, with who sent it back, and why.
     pub bounces: Vec<(EventId, UserId, Refusal)>,
+    /// Each gesture, with who made it.
+    pub gestures: Vec<(UserId, Gesture)>,
     /// Each report of the connection.
     pub connections: Vec<Connection>,
     /// Each breach of the contract that the bridge could see by itself, in words.

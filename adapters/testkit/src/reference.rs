@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use drawbridge_adapter::{
-    Acceptance, Answer, Bridge, BridgePort, Code, Connection, ConversationId, Destination, Event,
-    EventId, Memo, NetworkId, Refusal, Repeats, ReplyPath, Timestamp, Unavailable, UserId,
+    Acceptance, Answer, Bridge, BridgePort, Code, CommandForm, Connection, ConversationId,
+    Destination, Event, EventId, FormField, Gesture, Memo, NetworkId, Refusal, Repeats, ReplyPath,
+    Timestamp, Unavailable, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -303,6 +304,23 @@ impl BridgePort for ReferenceBridge {
     ) -> Result<bool, Unavailable> {
         self.record(|state| state.journal.bounces.push((id.clone(), by.clone(), refusal)));
         Ok(true)
+    }
+
+    async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
+        self.record(|state| state.journal.gestures.push((by.clone(), gesture)));
+        Ok(())
+    }
+
+    fn commands(&self) -> Vec<CommandForm> {
+        let field = |name, required| FormField { name, label: format!("The {name}"), required };
+        vec![
+            CommandForm { name: "help", about: "What can be said".to_owned(), fields: Vec::new() },
+            CommandForm {
+                name: "block",
+                about: "Hear no more of a user".to_owned(),
+                fields: vec![field("user", true)],
+            },
+        ]
     }
 
     fn report(&self, connection: Connection) {

@@ -54,6 +54,12 @@ impl XmppAdapter {
                 })?;
                 (stanza, message.to.id())
             }
+            Command::Notice(notice) => {
+                (message::notice(notice, &delivery.key, &self.addresses), notice.to.id())
+            }
+            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
+                return Err(refused(Code::Forbidden, "not declared"));
+            }
         };
         let wire = stanza.to_wire();
         if wire.len() > MAX_STANZA {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Bridge, Code, Content, Destination, Event, EventId, Message, Party, Repeats,
-    ReplyPath, Status, Timestamp, UserId,
+    Addressing, Bridge, Code, Content, Destination, Event, EventId, Message, Notice, Party,
+    Repeats, ReplyPath, Status, Timestamp, UserId,
 };
 use minidom::Element;
 use serde::{Deserialize, Serialize};
@@ -179,6 +179,16 @@ pub(crate) fn status(status: &Status, addresses: &Addresses) -> Option<Xml> {
     let ours =
         address::parse(&envelope.to).is_ok_and(|to| to.domain().as_str() == addresses.component());
     ours.then(|| failure::refuse("message", &envelope, refusal, retriable))
+}
+
+/// What the bridge itself says, from the component's bare address.
+pub(crate) fn notice(notice: &Notice, key: &str, addresses: &Addresses) -> Xml {
+    Xml::new("message")
+        .attr("type", "chat")
+        .attr("from", addresses.component())
+        .attr("to", notice.to.id())
+        .attr("id", key)
+        .child(Xml::new("body").text(notice.text.as_str()))
 }
 
 /// A message from a puppet, with `key` as its id; `None` if it cannot be said here.

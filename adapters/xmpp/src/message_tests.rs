@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Acceptance, BridgePort, Connection, Kind, Marks, Memo, NetworkId, Refusal, State, Unavailable,
-    async_trait,
+    Acceptance, BridgePort, CommandForm, Connection, Gesture, Kind, Marks, Memo, NetworkId,
+    Refusal, State, Unavailable, async_trait,
 };
 use proptest::prelude::*;
 
@@ -25,6 +25,12 @@ impl BridgePort for Daemon {
     }
     async fn bounced(&self, _: &EventId, _: &UserId, _: Refusal) -> Result<bool, Unavailable> {
         Ok(false)
+    }
+    async fn gesture(&self, _: &UserId, _: Gesture) -> Result<(), Unavailable> {
+        Ok(())
+    }
+    fn commands(&self) -> Vec<CommandForm> {
+        Vec::new()
     }
     fn report(&self, _: Connection) {}
     fn knows(&self, user: &UserId) -> bool {

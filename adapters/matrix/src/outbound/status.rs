@@ -35,7 +35,7 @@ impl Core {
 /// The status event, in Beeper's form. A success comes as one only to end a wait that was told.
 fn content(status: &Status) -> Value {
     let word = match status.state {
-        State::Pending => "PENDING",
+        State::Pending | State::Held => "PENDING",
         State::FailedRetriable(_) => "FAIL_RETRIABLE",
         State::FailedPermanent(_) => "FAIL_PERMANENT",
         _ => "SUCCESS",

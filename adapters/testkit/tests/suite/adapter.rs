@@ -184,6 +184,12 @@ impl Line {
                 let key = if self.has(Flaw::KeysOfTexts) { body } else { &key };
                 self.server.show(key, from, text.to_owned());
             }
+            Command::Notice(notice) => {
+                self.server.show(&key, "bridge".to_owned(), notice.text.clone());
+            }
+            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
+                panic!("undeclared")
+            }
             Command::Status(status) => {
                 let Some(refusal) = status.state.refusal() else {
                     if self.has(Flaw::ShowsStates) {
