@@ -1,13 +1,15 @@
 """Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008`.
 
-Commands: login, send, send_many, raw, state, create, leave, members. Events: message, notice,
-status, invited, left, receipt, other.
+Commands: login, send, send_many, raw, state, create, leave, members, hold, answer, ignore,
+ignored. Events: message, notice, status, invited, withdrawn, left, receipt, ignored, other.
 """
 
 import asyncio
+import json
 import os
 import sys
 import traceback
+import urllib.parse
 import uuid
 
 import aiohttp
@@ -23,12 +25,14 @@ from nio import (
 from lines import Failed, serve, tell
 
 STATUS = "com.beeper.message_send_status"
+IGNORED = "m.ignored_user_list"
 # No gap may hide a message: the tests count them.
 FILTER = {"room": {"timeline": {"limit": 10000}}, "presence": {"not_types": ["*"]}}
 
 
 class User:
-    """One user, always syncing, who joins every room that they are invited to."""
+    """One user, always syncing, who joins every room that they are invited to, unless told to hold
+    invites."""
 
     def __init__(self, homeserver, name):
         config = AsyncClientConfig(
@@ -37,6 +41,8 @@ class User:
         self.name = name
         self.client = AsyncClient(homeserver, name, config=config)
         self.rooms = {}
+        self.holds = False
+        self.invites = {}
         self.members = {}
         self.joined = asyncio.Condition()
 
@@ -61,6 +67,11 @@ class User:
                 continue
             for room, invite in answer.rooms.invite.items():
                 await self.invited(room, invite)
+            for room in answer.rooms.leave:
+                self.left(room)
+            for event in answer.account_data_events:
+                if getattr(event, "type", None) == IGNORED:
+                    self.show_ignored(event.content)
             for room, joined in answer.rooms.join.items():
                 await self.happened(room, joined)
             # In a flood several events come at once then: it spares the homeserver half its work.
@@ -72,9 +83,57 @@ class User:
             if not isinstance(event, InviteMemberEvent) or event.state_key != me:
                 continue
             if event.membership == "invite":
-                await again(lambda: self.client.join(room))
-                self.rooms[event.sender] = room
+                if self.holds:
+                    self.invites[event.sender] = room
+                else:
+                    await again(lambda: self.client.join(room))
+                    self.rooms[event.sender] = room
                 tell("invited", **{"as": self.name, "room": room, "from": event.sender})
+
+    def left(self, room):
+        for sender, invite in list(self.invites.items()):
+            if invite == room:
+                del self.invites[sender]
+                tell("withdrawn", **{"as": self.name, "room": room, "from": sender})
+
+    async def answer(self, sender, accept):
+        room = self.invites.pop(sender)
+        if accept:
+            await again(lambda: self.client.join(room))
+            self.rooms[sender] = room
+        else:
+            await again(lambda: self.client.room_leave(room))
+        return {"room": room}
+
+    def show_ignored(self, content):
+        users = content.get("ignored_users")
+        tell("ignored", **{"as": self.name, "users": list(users) if isinstance(users, dict) else []})
+
+    async def account_data(self, method, content=None):
+        """What other clients of the user's see too; nio has no word for it."""
+        user = urllib.parse.quote(self.client.user_id, safe="")
+        path = f"/_matrix/client/v3/user/{user}/account_data/{IGNORED}"
+        headers = {
+            "Authorization": f"Bearer {self.client.access_token}",
+            "Content-Type": "application/json",
+        }
+        data = None if content is None else json.dumps(content)
+        answer = await self.client.send(method, path, data=data, headers=headers)
+        body = await answer.json()
+        if answer.status == 404:
+            return {}
+        if answer.status != 200:
+            raise Failed(f"{answer.status}: {body}")
+        return body
+
+    async def ignore(self, user, ignored):
+        content = await self.account_data("GET")
+        users = dict(content.get("ignored_users", {}))
+        if ignored:
+            users[user] = {}
+        else:
+            users.pop(user, None)
+        await self.account_data("PUT", {**content, "ignored_users": users})
 
     async def happened(self, room, joined):
         # A room that was just joined may show only a part of what was before; later, never.
@@ -232,6 +291,16 @@ async def main(homeserver):
         user = users[name]
         if what == "create":
             return await user.create(command["invite"], command.get("encrypted", False))
+        if what == "hold":
+            user.holds = command["holds"]
+            return {}
+        if what == "answer":
+            return await user.answer(command["to"], command["accept"])
+        if what == "ignore":
+            return await user.ignore(command["user"], command["ignored"])
+        if what == "ignored":
+            users = (await user.account_data("GET")).get("ignored_users", {})
+            return {"users": list(users)}
         if what == "leave":
             return await user.leave(command["to"])
         room = await user.room_with(command["to"])

@@ -37,6 +37,11 @@ impl MatrixAddressing {
         &self.bot
     }
 
+    /// The bridge's own bot; none only if its name is no MXID, which the configuration refuses.
+    pub(crate) fn bot_user(&self) -> Option<OwnedUserId> {
+        OwnedUserId::try_from(self.bot.as_str()).ok()
+    }
+
     /// Whether an MXID belongs to the bridge: a ghost, well-formed or not, or the bot.
     pub(crate) fn is_ours(&self, mxid: &str) -> bool {
         mxid == self.bot || self.ghost_part(mxid).is_some()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{Bridge, ReplyPath, Unavailable};
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore};
 
@@ -58,6 +58,14 @@ impl Core {
             lost: Notify::new(),
         }
     }
+
+    /// Makes sure that a ghost, or the bot, is there, and bears `name`, if one is known.
+    pub(crate) async fn ensure(&self, ghost: &UserId, name: Option<&str>) -> Result<(), CallError> {
+        match self.names.behind(ghost.as_str()) {
+            Some(account) => self.ghosts.ensure(&self.homeserver, ghost, &account, name).await,
+            None => self.ghosts.ensure_bot(&self.homeserver, ghost).await,
+        }
+    }
 }
 
 /// What the homeserver sent can't be dealt with now: it is not acknowledged, and comes again.
@@ -83,7 +91,7 @@ impl Later {
 pub(crate) struct WayBack {
     /// Where it was said.
     pub(crate) room: OwnedRoomId,
-    /// Which of the bridge's ghosts heard it.
+    /// Which of the bridge's ghosts heard it, or the bot.
     pub(crate) ghost: OwnedUserId,
 }
 

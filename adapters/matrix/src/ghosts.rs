@@ -70,13 +70,26 @@ impl Ghosts {
         Ok(())
     }
 
+    /// Makes sure that the bot is there. It bears the name that the operator gave it, or none.
+    pub(crate) async fn ensure_bot(
+        &self,
+        homeserver: &Homeserver,
+        bot: &UserId,
+    ) -> Result<(), CallError> {
+        if self.named.get(&bot.to_owned()).is_none() {
+            register(homeserver, bot).await?;
+            self.named.put(bot.to_owned(), String::new());
+        }
+        Ok(())
+    }
+
     /// The homeserver does not know this ghost after all.
     pub(crate) fn forget(&self, ghost: &UserId) {
         self.named.forget(&ghost.to_owned());
     }
 }
 
-/// Registers a ghost and its device; again is no harm.
+/// Registers a ghost, or the bot, and its device; again is no harm.
 pub(crate) async fn register(homeserver: &Homeserver, ghost: &UserId) -> Result<(), CallError> {
     let mut request = register::v3::Request::new();
     request.username = Some(ghost.localpart().to_owned());

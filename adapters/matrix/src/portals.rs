@@ -1,4 +1,4 @@
-//! Which room is the portal of which two: remembered durably, and kept at hand.
+//! Which room is the portal of which two, a user and a ghost or the bot: remembered durably, and kept at hand.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SEEKERS: usize = 64;
 /// What is known of a room with a ghost in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Room {
-    /// The ghost.
+    /// The ghost, or the bot.
     pub(crate) ghost: OwnedUserId,
     /// The Matrix user whose chat with the ghost this is.
     pub(crate) user: OwnedUserId,

@@ -49,7 +49,10 @@ impl MatrixClients {
     }
 }
 
-/// A user of Matrix. Joins every room that they are invited to.
+/// The bridge's own user.
+const BOT: &str = "@drawbridge:hs.test";
+
+/// A user of Matrix. Joins every room that they are invited to, unless they hold their invites.
 pub struct MatrixUser {
     name: String,
     password: String,
@@ -119,14 +122,88 @@ impl MatrixUser {
         Ok(text(&self.next("invited", PATIENCE)?, "from"))
     }
 
-    /// The next notice.
+    /// The next notice by a ghost.
     pub fn sees_notice(&self) -> Result<Heard> {
-        self.next("notice", PATIENCE).map(|line| heard(&line))
+        let is = |line: &Value| self.is(line, "notice") && line["from"] != BOT;
+        self.reader.next("notice", PATIENCE, "a notice", is).map(|line| heard(&line))
     }
 
-    /// Every notice so far.
+    /// Every notice by a ghost so far.
     pub fn notices(&self) -> Vec<Heard> {
-        self.script.all(|line| self.is(line, "notice")).iter().map(heard).collect()
+        let is = |line: &Value| self.is(line, "notice") && line["from"] != BOT;
+        self.script.all(is).iter().map(heard).collect()
+    }
+
+    /// Writes to the bridge's own user, and gives what it says next. What it said before counts
+    /// as heard.
+    pub fn asks_bridge(&self, text: &str) -> Result<String> {
+        self.reader.skip("bridge");
+        self.writes(BOT, text)?;
+        self.hears_bridge().map_err(|error| error.context(format!("the answer to “{text}”")))
+    }
+
+    /// What the bridge's own user says next.
+    pub fn hears_bridge(&self) -> Result<String> {
+        let is = |line: &Value| self.is(line, "notice") && line["from"] == BOT;
+        self.reader.next("bridge", PATIENCE, "the bridge's own words", is).map(|l| text(&l, "body"))
+    }
+
+    /// Everything that the bridge's own user said so far.
+    pub fn everything_of_bridge(&self) -> Vec<String> {
+        let is = |line: &Value| self.is(line, "notice") && line["from"] == BOT;
+        self.script.all(is).iter().map(|line| text(line, "body")).collect()
+    }
+
+    /// From now on invites wait for an answer: see [`Self::is_invited`].
+    pub fn holds_invites(&self) -> Result<()> {
+        self.ask(json!({"do": "hold", "holds": true}))?;
+        Ok(())
+    }
+
+    /// Joins the room to which this user's held invite leads.
+    pub fn accepts_invite(&self, of: &str) -> Result<()> {
+        self.ask(json!({"do": "answer", "to": of, "accept": true}))?;
+        Ok(())
+    }
+
+    /// Turns away this user's held invite.
+    pub fn declines_invite(&self, of: &str) -> Result<()> {
+        self.ask(json!({"do": "answer", "to": of, "accept": false}))?;
+        Ok(())
+    }
+
+    /// The next held invite that its sender takes back: whose.
+    pub fn sees_invite_withdrawn(&self) -> Result<String> {
+        Ok(text(&self.next("withdrawn", PATIENCE)?, "from"))
+    }
+
+    /// Puts a user on the account's list of ignored users, as clients do.
+    pub fn ignores(&self, user: &str) -> Result<()> {
+        self.ask(json!({"do": "ignore", "user": user, "ignored": true}))?;
+        Ok(())
+    }
+
+    /// Takes a user off that list.
+    pub fn unignores(&self, user: &str) -> Result<()> {
+        self.ask(json!({"do": "ignore", "user": user, "ignored": false}))?;
+        Ok(())
+    }
+
+    /// Who is on that list.
+    pub fn ignored(&self) -> Result<Vec<String>> {
+        let answer = self.ask(json!({"do": "ignored"}))?;
+        let users = answer["users"].as_array().into_iter().flatten();
+        Ok(users.filter_map(|user| user.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Waits until the list, as the user's client is told of it, holds a user or does not.
+    pub fn sees_ignored(&self, user: &str, ignored: bool) -> Result<()> {
+        let is = |line: &Value| {
+            let mut users = line["users"].as_array().into_iter().flatten();
+            self.is(line, "ignored") && users.any(|one| one == user) == ignored
+        };
+        self.reader.next("ignored", PATIENCE, "a change of the ignored users", is)?;
+        Ok(())
     }
 
     /// How many messages of a flood are written so far.

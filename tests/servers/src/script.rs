@@ -135,6 +135,11 @@ impl Reader {
         Self { script, places: Mutex::new(HashMap::new()) }
     }
 
+    /// Takes all so far of a `kind` as read.
+    pub(crate) fn skip(&self, kind: &'static str) {
+        lock(&self.places).insert(kind, self.script.count());
+    }
+
     /// The next line of a `kind` that `is`.
     pub(crate) fn next(
         &self,

@@ -1,4 +1,4 @@
-//! A Matrix user invites a ghost.
+//! A Matrix user invites a ghost, or the bot.
 
 use std::sync::Arc;
 
@@ -56,12 +56,11 @@ impl Core {
         user: OwnedUserId,
     ) -> Result<(), Later> {
         let taken = self.portals.room(&id).await?.is_some_and(|room| room.ghost != ghost);
-        let known = self.known_ghost(ghost.as_str());
-        let inviter = self.names.user(user.as_str());
-        let (Some((_, account)), Some(_), false) = (known, inviter, taken) else {
+        let known = ghost == self.names.bot() || self.known_ghost(ghost.as_str()).is_some();
+        if !known || taken || self.names.user(user.as_str()).is_none() {
             return self.decline(&id, &ghost).await;
-        };
-        if let Err(error) = self.ghosts.ensure(&self.homeserver, &ghost, &account, None).await {
+        }
+        if let Err(error) = self.ensure(&ghost, None).await {
             Later::if_gone(&error)?;
         }
         // Remembered before the join, so that nothing said right after it is missed.

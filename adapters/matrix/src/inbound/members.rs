@@ -20,9 +20,6 @@ impl Core {
         let target = event.state_key.as_deref().and_then(|key| OwnedUserId::try_from(key).ok());
         let Some(target) = target else { return Ok(()) };
         let membership = event.text("membership").unwrap_or_default();
-        if target == self.names.bot() {
-            return if membership == "invite" { self.bot_declines(event).await } else { Ok(()) };
-        }
         if self.names.is_ours(target.as_str()) {
             return match membership {
                 "invite" if self.names.is_ours(event.sender.as_str()) => Ok(()),
@@ -45,6 +42,9 @@ impl Core {
             }
             "leave" | "ban" if room.company == Company::Others => {
                 self.look_around(&event.room, &room).await.map(drop)
+            }
+            "join" if target != room.user && room.ghost == self.names.bot() => {
+                self.leave(&event.room, &room).await
             }
             "join" if target != room.user && room.company == Company::None => {
                 Ok(self.portals.crowd(&event.room, &room).await?)
@@ -69,14 +69,6 @@ impl Core {
         match self.portals.room(id).await? {
             Some(room) if room.ghost == ghost => Ok(self.portals.close(id, &room).await?),
             _ => Ok(()),
-        }
-    }
-
-    async fn bot_declines(&self, event: &WireEvent) -> Result<(), Later> {
-        let request = leave_room::v3::Request::new(event.room.clone());
-        match self.homeserver.call(As::Bot, request).await {
-            Ok(_) => Ok(()),
-            Err(error) => Later::if_gone(&error),
         }
     }
 

@@ -91,6 +91,10 @@ impl Core {
             log!(MESSAGE_OUTSIDE_PORTAL, msg = %self.bridge.tag_event(&id));
             return Ok(None);
         };
+        // Programs must not answer each other for ever (client-server API, "m.notice").
+        if room.ghost == self.names.bot() && event.text("msgtype") == Some("m.notice") {
+            return Ok(None);
+        }
         if content.kind() == Kind::Encrypted {
             outbound::tell_encrypted(self, &event.room, &room.ghost).await?;
         }
@@ -109,10 +113,12 @@ impl Core {
     }
 
     fn destination(&self, room: &Room, sender: &UserId) -> Destination {
-        let direct = room.company == Company::None && sender == room.user;
+        if room.company != Company::None || sender != room.user {
+            return Destination::Group;
+        }
         match self.names.behind(room.ghost.as_str()) {
-            Some(account) if direct => Destination::Direct(account),
-            _ => Destination::Group,
+            Some(account) => Destination::Direct(account),
+            None => Destination::Bridge,
         }
     }
 

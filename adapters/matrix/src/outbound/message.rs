@@ -1,17 +1,20 @@
-//! A message, said by its writer's ghost in the portal.
+//! A message, said by its writer's ghost in the portal, and what the bot says.
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Content, Delivered, Delivery, DeliveryError, EventId, Message};
+use drawbridge_adapter::{
+    Code, Content, Delivered, Delivery, DeliveryError, EventId, Message, Notice,
+};
 use ruma::api::Direction;
 use ruma::api::client::message::get_message_events;
 use ruma::{OwnedUserId, RoomId, UserId, uint};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::core::Core;
+use super::rooms::retry;
+use crate::core::{Core, WayBack};
 use crate::homeserver::{As, CallError};
-use crate::portals::Left;
+use crate::portals::{Company, Left, Room};
 
 /// A field of ours in each message: finds it again when the homeserver has forgotten the
 /// transaction.
@@ -76,20 +79,61 @@ impl Core {
             return refused(Code::NotReachable, "the recipient's id is no MXID");
         };
         let content = json!({ "msgtype": "m.text", "body": body, KEY: delivery.key });
-        let mut again = false;
-        loop {
-            let name = message.from.name.as_deref();
-            self.ghosts.ensure(&self.homeserver, &ghost, &message.from.user, name).await?;
-            let room = self.portal(&user, &ghost).await?;
-            if let Some(id) = self.sent_long_ago(&room, &ghost, delivery).await? {
-                return Ok(Delivered { id: Some(id) });
-            }
-            match self.say_in(&room, (&user, &ghost), &delivery.key, &content).await? {
-                Some(delivered) => return Ok(delivered),
-                None if again => return refused(Code::NotReachable, "thrown out of a new room"),
-                None => again = true,
+        let name = message.from.name.as_deref();
+        self.show(delivery, name, (&user, &ghost), &content).await
+    }
+
+    /// Says something in the bridge's own name: where the command came from that it answers, if
+    /// that is still a direct chat of the two, else in theirs of today.
+    pub(super) async fn announce(
+        &self,
+        delivery: &Delivery,
+        notice: &Notice,
+    ) -> Result<Delivered, DeliveryError> {
+        let refused = |why| Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why });
+        let Some(bot) = self.names.bot_user() else {
+            return refused("the bot's name is no MXID");
+        };
+        let Ok(user) = OwnedUserId::try_from(notice.to.id()) else {
+            return refused("the recipient's id is no MXID");
+        };
+        let content = json!({ "msgtype": "m.notice", "body": notice.text, KEY: delivery.key });
+        let asked_in = notice.reply_path.as_ref().and_then(WayBack::from_reply_path);
+        if let Some(WayBack { room: id, .. }) = asked_in {
+            let room = self.portals.room(&id).await.map_err(retry)?;
+            let theirs = Room { ghost: bot.clone(), user: user.clone(), company: Company::None };
+            if room == Some(theirs) {
+                self.ensure(&bot, None).await?;
+                let said = self.say_in(&id, (&user, &bot), &delivery.key, &content).await?;
+                if let Some(delivered) = said {
+                    return Ok(delivered);
+                }
             }
         }
+        self.show(delivery, None, (&user, &bot), &content).await
+    }
+
+    /// Says it in the portal of the two.
+    async fn show(
+        &self,
+        delivery: &Delivery,
+        name: Option<&str>,
+        (user, ghost): (&OwnedUserId, &OwnedUserId),
+        content: &Value,
+    ) -> Result<Delivered, DeliveryError> {
+        for _ in 0..2 {
+            self.ensure(ghost, name).await?;
+            let room = self.portal(user, ghost).await?;
+            if let Some(id) = self.sent_long_ago(&room, ghost, delivery).await? {
+                return Ok(Delivered { id: Some(id) });
+            }
+            let said = self.say_in(&room, (user, ghost), &delivery.key, content).await?;
+            if let Some(delivered) = said {
+                return Ok(delivered);
+            }
+        }
+        let why = "thrown out of a new room";
+        Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why })
     }
 
     /// Says it in this portal. `None` if it is none any more: the ghost was thrown out, or the

@@ -80,7 +80,8 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
     match &delivery.command {
         Command::Message(message) => core.say(delivery, message).await,
         Command::Status(status) => core.tell(delivery, status).await,
-        Command::Notice(_) | Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
+        Command::Notice(notice) => core.announce(delivery, notice).await,
+        Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
             let refusal = drawbridge_adapter::Code::Forbidden.into();
             Err(DeliveryError::Refused { refusal, why: "not carried yet" })
         }

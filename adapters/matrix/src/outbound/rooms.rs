@@ -13,7 +13,7 @@ use crate::core::{Core, Later};
 use crate::homeserver::{As, CallError};
 use crate::portals::{Company, Room};
 
-/// The most rooms of a ghost that are searched after a crash.
+/// The most unknown rooms of a ghost that are searched after a crash.
 const SEARCHED: usize = 500;
 
 #[derive(Deserialize)]
@@ -147,10 +147,17 @@ impl Core {
         }
         let request = joined_rooms::v3::Request::new();
         let rooms = self.homeserver.call(As::Ghost(ghost), request).await?.joined_rooms;
-        for room in rooms.into_iter().take(SEARCHED) {
-            let unknown = self.portals.room(&room).await.map_err(retry)?.is_none();
-            if unknown
-                && self.is_there(&room, user, ghost).await?
+        let mut searched = 0;
+        for room in rooms {
+            // The bot sits in a room with every user who speaks with it.
+            if self.portals.room(&room).await.map_err(retry)?.is_some() {
+                continue;
+            }
+            searched += 1;
+            if searched > SEARCHED {
+                break;
+            }
+            if self.is_there(&room, user, ghost).await?
                 && self.are_alone(&room, user, ghost).await?
             {
                 return Ok(Some(room));

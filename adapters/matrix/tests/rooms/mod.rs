@@ -1,5 +1,6 @@
 //! What is Matrix's own: rooms that are left, shared, encrypted; ghosts; hostile requests.
 
+mod bot;
 mod hostile;
 mod portals;
 
