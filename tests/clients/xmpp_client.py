@@ -1,7 +1,8 @@
 """XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
 
-Commands: login, send, send_many, raw, iq, away, back. Events: message, error, presence, online,
-offline, sent, sent_all.
+Commands: login, send, send_many, raw, iq, commands, command, block, unblock, block_list, away, back.
+Events: message, notice, error, presence, online, offline, sent, sent_all. A notice is a message from
+a domain, such as the bridge's own user.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import uuid
 from xml.etree import ElementTree
 
 import slixmpp
+from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -33,7 +35,9 @@ class User(slixmpp.ClientXMPP):
         self.away = False
         self.online = asyncio.Event()
         self.shown = asyncio.Event()
-        for plugin in ("xep_0199", "xep_0030"):
+        # The user decides, not the library.
+        self.auto_authorize = None
+        for plugin in ("xep_0199", "xep_0030", "xep_0004", "xep_0050", "xep_0191"):
             self.register_plugin(plugin)
         self["feature_mechanisms"].unencrypted_scram = True
         self["feature_mechanisms"].unencrypted_plain = True
@@ -89,7 +93,8 @@ class User(slixmpp.ClientXMPP):
             return
         body = xml.find(CLIENT + "body")
         if body is not None:
-            tell("message", **base, body=body.text or "")
+            kind = "message" if "@" in base["from"] else "notice"
+            tell(kind, **base, body=body.text or "")
         else:
             tell("other", **base)
 
@@ -138,6 +143,33 @@ class User(slixmpp.ClientXMPP):
             # Real people's servers take a moment a message; and the loop must breathe.
             await asyncio.sleep(pause)
         tell("sent_all", **{"as": self.name, "prefix": prefix})
+
+    async def commands(self, of):
+        """The nodes of the commands that `of` offers."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        answer = await self["xep_0050"].get_commands(of)
+        return sorted(node for _jid, node, _name in answer["disco_items"]["items"])
+
+    async def run(self, of, node, fields):
+        """Runs a command, filling its form in, if it has one, and gives what it says."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        answer = (await self["xep_0050"].send_command(of, node))["command"]
+        if answer["status"] == "executing":
+            form = answer["form"]
+            unknown = set(fields) - set(form.get_fields())
+            if unknown:
+                raise Failed(f"the form of {node} has no {unknown}, but {list(form.get_fields())}")
+            form.reply()
+            form["type"] = "submit"
+            for name, value in fields.items():
+                form.get_fields()[name]["value"] = value
+            answer = await self["xep_0050"].send_command(
+                of, node, action="complete", payload=form, sessionid=answer["sessionid"]
+            )
+            answer = answer["command"]
+        if answer["status"] != "completed":
+            raise Failed(f"{node} is {answer['status']}")
+        return "\n".join(text for _kind, text in answer["notes"])
 
     async def ask(self, xml):
         """Sends a raw IQ, and gives its answer."""
@@ -207,6 +239,22 @@ async def main(host, port):
             return None
         if what == "iq":
             return await user.ask(command["xml"])
+        if what == "commands":
+            return {"nodes": await user.commands(command["of"])}
+        if what == "command":
+            try:
+                note = await user.run(command["of"], command["node"], command["fields"])
+            except IqError as error:
+                raise Failed(f"error: {error.condition} {error.text}") from None
+            return {"note": note}
+        if what in ("block", "unblock", "block_list"):
+            await asyncio.wait_for(user.online.wait(), 60)
+            if what == "block_list":
+                jids = await user["xep_0191"].get_blocked_jids()
+                return {"jids": sorted(str(jid) for jid in jids)}
+            act = user["xep_0191"].block if what == "block" else user["xep_0191"].unblock
+            await act(command["jid"])
+            return None
         if what == "away":
             return await user.go_away()
         if what == "back":

@@ -8,7 +8,7 @@
 //! - `stream`, `names`, `link`, `session`: the wire. Stanzas are read into trees of bounded size and depth,
 //!   and get a meaning only after they are off the wire: whatever one user sends, the connection
 //!   that all share goes on.
-//! - `message`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
+//! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`: what came from the server, on its way to the daemon.
 //!
@@ -21,6 +21,7 @@
 
 mod address;
 mod bounces;
+mod command;
 mod config;
 mod failure;
 mod hex;

@@ -12,9 +12,11 @@ use sha2::{Digest, Sha256};
 use xmpp_parsers::date::DateTime;
 
 use crate::address::{self, Addresses};
+use crate::command::{self, Run};
 use crate::failure::{self, Envelope};
 use crate::hex::hex;
 use crate::ns;
+use crate::presence::{Who, who};
 use crate::stream::Stanza;
 use crate::xml::{Xml, one_line};
 
@@ -33,7 +35,7 @@ const WORTH_A_STAMP: Duration = Duration::from_mins(1);
 /// What a message stanza means.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    /// Somebody wrote to a user of another network.
+    /// Somebody wrote to a user of another network, or to the bridge itself.
     Event(Box<Event>, Envelope),
     /// It is refused here: nobody can be reached under that address, or it could not be read.
     Refused(Envelope, Code),
@@ -50,6 +52,9 @@ struct Back {
     to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    /// The command that the stanza ran, if it was no message but a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ran: Option<Run>,
 }
 
 /// Reads a message stanza.
@@ -83,14 +88,18 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
         return Heard::Refused(envelope, Code::Malformed);
     };
     let to = match addresses.user_at(&envelope.to) {
-        Ok(to) if bridge.knows(&to) => to,
+        Ok(to) if bridge.knows(&to) => Some(to),
+        _ if who(&envelope.to, addresses, bridge) == Who::Component => None,
         _ => return Heard::Refused(envelope, Code::NotReachable),
     };
-    let Some(id) = event_id(&element, &sender, &to, &content, bridge) else {
+    let Some(id) = event_id(&element, &sender, to.as_ref(), &content, bridge) else {
         return Heard::Nothing("no id");
     };
-    let destination =
-        if classify::invites(&element) { Destination::Group } else { Destination::Direct(to) };
+    let destination = match to {
+        None => Destination::Bridge,
+        Some(_) if classify::invites(&element) => Destination::Group,
+        Some(to) => Destination::Direct(to),
+    };
     let event = Event {
         repeats: match client_id(&element) {
             Some(_) => Repeats::Within(REPEATS_WITHIN),
@@ -102,7 +111,7 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
         sender: Party { name: name(&element, &sender), user: sender },
         content,
         marks,
-        reply_path: way_back(&envelope),
+        reply_path: way_back(&envelope, None),
     };
     Heard::Event(Box::new(event), envelope)
 }
@@ -111,7 +120,7 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
 fn event_id(
     element: &Element,
     sender: &UserId,
-    to: &UserId,
+    to: Option<&UserId>,
     content: &Content,
     bridge: &Bridge,
 ) -> Option<EventId> {
@@ -123,7 +132,8 @@ fn event_id(
         _ => "",
     };
     let mut hash = Sha256::new();
-    let parts = [sender.id(), to.network().as_str(), to.id(), id, content.kind().as_str(), body];
+    let (network, user) = to.map_or(("", ""), |to| (to.network().as_str(), to.id()));
+    let parts = [sender.id(), network, user, id, content.kind().as_str(), body];
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
@@ -154,9 +164,10 @@ fn sent_at(element: &Element, now: Timestamp) -> Timestamp {
     if stamp <= now && now.since(stamp) <= MAX_DELAY { stamp } else { now }
 }
 
-fn way_back(envelope: &Envelope) -> ReplyPath {
-    let back =
-        Back { from: envelope.from.clone(), to: envelope.to.clone(), id: envelope.id.clone() };
+/// What leads back to the sender of a stanza, and of a command that it ran.
+pub(crate) fn way_back(envelope: &Envelope, ran: Option<Run>) -> ReplyPath {
+    let Envelope { from, to, id } = envelope.clone();
+    let back = Back { from, to, id, ran };
     // Even with every byte escaped, two JIDs and an id may only just not fit: then the answer goes
     // to the bare address, by what the status itself says.
     let path = serde_json::to_string(&back).ok().filter(|path| path.len() <= ReplyPath::MAX);
@@ -167,28 +178,50 @@ fn way_back(envelope: &Envelope) -> ReplyPath {
 pub(crate) fn status(status: &Status, addresses: &Addresses) -> Option<Xml> {
     let refusal = status.state.refusal()?;
     let retriable = matches!(status.state, drawbridge_adapter::State::FailedRetriable(_));
-    let envelope = match serde_json::from_str::<Back>(&status.reply_path.0) {
-        Ok(Back { from, to, id }) => Envelope { from, to, id },
-        Err(_) => Envelope {
-            from: status.sender.id().to_owned(),
-            to: addresses.address_of(status.recipient.as_ref()?).ok()?,
-            id: None,
-        },
+    let (envelope, ran) = if let Some(known) = back(&status.reply_path) {
+        known
+    } else {
+        let from = status.sender.id().to_owned();
+        let to = addresses.address_of(status.recipient.as_ref()?).ok()?;
+        (Envelope { from, to, id: None }, None)
     };
     // Only ever from ourselves, whatever the store gave back.
     let ours =
         address::parse(&envelope.to).is_ok_and(|to| to.domain().as_str() == addresses.component());
-    ours.then(|| failure::refuse("message", &envelope, refusal, retriable))
+    let name = if ran.is_some() { "iq" } else { "message" };
+    ours.then(|| failure::refuse(name, &envelope, refusal, retriable))
 }
 
-/// What the bridge itself says, from the component's bare address.
+/// What was written down to lead back.
+fn back(path: &ReplyPath) -> Option<(Envelope, Option<Run>)> {
+    let Back { from, to, id, ran } = serde_json::from_str(&path.0).ok()?;
+    Some((Envelope { from, to, id }, ran))
+}
+
+/// What the bridge itself says, from the component's bare address: to the client that asked, in the
+/// way in which it asked.
 pub(crate) fn notice(notice: &Notice, key: &str, addresses: &Addresses) -> Xml {
+    // Only ever to the user, whatever the store gave back.
+    let asked = notice.reply_path.as_ref().and_then(back).filter(|(envelope, _)| {
+        addresses.canonical(&envelope.from).is_ok_and(|user| user == notice.to)
+    });
+    match asked {
+        Some((envelope, Some(run))) => {
+            let envelope = Envelope { to: addresses.component().to_owned(), ..envelope };
+            command::done(&envelope, &run, &notice.text)
+        }
+        Some((envelope, None)) => say(&notice.text, &envelope.from, key, addresses),
+        None => say(&notice.text, notice.to.id(), key, addresses),
+    }
+}
+
+fn say(text: &str, to: &str, key: &str, addresses: &Addresses) -> Xml {
     Xml::new("message")
         .attr("type", "chat")
         .attr("from", addresses.component())
-        .attr("to", notice.to.id())
+        .attr("to", to)
         .attr("id", key)
-        .child(Xml::new("body").text(notice.text.as_str()))
+        .child(Xml::new("body").text(text))
 }
 
 /// A message from a puppet, with `key` as its id; `None` if it cannot be said here.

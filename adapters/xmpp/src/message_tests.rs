@@ -215,19 +215,60 @@ fn what_nobody_waits_for_is_left_alone() {
 
 #[test]
 fn an_address_that_is_nobodys_is_refused() {
-    for to in [
-        "bridge.p.test",
-        "x@bridge.p.test",
-        "irc_x@bridge.p.test",
-        "matrix_=zz@bridge.p.test",
-        "@@",
-    ] {
+    for to in ["x@bridge.p.test", "irc_x@bridge.p.test", "matrix_=zz@bridge.p.test", "@@"] {
         let mut stanza = stanza("id='1'", "<body>x</body>");
         let (namespace, name) = (minidom::rxml::Namespace::NONE, "to".try_into().unwrap());
         stanza.set_attr(namespace, name, to);
         let heard = hear(stanza);
         assert!(matches!(heard, Heard::Refused(_, Code::NotReachable)), "{to}: {heard:?}");
     }
+}
+
+fn to_the_bridge(to: &str, inner: &str) -> Event {
+    let mut stanza = stanza("type='chat' id='c1'", inner);
+    stanza.set_attr(minidom::rxml::Namespace::NONE, "to".try_into().unwrap(), to);
+    match hear(stanza) {
+        Heard::Event(event, _) => *event,
+        other => panic!("{inner}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_said_to_the_component_is_said_to_the_bridge() {
+    for (to, inner, content) in [
+        ("bridge.p.test", "<body>help</body>", Content::text("help")),
+        ("bridge.p.test/x", "<body>help</body>", Content::text("help")),
+        (
+            "bridge.p.test",
+            "<x xmlns='jabber:x:conference' jid='r@rooms.p.test'/>",
+            Content::Unsupported { kind: Kind::Other },
+        ),
+    ] {
+        let event = to_the_bridge(to, inner);
+        assert_eq!((event.to, event.content), (Destination::Bridge, content), "{to} {inner}");
+    }
+    let one = to_the_bridge("bridge.p.test", "<body>help</body>").id;
+    assert_ne!(one, event("id='c1'", "<body>help</body>").id);
+}
+
+#[test]
+fn an_answer_goes_to_the_client_that_asked_and_to_no_other_user() {
+    let asked = to_the_bridge("bridge.p.test", "<body>help</body>");
+    let answer = |path: Option<ReplyPath>, to: &str| {
+        let to = UserId::new(NetworkId::new("xmpp").unwrap(), to).unwrap();
+        notice(&Notice { to, text: "a\nb".to_owned(), reply_path: path }, "k", &addresses())
+            .to_wire()
+    };
+    let says = |to: &str| {
+        format!(
+            "<message type='chat' from='bridge.p.test' to='{to}' id='k'><body>a\nb</body></message>"
+        )
+    };
+    let path = Some(asked.reply_path);
+    assert_eq!(answer(path.clone(), "bob@p.test"), says("Bob@p.test/phone"));
+    assert_eq!(answer(path, "eve@p.test"), says("eve@p.test"));
+    assert_eq!(answer(None, "bob@p.test"), says("bob@p.test"));
+    assert_eq!(answer(Some(ReplyPath::default()), "bob@p.test"), says("bob@p.test"));
 }
 
 #[test]
@@ -414,6 +455,8 @@ proptest! {
         }
         let _ = crate::presence::answers(&element, &addresses(), &bridge);
         let _ = crate::query::answer(&element, &addresses(), &bridge);
+        let query = Stanza { element: element.clone(), whole: true };
+        let _ = crate::command::take(&query, &addresses(), &bridge);
         let _ = crate::failure::read(&element);
         let sticker = bears(&element, "urn:xmpp:stickers:0");
         let disappearing = bears(&element, "urn:xmpp:ephemeral:0");

@@ -13,6 +13,10 @@ pub(crate) const DRAWBRIDGE: &str = "urn:drawbridge:1";
 pub(crate) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030.
 pub(crate) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0050.
+pub(crate) const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// XEP-0004.
+pub(crate) const DATA: &str = "jabber:x:data";
 /// XEP-0100.
 pub(crate) const GATEWAY: &str = "jabber:iq:gateway";
 /// XEP-0092.

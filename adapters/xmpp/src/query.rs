@@ -5,6 +5,7 @@ use drawbridge_adapter::{Addressing, Bridge, UserId};
 use minidom::Element;
 
 use crate::address::Addresses;
+use crate::command;
 use crate::failure::{self, Envelope};
 use crate::ns;
 use crate::presence::{Who, who};
@@ -12,7 +13,7 @@ use crate::xml::{Xml, one_line};
 
 /// What the component can be asked.
 const OF_COMPONENT: &[&str] =
-    &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::GATEWAY, ns::PING, ns::VCARD, ns::VERSION];
+    &[ns::COMMANDS, ns::DISCO_INFO, ns::DISCO_ITEMS, ns::GATEWAY, ns::PING, ns::VCARD, ns::VERSION];
 /// What a puppet can be asked.
 const OF_PUPPET: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VCARD];
 /// The longest name that a card shows, in characters.
@@ -44,10 +45,17 @@ type Answered = Result<Option<Xml>, (&'static str, &'static str)>;
 const UNAVAILABLE: Answered = Err(("cancel", "service-unavailable"));
 
 fn of_component(kind: &str, asked: &Element, addresses: &Addresses, bridge: &Bridge) -> Answered {
+    let node = asked.attr("node");
     match (kind, asked.name(), asked.ns().as_str()) {
         ("get", "query", ns::DISCO_INFO) => {
+            if let Some(known) = node.and_then(|node| command::info(node, bridge)) {
+                return Ok(Some(known));
+            }
             let identity = identity("gateway", "drawbridge").attr("name", "Drawbridge");
             info(asked, identity, OF_COMPONENT)
+        }
+        ("get", "query", ns::DISCO_ITEMS) if node == Some(ns::COMMANDS) => {
+            Ok(Some(command::items(addresses, bridge)))
         }
         ("get", "query", ns::DISCO_ITEMS) => Ok(Some(Xml::within("query", ns::DISCO_ITEMS))),
         ("get", "ping", ns::PING) => Ok(None),

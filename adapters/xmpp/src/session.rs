@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Code, Tag, log};
-use minidom::Element;
+use drawbridge_adapter::{Bridge, Code, Event, Tag, log};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::address::Addresses;
 use crate::bounces::Bounce;
+use crate::command::{self, Asked};
 use crate::failure::{self, Envelope};
 use crate::intake::Inlet;
 use crate::link;
@@ -169,31 +169,41 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                     self.answer(&answer);
                 }
             }
-            "iq" => self.take_query(&stanza.element),
+            "iq" => self.take_query(&stanza).await,
             _ => log!(STANZA_IGNORED, what = "not a stanza"),
         }
         None
     }
 
-    fn take_query(&mut self, stanza: &Element) {
-        if self.outward.answered(stanza) {
+    async fn take_query(&mut self, stanza: &Stanza) {
+        if self.outward.answered(&stanza.element) {
             return;
         }
-        if let Some(answer) = query::answer(stanza, self.addresses, self.bridge) {
-            self.answer(&answer);
+        match command::take(stanza, self.addresses, self.bridge) {
+            Some(Asked::Event(event, envelope)) => self.hand_over("iq", *event, &envelope).await,
+            Some(Asked::Answer(answer)) => self.answer(&answer),
+            None => {
+                if let Some(answer) = query::answer(&stanza.element, self.addresses, self.bridge) {
+                    self.answer(&answer);
+                }
+            }
+        }
+    }
+
+    /// An event that came as a stanza of the kind `name`.
+    async fn hand_over(&mut self, name: &'static str, event: Event, envelope: &Envelope) {
+        let msg = self.bridge.tag_event(&event.id);
+        if let Err(code) = self.inlet.put(event).await {
+            self.refuse(name, envelope, Some(msg), code, true).await;
         }
     }
 
     async fn take_message(&mut self, stanza: Stanza) {
         match message::read(stanza, self.addresses, self.bridge) {
-            Heard::Event(event, envelope) => {
-                let msg = self.bridge.tag_event(&event.id);
-                if let Err(code) = self.inlet.put(*event).await {
-                    self.refuse(&envelope, Some(msg), code, true).await;
-                }
-            }
+            Heard::Event(event, envelope) => self.hand_over("message", *event, &envelope).await,
             Heard::Refused(envelope, code) => {
-                self.refuse(&envelope, envelope.tag(self.bridge), code, false).await;
+                let msg = envelope.tag(self.bridge);
+                self.refuse("message", &envelope, msg, code, false).await;
             }
             Heard::Bounced(element) => {
                 if self.outward.bounced(&element) {
@@ -214,10 +224,17 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     }
 
     /// Tells the sender that a message ends here, waiting for room among the answers.
-    async fn refuse(&mut self, envelope: &Envelope, msg: Option<Tag>, code: Code, retriable: bool) {
+    async fn refuse(
+        &mut self,
+        name: &'static str,
+        envelope: &Envelope,
+        msg: Option<Tag>,
+        code: Code,
+        retriable: bool,
+    ) {
         let msg = msg.map(log::display);
         log!(STANZA_REFUSED, msg, outcome = %code);
-        let wire = failure::refuse("message", envelope, code.into(), retriable).to_wire();
+        let wire = failure::refuse(name, envelope, code.into(), retriable).to_wire();
         if self.answers.send(wire).await.is_err() {
             log!(REFUSAL_UNTOLD, msg);
         }

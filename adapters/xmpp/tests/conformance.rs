@@ -2,7 +2,9 @@
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 mod stage;
+#[macro_use]
 mod stanzas;
+mod people;
 
 use std::sync::Arc;
 

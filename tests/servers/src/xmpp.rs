@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
+use crate::xmpp_server::COMPONENT;
 use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
 
 /// The program that all users of one server share.
@@ -114,6 +115,97 @@ impl XmppUser {
         let is = |line: &Value| self.is(line, "presence") && bare(&text(line, "from")) == from;
         let line = self.reader.next("presence", PATIENCE, "a presence", is)?;
         Ok(text(&line, "type"))
+    }
+
+    /// Writes to the bridge's own user; gives the text of its answer.
+    pub fn asks_bridge(&self, command: &str) -> Result<String> {
+        self.reader.skip("notice");
+        self.writes(COMPONENT, command)?;
+        let is = |line: &Value| self.is(line, "notice");
+        let what = format!("the bridge's answer to “{command}”");
+        let line = self.reader.next("notice", PATIENCE, &what, is)?;
+        Ok(text(&line, "body"))
+    }
+
+    /// The next text of the bridge's own user, which it says unasked.
+    pub fn hears_bridge(&self) -> Result<String> {
+        let is = |line: &Value| self.is(line, "notice");
+        let line = self.reader.next("notice", PATIENCE, "a word of the bridge's", is)?;
+        Ok(text(&line, "body"))
+    }
+
+    /// Everything that the bridge's own user has said so far.
+    pub fn everything_of_bridge(&self) -> Vec<String> {
+        let lines = self.script.all(|line| self.is(line, "notice"));
+        lines.iter().map(|line| text(line, "body")).collect()
+    }
+
+    /// The names of the commands that the bridge offers to this client's menu (XEP-0050).
+    pub fn sees_commands(&self) -> Result<Vec<String>> {
+        let answer = self.ask(json!({"do": "commands", "of": COMPONENT}))?;
+        let nodes = answer["nodes"].as_array().into_iter().flatten();
+        Ok(nodes.filter_map(|node| node.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Runs a command from this client's menu (XEP-0050), filling its form in, if it has one;
+    /// gives the text of the answer.
+    pub fn runs_command(&self, node: &str, fields: &[(&str, &str)]) -> Result<String> {
+        let fields: serde_json::Map<String, Value> =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let command = json!({"do": "command", "of": COMPONENT, "node": node, "fields": fields});
+        Ok(text(&self.ask(command)?, "note"))
+    }
+
+    /// Waits until this address asks to see the user's presence.
+    pub fn is_asked_by(&self, address: &str) -> Result<()> {
+        let is = |line: &Value| {
+            self.is(line, "presence")
+                && bare(&text(line, "from")) == address
+                && line["type"] == "subscribe"
+        };
+        self.reader.next("subscribe", PATIENCE, "a request of subscription", is)?;
+        Ok(())
+    }
+
+    /// Lets this address see the user's presence, as it asked.
+    pub fn accepts(&self, address: &str) -> Result<()> {
+        self.presents("subscribed", address)
+    }
+
+    /// Does not let this address see the user's presence.
+    pub fn declines(&self, address: &str) -> Result<()> {
+        self.presents("unsubscribed", address)
+    }
+
+    /// Asks to see the presence of this address: adds it as a contact.
+    pub fn adds(&self, address: &str) -> Result<()> {
+        self.presents("subscribe", address)
+    }
+
+    fn presents(&self, kind: &str, address: &str) -> Result<()> {
+        self.sends(&format!(
+            "<presence xmlns='jabber:client' type='{kind}' to='{}'/>",
+            escape(address)
+        ))
+    }
+
+    /// Puts this address on the list of those whom the user blocks (XEP-0191).
+    pub fn blocks(&self, address: &str) -> Result<()> {
+        self.ask(json!({"do": "block", "jid": address}))?;
+        Ok(())
+    }
+
+    /// Takes this address off that list.
+    pub fn unblocks(&self, address: &str) -> Result<()> {
+        self.ask(json!({"do": "unblock", "jid": address}))?;
+        Ok(())
+    }
+
+    /// That list, as the server holds it, sorted.
+    pub fn block_list(&self) -> Result<Vec<String>> {
+        let answer = self.ask(json!({"do": "block_list"}))?;
+        let jids = answer["jids"].as_array().into_iter().flatten();
+        Ok(jids.filter_map(|jid| jid.as_str().map(str::to_owned)).collect())
     }
 
     /// Goes away, connected or not: the server stores what comes, until the user

@@ -15,7 +15,7 @@ pub(crate) const DOMAIN: &str = "p.test";
 /// The domain of users who are not the operator's own.
 pub(crate) const FAR_DOMAIN: &str = "far.test";
 /// The domain of the bridge.
-const COMPONENT: &str = "bridge.p.test";
+pub(crate) const COMPONENT: &str = "bridge.p.test";
 
 /// The software that an XMPP server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

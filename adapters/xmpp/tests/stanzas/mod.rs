@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{Adapter, Code, Connection, NetworkId, UserId};
 use drawbridge_servers::{User, XmppSoftware, XmppUser};
-use drawbridge_testkit::{ELSEWHERE, ReferenceBridge, text_of};
+use drawbridge_testkit::{ELSEWHERE, ReferenceBridge};
 use tokio::task::JoinHandle;
 
 use crate::stage::{DOMAIN, SECRET, Server, with};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const CAROL: &str = "elsewhere_carol@bridge.p.test";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const CAROL: &str = "elsewhere_carol@bridge.p.test";
 const NOBODY: &str = "elsewhere_nobody-at-all@bridge.p.test";
-const STANZA: &str = "xmlns='jabber:client'";
+pub(crate) const STANZA: &str = "xmlns='jabber:client'";
 
 /// Each of them with each server's software.
 macro_rules! tests {
@@ -46,32 +46,38 @@ tests! {
 }
 
 /// The adapter, running, and a user of the server.
-struct Here {
-    server: Server,
-    bridge: ReferenceBridge,
+pub(crate) struct Here {
+    pub(crate) server: Server,
+    pub(crate) bridge: ReferenceBridge,
+    pub(crate) adapter: Arc<dyn Adapter>,
     run: JoinHandle<Result<(), drawbridge_adapter::Fatal>>,
-    bob: Arc<XmppUser>,
+    pub(crate) bob: Arc<XmppUser>,
 }
 
 impl Here {
-    async fn open(software: XmppSoftware) -> Result<Self> {
+    pub(crate) async fn open(software: XmppSoftware) -> Result<Self> {
         let server =
             tokio::task::spawn_blocking(move || Server::start(software, &["bob"])).await??;
         let (adapter, _) = server.adapter(SECRET)?;
         let bridge = ReferenceBridge::new(NetworkId::new("xmpp")?);
-        let run = spawn(adapter, &bridge);
+        let run = spawn(Arc::clone(&adapter), &bridge);
         reports(&bridge, "the adapter is up", |c| *c == Connection::Up).await?;
         let bob = server.user("bob").await?;
-        Ok(Self { server, bridge, run, bob })
+        Ok(Self { server, bridge, adapter, run, bob })
     }
 
-    async fn sends(&self, stanza: &str) -> Result<()> {
+    pub(crate) async fn sends(&self, stanza: &str) -> Result<()> {
         let stanza = stanza.to_owned();
         with(&self.bob, move |bob| bob.sends(&stanza)).await
     }
 
     /// What an IQ is answered with: its type, condition and XML.
-    async fn asks(&self, to: &str, kind: &str, payload: &str) -> Result<(String, String, String)> {
+    pub(crate) async fn asks(
+        &self,
+        to: &str,
+        kind: &str,
+        payload: &str,
+    ) -> Result<(String, String, String)> {
         let stanza = format!("<iq {STANZA} type='{kind}' to='{to}'>{payload}</iq>");
         let answer = with(&self.bob, move |bob| bob.queries(&stanza)).await?;
         Ok((answer.kind, answer.condition, answer.xml))
@@ -91,12 +97,7 @@ impl Here {
     }
 
     async fn hears(&self, text: &str) -> Result<()> {
-        let what = format!("the bridge hears {text}");
-        let heard = self.bridge.wait_for(PATIENCE, &what, |journal| {
-            let events = &mut journal.handed.iter().map(|handed| &handed.event);
-            events.any(|event| text_of(event) == Some(text)).then_some(())
-        });
-        heard.await
+        self.bridge.hears(PATIENCE, text).await.map(drop)
     }
 
     async fn is_told(&self, id: &'static str) -> Result<String> {
@@ -106,7 +107,7 @@ impl Here {
         Ok(told.code)
     }
 
-    async fn closes(self) -> Result<()> {
+    pub(crate) async fn closes(self) -> Result<()> {
         self.bridge.stop();
         self.run.await?.map_err(|fatal| anyhow::anyhow!("{fatal}"))?;
         let breaches = self.bridge.journal().breaches;
@@ -198,7 +199,6 @@ async fn no_stanza_of_one_user_ends_the_connection_of_all(software: XmppSoftware
 async fn an_address_that_is_nobodys_is_said_to_be(software: XmppSoftware) -> Result<()> {
     let here = Here::open(software).await?;
     for (id, to) in [
-        ("domain", DOMAIN.to_owned()),
         ("plain", format!("carol@{DOMAIN}")),
         ("network", format!("irc_carol@{DOMAIN}")),
         ("spelling", format!("elsewhere_=63arol@{DOMAIN}")),
