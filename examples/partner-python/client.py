@@ -1,7 +1,7 @@
 """A partner's app for one user: it speaks drawbridge.partner.v1 (see docs/partner-protocol.md).
 
-Input: what the user writes, one JSON object a line, with "to" and "content". Output: what happens,
-one frame a line. The state file keeps what the bridge has not acknowledged, and what came from it.
+Input: what the user does, one JSON object a line: an event, or a frame of another "type". Output:
+what happens, one frame a line. The state file keeps what neither side may forget.
 """
 import argparse, asyncio, json, pathlib, random, sqlite3, sys, time, uuid
 import jwt, websockets
@@ -25,7 +25,7 @@ class App:
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         async for line in reader:
-            event = {**json.loads(line), "type": "event", "id": uuid.uuid4().hex,
+            event = {"type": "event", **json.loads(line), "id": uuid.uuid4().hex,
                      "from": self.options.user, "sent_at": time.time_ns() // 1_000_000}
             keep = "INSERT INTO outbox (id, frame) VALUES (?, ?)"
             self.db.execute(keep, (event["id"], json.dumps(event)))
@@ -46,22 +46,22 @@ class App:
 
     async def hear(self, socket, text):
         frame = json.loads(text)
-        if frame["type"] in ("event", "status"):
+        if "id" in frame:
             keep = "INSERT OR IGNORE INTO inbox (id, frame) VALUES (?, ?)"
             is_new = self.db.execute(keep, (frame["id"], text)).rowcount
             await socket.send(json.dumps({"type": "ack", "ids": [frame["id"]]}))
             if not is_new:
                 return
         elif frame["type"] == "ack" or frame["type"] == "error" and frame["code"] != "rate_limited":
-            answered = frame.get("ids", [frame.get("about")])
-            self.db.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id in answered])
+            for id in frame.get("ids", [frame.get("about")]):
+                self.db.execute("DELETE FROM outbox WHERE id = ?", (id,))
             self.news.set()
         print(text, flush=True)
 
     async def talk(self, socket):
         received = self.db.execute("SELECT id FROM inbox ORDER BY place DESC LIMIT 1024")
-        capabilities = {"kinds": {"text": "full"}, "text": {"max_bytes": 100_000}}
-        hello = {"type": "hello", "versions": [1], "capabilities": capabilities}
+        shows = {"kinds": {"text": "full"}, "text": {"max_bytes": 100_000}, "requests": True}
+        hello = {"type": "hello", "versions": [1], "capabilities": {**shows, "block_lists": True}}
         await socket.send(json.dumps({**hello, "received": [id for (id,) in received]}))
         await self.hear(socket, welcome := await socket.recv())
         enlist = {"type": "enlist", "user": self.options.user, "name": self.options.name}

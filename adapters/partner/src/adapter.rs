@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::Dialler;
 use crate::hello::PartnerProof;
-use crate::link::{CARRIED, Link};
+use crate::link::Link;
 use crate::log::{
     CONNECTION_LEFT, CONNECTION_NOT_TAKEN, LISTENING_UNENCRYPTED, USERS_READ, USERS_UNREADABLE,
 };
+use crate::outward::CARRIED;
 use crate::proof::KeyRing;
 use crate::users::Users;
 use crate::{PartnerAddressing, PartnerConfig, doctor, door, session};
@@ -310,7 +311,9 @@ impl Adapter for Partner {
 
     fn capabilities(&self) -> Capabilities {
         let text = TextLimits { max_bytes: self.shared.max_text_bytes, controls: true };
-        Capabilities::new(text).with(CARRIED, Level::Full)
+        // An app that has no use for them is not asked: see `outward`.
+        let text = Capabilities::new(text).with(CARRIED, Level::Full);
+        text.showing_requests().keeping_block_lists()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {

@@ -9,6 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::log::FRAME_REFUSED;
 
+mod people;
+
+pub(crate) use people::{
+    AppCommand, AppGesture, BlockFrame, NoticeFrame, RequestFrame, RequestOverFrame,
+};
+
 /// The subprotocol that both sides name in the upgrade.
 pub(crate) const SUBPROTOCOL: &str = "drawbridge.partner.v1";
 
@@ -49,6 +55,16 @@ enum FromApp {
     Delist(Delist),
     /// Something that one of the app's users did.
     Event(Box<AppEvent>),
+    /// Something that one of the app's users says to the bridge itself.
+    Command(AppCommand),
+    /// One of the app's users wants to hear from somebody, whose request is granted.
+    Accept(AppGesture),
+    /// One of the app's users turns a request away.
+    Decline(AppGesture),
+    /// One of the app's users does not want to hear from somebody.
+    Block(AppGesture),
+    /// One of the app's users hears somebody again.
+    Unblock(AppGesture),
     /// These frames of the bridge are durable with the app.
     Ack(Ack),
     /// This frame of the bridge can't be taken.
@@ -71,12 +87,22 @@ pub(crate) enum FromBridge {
         /// The user.
         user: String,
     },
-    /// These events of the app are durable with the bridge, or refused.
+    /// These frames of the app are durable with the bridge, or refused.
     Ack(Ack),
     /// A message for one of the app's users. To be acknowledged.
     Event(BridgeEvent),
     /// What became of an event of the app's. To be acknowledged.
     Status(StatusFrame),
+    /// What the bridge itself says to one of the app's users. To be acknowledged.
+    Notice(NoticeFrame),
+    /// A stranger wants to write to one of the app's users. To be acknowledged.
+    Request(RequestFrame),
+    /// A request is over. To be acknowledged.
+    RequestOver(RequestOverFrame),
+    /// One of the app's users has blocked somebody, here or elsewhere. To be acknowledged.
+    Block(BlockFrame),
+    /// One of the app's users hears somebody again. To be acknowledged.
+    Unblock(BlockFrame),
     /// A frame of the app's was not taken.
     Error(ErrorFrame),
 }
@@ -88,7 +114,7 @@ pub(crate) struct Hello {
     pub(crate) versions: Vec<u32>,
     /// What the app can show to its users.
     pub(crate) capabilities: AppCapabilities,
-    /// How many frames (`event` and `status`) of the bridge may be unacknowledged at a time.
+    /// How many frames of the bridge that have an `id` may be unacknowledged at a time.
     #[serde(default = "default_credit")]
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) credit: usize,
@@ -125,6 +151,12 @@ pub(crate) struct AppCapabilities {
     pub(crate) kinds: BTreeMap<String, Level>,
     /// The limits on text.
     pub(crate) text: TextLimit,
+    /// Whether the app shows requests by itself. If not, their words come as a `notice`.
+    #[serde(default)]
+    pub(crate) requests: bool,
+    /// Whether the app keeps its users' lists of blocked people, and takes `block` and `unblock`.
+    #[serde(default)]
+    pub(crate) block_lists: bool,
 }
 
 /// The limits on text.
@@ -262,9 +294,14 @@ pub(crate) struct Effective {
     pub(crate) kinds: BTreeMap<Kind, Level>,
     /// The limits on text.
     pub(crate) text: TextLimit,
+    /// Whether `request` and `request_over` come.
+    pub(crate) requests: bool,
+    /// Whether `block` and `unblock` come.
+    pub(crate) block_lists: bool,
 }
 
-/// How many `event`, `enlist` and `delist` frames of the app's may be unanswered.
+/// How many frames of the app's that the bridge answers one by one may be unanswered: all but
+/// `hello`, `ack` and `refuse`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Credit {
     /// Frames.
@@ -317,23 +354,24 @@ pub(crate) enum BridgeContent {
     },
 }
 
-/// `status`: what became of an event of the app's.
+/// `status`: what became of an event or command of the app's.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct StatusFrame {
     /// The id of this frame, to be acknowledged.
     pub(crate) id: String,
-    /// The id of the app's event.
+    /// The id of the app's event or command.
     pub(crate) event: String,
     /// Who sent the event.
     pub(crate) from: String,
-    /// To whom it went: `network:id`; absent for a group.
+    /// To whom it went: `network:id`; absent for a group, and for a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
     /// What it was.
     pub(crate) kind: Kind,
     /// What became of it.
     pub(crate) state: StateName,
-    /// Why it did not cross: a code of docs/codes.md.
+    /// Why it did not cross, or `request_pending` for what waits until the recipient accepts the
+    /// sender: a code of docs/codes.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<String>,
     /// The code, in words for the sender.
@@ -350,7 +388,8 @@ pub(crate) struct StatusFrame {
 pub(crate) enum StateName {
     /// The target's server took it. Final.
     Accepted,
-    /// It has waited for more than ten seconds, and waits on.
+    /// It has waited for more than ten seconds, or until the recipient accepts the sender, and
+    /// waits on.
     Pending,
     /// It did not cross, but a new event may, later. Final.
     FailedRetriable,

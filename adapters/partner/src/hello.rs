@@ -10,7 +10,7 @@ use crate::frame::{
     CREDIT_BYTES, Credit, Effective, ErrorCode, ErrorFrame, FromBridge, Hello, Limits, MAX_FRAME,
     MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
 };
-use crate::link::CARRIED;
+use crate::outward::CARRIED;
 use crate::proof::Subject;
 use crate::read::{self, Frame};
 use crate::session::{CLOSE_WITHIN, End, Socket, close_frame, drain, end_of, text};
@@ -109,7 +109,8 @@ pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
     let level = app.min(Level::Full);
     let kinds = (level != Level::Rejected).then_some((CARRIED, level)).into_iter().collect();
     let max_bytes = hello.capabilities.text.max_bytes.min(shared.max_text_bytes);
-    Effective { kinds, text: TextLimit { max_bytes } }
+    let (requests, block_lists) = (hello.capabilities.requests, hello.capabilities.block_lists);
+    Effective { kinds, text: TextLimit { max_bytes }, requests, block_lists }
 }
 
 pub(crate) fn welcome(

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Bridge, Destination, Event, Party, Repeats, ReplyPath, Unavailable, async_trait,
-    log,
+    Acceptance, Bridge, Destination, Event, Party, Repeats, ReplyPath, Timestamp, Unavailable,
+    async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,7 +17,7 @@ use crate::frame::{Ack, CREDIT_BYTES, Delist, Enlist, ErrorCode, ErrorFrame, Fro
 use crate::link::Out;
 use crate::log::INTAKE_WAITS;
 use crate::proof::Subject;
-use crate::read::Submission;
+use crate::read::{Submission, Wish};
 use crate::users::Change;
 
 /// The most that is handed over in one call.
@@ -25,6 +25,9 @@ const BATCH: usize = 100;
 
 /// The first and the last pause before the bridge is asked again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What the app is told of a user for whom it does not speak.
+const NOT_ENLISTED: &str = "is not enlisted";
 
 /// One thing that the app asks for, and the bytes of its frame.
 pub(crate) struct Job {
@@ -35,8 +38,27 @@ pub(crate) struct Job {
 /// What the app asks for.
 pub(crate) enum What {
     Event(Submission),
+    Gesture(Wish),
     Enlist(Enlist),
     Delist(Delist),
+}
+
+/// By which call the bridge takes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Accept,
+    Gesture,
+    Remember,
+}
+
+impl What {
+    fn call(&self) -> Call {
+        match self {
+            Self::Event(_) => Call::Accept,
+            Self::Gesture(_) => Call::Gesture,
+            Self::Enlist(_) | Self::Delist(_) => Call::Remember,
+        }
+    }
 }
 
 /// What was read and not answered yet, against the credit that the app was given.
@@ -77,16 +99,18 @@ impl Intake {
         let mut batch = Vec::with_capacity(BATCH);
         while jobs.recv_many(&mut batch, BATCH).await > 0 {
             let mut rest = batch.drain(..).peekable();
-            // Events, and comings and goings, each in runs: a run is one commit.
+            // Each call's in runs: a run is one commit, but for gestures, which are rare.
             while let Some(first) = rest.next() {
-                let is_event = matches!(first.what, What::Event(_));
+                let call = first.what.call();
                 let mut run = vec![first];
-                while let Some(next) =
-                    rest.next_if(|job| matches!(job.what, What::Event(_)) == is_event)
-                {
+                while let Some(next) = rest.next_if(|job| job.what.call() == call) {
                     run.push(next);
                 }
-                let taken = if is_event { self.events(run).await } else { self.users(run).await };
+                let taken = match call {
+                    Call::Accept => self.events(run).await,
+                    Call::Gesture => self.gestures(run).await,
+                    Call::Remember => self.users(run).await,
+                };
                 if !taken {
                     return;
                 }
@@ -102,13 +126,12 @@ impl Intake {
             let What::Event(submission) = job.what else { continue };
             let Some(enlisted) = self.shared.users.find(submission.from.id()) else {
                 let about = submission.id.as_str().to_owned();
-                self.refuse(about, ErrorCode::Forbidden, "from", "is not enlisted", job.bytes)
-                    .await;
+                self.refuse(about, ErrorCode::Forbidden, "from", NOT_ENLISTED, job.bytes).await;
                 continue;
             };
             ids.push(submission.id.as_str().to_owned());
             bytes.push(job.bytes);
-            events.push(event(submission, enlisted.name));
+            events.push(event(submission, enlisted.name, self.bridge.now()));
         }
         if events.is_empty() {
             return true;
@@ -123,6 +146,22 @@ impl Intake {
         true
     }
 
+    async fn gestures(&self, run: Vec<Job>) -> bool {
+        for job in run {
+            let What::Gesture(wish) = job.what else { continue };
+            if !self.shared.users.contains(wish.from.id()) {
+                self.refuse(wish.id, ErrorCode::Forbidden, "from", NOT_ENLISTED, job.bytes).await;
+                continue;
+            }
+            if !self.until_taken(&Gesturing { bridge: &self.bridge, wish: &wish }).await {
+                return false;
+            }
+            self.open.give_back(job.bytes);
+            self.send(FromBridge::Ack(Ack { ids: vec![wish.id] })).await;
+        }
+        true
+    }
+
     async fn users(&self, run: Vec<Job>) -> bool {
         let now = self.bridge.now();
         self.shared.keys.refresh(now).await;
@@ -130,7 +169,12 @@ impl Intake {
         let mut bytes = Vec::with_capacity(run.len());
         let mut coming = 0;
         for job in run {
-            match self.change(job.what, coming) {
+            let what = match job.what {
+                What::Enlist(enlist) => self.coming(enlist, coming),
+                What::Delist(delist) => Ok(Change::Delist { id: delist.user }),
+                What::Event(_) | What::Gesture(_) => continue,
+            };
+            match what {
                 Ok(change) => {
                     coming += usize::from(self.adds_one(&change));
                     changes.push(change);
@@ -160,19 +204,11 @@ impl Intake {
         true
     }
 
-    fn change(
+    fn coming(
         &self,
-        what: What,
+        enlist: Enlist,
         coming: usize,
     ) -> Result<Change, (String, ErrorCode, &'static str, &'static str)> {
-        let enlist = match what {
-            What::Delist(delist) => return Ok(Change::Delist { id: delist.user }),
-            What::Enlist(enlist) => enlist,
-            What::Event(event) => {
-                let about = event.id.as_str().to_owned();
-                return Err((about, ErrorCode::Malformed, "type", "is an event"));
-            }
-        };
         let Enlist { user, proof, name } = enlist;
         let now = self.bridge.now();
         if let Err(doubt) = self.shared.keys.check(proof.expose(), Subject::User(&user), now) {
@@ -225,17 +261,22 @@ impl Intake {
     }
 }
 
-fn event(submission: Submission, name: Option<String>) -> Event {
+fn event(submission: Submission, name: Option<String>, now: Timestamp) -> Event {
     let Submission { id, from, to, sent_at, content, marks } = submission;
+    let reply_path = match to {
+        // Its answer names it.
+        Destination::Bridge => ReplyPath(id.as_str().to_owned()),
+        _ => ReplyPath::default(),
+    };
     Event {
         id,
         repeats: Repeats::Always,
         sender: Party { user: from, name },
-        to: Destination::Direct(to),
-        sent_at,
+        to,
+        sent_at: sent_at.unwrap_or(now),
         content,
         marks,
-        reply_path: ReplyPath::default(),
+        reply_path,
     }
 }
 
@@ -263,6 +304,18 @@ impl Work for Accept<'_> {
             log!(log::EVENT_HANDED_OVER, %msg, %kind, bytes, repeat, code);
         }
         Ok(())
+    }
+}
+
+struct Gesturing<'a> {
+    bridge: &'a Bridge,
+    wish: &'a Wish,
+}
+
+#[async_trait]
+impl Work for Gesturing<'_> {
+    async fn hand_over(&self) -> Result<(), Unavailable> {
+        self.bridge.gesture(&self.wish.from, self.wish.gesture.clone()).await
     }
 }
 

@@ -21,6 +21,7 @@ mod identity;
 mod intake;
 mod link;
 mod log;
+mod outward;
 mod proof;
 mod read;
 mod session;

@@ -4,17 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{
-    Code, Command, Content, Delivered, Delivery, DeliveryError, EventId, Kind, Message, Refusal,
-    Status, log,
-};
+use drawbridge_adapter::{Delivered, Delivery, DeliveryError, EventId, Refusal, log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::frame::{
-    BridgeContent, BridgeEvent, FromBridge, Hello, MAX_IDS, StateName, StatusFrame,
-};
+use crate::frame::{FromBridge, Hello, MAX_IDS};
+use crate::outward::Shows;
 
 /// How long a frame may wait for its `ack`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +33,7 @@ pub(crate) struct Link {
     waiting: Mutex<Waiting>,
     /// The connection is over: nothing more will be answered.
     gone: CancellationToken,
-    text: Option<usize>,
+    shows: Shows,
 }
 
 #[derive(Default)]
@@ -64,16 +60,18 @@ struct Unanswered {
 /// How far one delivery has come.
 enum Step {
     Failed(DeliveryError),
+    /// The app has no use for it.
+    Needless,
     /// The app has it from an earlier try.
     Received(String),
     Sent(String, oneshot::Receiver<Result<(), Refusal>>),
 }
 
 impl Link {
-    /// A link as `hello` wants it: `text` is the longest text in bytes, if there may be any.
+    /// A link as `hello` wants it, to an app that shows this.
     pub(crate) fn new(
         hello: Hello,
-        text: Option<usize>,
+        shows: Shows,
         out: mpsc::Sender<Out>,
         gone: CancellationToken,
     ) -> Self {
@@ -83,7 +81,7 @@ impl Link {
             credit: Arc::new(Semaphore::new(hello.credit)),
             waiting: Mutex::new(Waiting { unanswered: HashMap::new(), received }),
             gone,
-            text,
+            shows,
         }
     }
 
@@ -125,6 +123,7 @@ impl Link {
         for (delivery, step) in batch.iter().zip(steps.by_ref()) {
             let result = match step {
                 Step::Failed(error) => Err(error),
+                Step::Needless => Ok(Delivered::default()),
                 Step::Received(id) => Ok(delivered(&id)),
                 Step::Sent(id, answer) => self.answer(id, answer, deadline).await,
             };
@@ -146,7 +145,7 @@ impl Link {
                         self.waiting().keep(id);
                     }
                 }
-                Step::Failed(_) => {}
+                Step::Failed(_) | Step::Needless => {}
             }
         }
         results
@@ -166,8 +165,9 @@ impl Link {
             // An earlier try, which the app has not answered: this one takes its place and credit.
             waiting.unanswered.remove(&delivery.key);
         }
-        let frame = match self.frame(delivery, is_enlisted) {
-            Ok(frame) => frame,
+        let frame = match self.shows.frame(delivery, is_enlisted) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Step::Needless,
             Err(error) => return Step::Failed(error),
         };
         let disconnected = Step::Failed(DeliveryError::Disconnected);
@@ -218,48 +218,6 @@ impl Link {
         }
     }
 
-    fn frame(
-        &self,
-        delivery: &Delivery,
-        is_enlisted: &impl Fn(&str) -> bool,
-    ) -> Result<FromBridge, DeliveryError> {
-        let id = delivery.key.clone();
-        match &delivery.command {
-            Command::Message(message) if !is_enlisted(message.to.id()) => {
-                Err(refused(Code::NotReachable, "the recipient is not enlisted"))
-            }
-            Command::Message(message) => Ok(FromBridge::Event(self.event(id, message)?)),
-            Command::Status(status) => Ok(FromBridge::Status(status_frame(id, status))),
-            Command::Notice(_) => Err(refused(Code::Forbidden, "not carried yet")),
-            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
-                Err(refused(Code::Forbidden, "not declared"))
-            }
-        }
-    }
-
-    fn event(&self, id: String, message: &Message) -> Result<BridgeEvent, DeliveryError> {
-        let content = match (&message.content, self.text) {
-            (Content::Text { body }, Some(max)) if body.len() > max => {
-                return Err(refused(Code::TextTooLong, "longer than the app can show"));
-            }
-            (Content::Text { body }, Some(_)) => BridgeContent::Text { body: body.clone() },
-            (other, _) => {
-                return Err(refused(
-                    Code::UnsupportedKind(other.kind()),
-                    "of a kind that the app cannot show",
-                ));
-            }
-        };
-        Ok(BridgeEvent {
-            id,
-            from: message.from.user.to_string(),
-            from_name: message.from.name.clone(),
-            to: message.to.id().to_owned(),
-            sent_at: message.sent_at.0,
-            content,
-        })
-    }
-
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -279,54 +237,26 @@ fn outcome(result: &Result<Delivered, DeliveryError>) -> &'static str {
     }
 }
 
-fn refused(code: Code, why: &'static str) -> DeliveryError {
-    DeliveryError::Refused { refusal: code.into(), why }
-}
-
 fn delivered(key: &str) -> Delivered {
     Delivered { id: EventId::new(key).ok() }
 }
-
-fn status_frame(id: String, status: &Status) -> StatusFrame {
-    use drawbridge_adapter::State;
-    let refusal = status.state.refusal();
-    StatusFrame {
-        id,
-        event: status.event.as_str().to_owned(),
-        from: status.sender.id().to_owned(),
-        to: status.recipient.as_ref().map(ToString::to_string),
-        kind: status.kind,
-        state: match status.state {
-            State::Pending | State::Held => StateName::Pending,
-            State::FailedRetriable(_) => StateName::FailedRetriable,
-            State::FailedPermanent(_) => StateName::FailedPermanent,
-            _ => StateName::Accepted,
-        },
-        code: refusal.map(|refusal| refusal.code.to_string()),
-        message: refusal.map(|refusal| refusal.code.explain()),
-        retry_after_seconds: refusal
-            .and_then(|refusal| refusal.retry_after)
-            // Rounded up: a second too early would be in vain.
-            .map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0)),
-    }
-}
-
-/// The kind that this version carries.
-pub(crate) const CARRIED: Kind = Kind::Text;
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
-    use drawbridge_adapter::{ConversationId, Party, Tag, Timestamp, UserId};
+    use drawbridge_adapter::{
+        Code, Command, Content, ConversationId, Message, Party, Tag, Timestamp, UserId,
+    };
 
     fn link(credit: usize) -> (Arc<Link>, mpsc::Receiver<Out>) {
         let hello = serde_json::json!({"versions": [1], "credit": credit,
             "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 100}}});
         let (out, written) = mpsc::channel(10);
         let hello = serde_json::from_value(hello).unwrap();
-        (Arc::new(Link::new(hello, Some(100), out, CancellationToken::new())), written)
+        let shows = Shows { text: Some(100), requests: false, block_lists: false };
+        (Arc::new(Link::new(hello, shows, out, CancellationToken::new())), written)
     }
 
     fn delivery(key: &str) -> Delivery {

@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Code, Content, EventId, Kind, Marks, Refusal, Secret, Timestamp, UserId,
+    Addressing, Code, Content, Destination, EventId, Gesture, Kind, Marks, Refusal, Secret,
+    Timestamp, UserId,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::PartnerAddressing;
-use crate::frame::{self, Ack, AppEvent, Delist, Enlist, ErrorCode, ErrorFrame, Hello};
+use crate::frame::{
+    self, Ack, AppCommand, AppEvent, AppGesture, Delist, Enlist, ErrorCode, ErrorFrame, Hello,
+};
 
 /// The year 9999 ends here.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
@@ -25,19 +28,29 @@ pub(crate) enum Frame {
     Enlist(Enlist),
     Delist(Delist),
     Event(Submission),
+    Gesture(Wish),
     Ack(Vec<String>),
     Refuse { id: String, refusal: Refusal },
 }
 
-/// An event of the app's, in the words of the chat model.
+/// An event or a command of the app's, in the words of the chat model.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) id: EventId,
     pub(crate) from: UserId,
-    pub(crate) to: UserId,
-    pub(crate) sent_at: Timestamp,
+    pub(crate) to: Destination,
+    /// `None` for a command: it is said now.
+    pub(crate) sent_at: Option<Timestamp>,
     pub(crate) content: Content,
     pub(crate) marks: Marks,
+}
+
+/// What a user of the app's wants of another, in the words of the chat model.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) id: String,
+    pub(crate) from: UserId,
+    pub(crate) gesture: Gesture,
 }
 
 /// A frame that breaks the protocol.
@@ -94,6 +107,11 @@ fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<
             find_marks(&Value::Object(frame.clone()), &mut marks);
             event(typed(frame)?, marks, addressing)
         }
+        "command" => command(typed(frame)?, addressing),
+        "accept" => wish(typed(frame)?, Gesture::Accept, addressing),
+        "decline" => wish(typed(frame)?, Gesture::Decline, addressing),
+        "block" => wish(typed(frame)?, Gesture::Block, addressing),
+        "unblock" => wish(typed(frame)?, Gesture::Unblock, addressing),
         "ack" => {
             let ack: Ack = typed(frame)?;
             ids("ids", &ack.ids)?;
@@ -149,8 +167,7 @@ fn enlist(enlist: Enlist, addressing: &PartnerAddressing) -> Result<Frame, Flaw>
 fn event(event: AppEvent, marks: Marks, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
     id("id", &event.id)?;
     let from = user("from", &event.from, addressing)?;
-    let to = addressing.user_at(&event.to);
-    let to = to.map_err(|_| flaw("to", "is not network:id, with another network than this"))?;
+    let to = Destination::Direct(foreign("to", &event.to, addressing)?);
     if !(0..=LAST_MILLISECOND).contains(&event.sent_at) {
         return Err(flaw("sent_at", "is not in milliseconds since 1970"));
     }
@@ -167,8 +184,30 @@ fn event(event: AppEvent, marks: Marks, addressing: &PartnerAddressing) -> Resul
         (kind, _) => Content::Unsupported { kind },
     };
     let id = EventId::new(event.id).map_err(|_| flaw("id", "is too long"))?;
-    let sent_at = Timestamp(event.sent_at);
+    let sent_at = Some(Timestamp(event.sent_at));
     Ok(Frame::Event(Submission { id, from, to, sent_at, content, marks }))
+}
+
+fn command(command: AppCommand, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
+    id("id", &command.id)?;
+    let from = user("from", &command.from, addressing)?;
+    if command.text.is_empty() {
+        return Err(flaw("text", "is empty"));
+    }
+    let id = EventId::new(command.id).map_err(|_| flaw("id", "is too long"))?;
+    let (to, content) = (Destination::Bridge, Content::text(command.text));
+    Ok(Frame::Event(Submission { id, from, to, sent_at: None, content, marks: Marks::default() }))
+}
+
+fn wish(
+    wish: AppGesture,
+    gesture: fn(UserId) -> Gesture,
+    addressing: &PartnerAddressing,
+) -> Result<Frame, Flaw> {
+    id("id", &wish.id)?;
+    let from = user("from", &wish.from, addressing)?;
+    let other = foreign("other", &wish.other, addressing)?;
+    Ok(Frame::Gesture(Wish { id: wish.id, from, gesture: gesture(other) }))
 }
 
 fn refuse(refuse: &frame::Refuse) -> Result<Frame, Flaw> {
@@ -184,6 +223,11 @@ fn refuse(refuse: &frame::Refuse) -> Result<Frame, Flaw> {
 
 fn user(place: &str, id: &str, addressing: &PartnerAddressing) -> Result<UserId, Flaw> {
     addressing.user(id).map_err(|_| flaw(place, "is not 1 to 128 of a-z 0-9 . _ -"))
+}
+
+fn foreign(place: &str, address: &str, addressing: &PartnerAddressing) -> Result<UserId, Flaw> {
+    let user = addressing.user_at(address);
+    user.map_err(|_| flaw(place, "is not network:id, with another network than this"))
 }
 
 fn ids(place: &str, ids: &[String]) -> Result<(), Flaw> {
@@ -261,7 +305,41 @@ mod tests {
         let event = submitted(&event(&json!({"type": "text", "body": "hi"})));
         assert_eq!(event.content, Content::text("hi"));
         assert_eq!(event.marks, Marks::default());
-        assert_eq!(event.to.to_string(), "matrix:@alice:hs.test");
+        let alice = "matrix:@alice:hs.test".parse().unwrap();
+        assert_eq!(event.to, Destination::Direct(alice));
+    }
+
+    #[test]
+    fn a_command_is_a_text_to_the_bridge() {
+        let frame = json!({"type": "command", "id": "c1", "from": "carol", "text": "help"});
+        let event = submitted(&frame);
+        assert_eq!((event.to, event.content), (Destination::Bridge, Content::text("help")));
+        for (key, value) in [("text", json!("")), ("text", json!(1)), ("from", json!("Carol"))] {
+            let mut bad = frame.clone();
+            bad[key] = value;
+            assert_eq!(place_of(&bad), key);
+        }
+    }
+
+    #[test]
+    fn gestures_keep_their_names_and_say_of_whom() {
+        let alice: UserId = "matrix:@alice:hs.test".parse().unwrap();
+        let frame = |kind: &str| json!({"type": kind, "id": "g1", "from": "carol", "other": alice});
+        for (kind, expected) in [
+            ("accept", Gesture::Accept(alice.clone())),
+            ("decline", Gesture::Decline(alice.clone())),
+            ("block", Gesture::Block(alice.clone())),
+            ("unblock", Gesture::Unblock(alice.clone())),
+        ] {
+            let Ok(Frame::Gesture(wish)) = read(&frame(kind)) else { panic!("not a gesture") };
+            assert_eq!(wish.gesture, expected);
+            for (key, value) in [("other", "birdychat:dave"), ("other", "alice"), ("from", "Carol")]
+            {
+                let mut bad = frame(kind);
+                bad[key] = json!(value);
+                assert_eq!(place_of(&bad), key);
+            }
+        }
     }
 
     #[test]
@@ -335,8 +413,8 @@ mod tests {
 
         #[test]
         fn no_frame_panics(
-            kind in "hello|enlist|delist|event|ack|refuse",
-            key in "id|ids|from|to|user|content|sent_at|received|versions|code",
+            kind in "hello|enlist|delist|event|command|accept|block|ack|refuse",
+            key in "id|ids|from|to|other|text|user|content|sent_at|received|versions|code",
             value in "(null|1e999|-1|\\[\\]|\\{\\}|\"x\"|\\[1,\"a\"\\]|true|[0-9]{1,30})",
         ) {
             let _ = read_text(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));

@@ -20,8 +20,9 @@ use crate::complaints::Complaints;
 use crate::frame::{ErrorCode, ErrorFrame, FromBridge, Hello, MAX_FRAME};
 use crate::hello::{PartnerProof, effective, first, turn_away, welcome};
 use crate::intake::{Intake, Job, Open, What};
-use crate::link::{CARRIED, Link, Out};
+use crate::link::{Link, Out};
 use crate::log::{SESSION_ENDED, SESSION_OPENED};
+use crate::outward::Shows;
 use crate::read::{self, Frame};
 
 /// How long `hello` may take.
@@ -211,12 +212,12 @@ impl Session {
         let ended = untaken.clone().drop_guard();
         let open = Arc::new(Open::default());
         let effective = effective(shared, &hello);
-        let text = effective.kinds.contains_key(&CARRIED).then_some(effective.text.max_bytes);
+        let shows = Shows::of(&effective);
         let name = format!("{:016x}", bridge.random());
         let welcome = welcome(shared, bridge, &name, effective);
         // The channel is new: there is room.
         let _ = out.try_send(Out::Frame(FromBridge::Welcome(welcome)));
-        let link = Arc::new(Link::new(hello, text, out.clone(), gone.clone()));
+        let link = Arc::new(Link::new(hello, shows, out.clone(), gone.clone()));
         let intake = Intake {
             shared: Arc::clone(shared),
             bridge: bridge.clone(),
@@ -298,6 +299,7 @@ impl Session {
             Ok(Frame::Ack(ids)) => self.link.acknowledged(ids),
             Ok(Frame::Refuse { id, refusal }) => self.link.answered(id, Err(refusal)),
             Ok(Frame::Event(event)) => return self.take(What::Event(event), text.len()),
+            Ok(Frame::Gesture(wish)) => return self.take(What::Gesture(wish), text.len()),
             Ok(Frame::Enlist(enlist)) => return self.take(What::Enlist(enlist), text.len()),
             Ok(Frame::Delist(delist)) => return self.take(What::Delist(delist), text.len()),
             Ok(Frame::Hello(_)) => {
@@ -317,6 +319,7 @@ impl Session {
         }
         let about = Some(match what {
             What::Event(event) => event.id.as_str().to_owned(),
+            What::Gesture(wish) => wish.id,
             What::Enlist(enlist) => enlist.user,
             What::Delist(delist) => delist.user,
         });

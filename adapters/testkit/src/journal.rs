@@ -15,6 +15,8 @@ pub struct Journal {
     pub bounces: Vec<(EventId, UserId, Refusal)>,
     /// Each gesture, with who made it.
     pub gestures: Vec<(UserId, Gesture)>,
+    /// How many gestures the bridge could not take.
+    pub gestures_turned_away: usize,
     /// Each report of the connection.
     pub connections: Vec<Connection>,
     /// Each breach of the contract that the bridge could see by itself, in words.

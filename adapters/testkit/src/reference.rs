@@ -121,7 +121,7 @@ impl ReferenceBridge {
         self.state().faults.extend(std::iter::repeat_n(how, times));
     }
 
-    /// Every call of `accept` fails so, until [`Self::mend`].
+    /// Every call of `accept` and of `gesture` fails so, until [`Self::mend`].
     pub fn break_down(&self, how: Unavailable) {
         self.state().broken = Some(how);
     }
@@ -307,8 +307,15 @@ impl BridgePort for ReferenceBridge {
     }
 
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
-        self.record(|state| state.journal.gestures.push((by.clone(), gesture)));
-        Ok(())
+        let mut answer = Ok(());
+        self.record(|state| match state.broken {
+            Some(fault) => {
+                state.journal.gestures_turned_away += 1;
+                answer = Err(fault);
+            }
+            None => state.journal.gestures.push((by.clone(), gesture)),
+        });
+        answer
     }
 
     fn commands(&self) -> Vec<CommandForm> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::command::{Command, Text};
+use crate::command::{Command, Text, Wish};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
 use crate::outbox::{Outbox, Received, What};
@@ -167,7 +167,8 @@ impl App {
             "type": "hello",
             "versions": [1],
             "proof": proof,
-            "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000}},
+            "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000},
+                             "requests": true, "block_lists": true},
             "credit": CREDIT,
             "received": self.received.latest(),
         });
@@ -280,14 +281,15 @@ impl App {
         let kind = frame["type"].as_str().unwrap_or_default();
         match kind {
             "ack" => frame["ids"].as_array().into_iter().flatten().for_each(|id| {
-                self.outbox.taken(What::Event, id.as_str().unwrap_or_default());
+                self.outbox.taken(What::Frame, id.as_str().unwrap_or_default());
             }),
             "enlisted" | "delisted" => {
                 let what = if kind == "enlisted" { What::Enlist } else { What::Delist };
                 self.outbox.taken(what, frame["user"].as_str().unwrap_or_default());
             }
             "error" => self.outbox_error(&frame),
-            "event" | "status" => {
+            // Whatever has an id is to be acknowledged.
+            _ if frame["id"].is_string() => {
                 let id = frame["id"].as_str().unwrap_or_default().to_owned();
                 let is_new = self.received.is_new(&id);
                 self.show.frame(if is_new { kind } else { "repeat" }, &frame);
@@ -320,6 +322,13 @@ impl App {
                 let content = json!({"type": "text", "body": text.body});
                 self.event(text.id, &text.from, &text.to, &content, None);
             }
+            Some(Ok(Command::Ask { from, text, id })) => {
+                self.say(id, json!({"type": "command", "from": from, "text": text}));
+            }
+            Some(Ok(Command::Accept(wish))) => self.wish("accept", wish),
+            Some(Ok(Command::Decline(wish))) => self.wish("decline", wish),
+            Some(Ok(Command::Block(wish))) => self.wish("block", wish),
+            Some(Ok(Command::Unblock(wish))) => self.wish("unblock", wish),
             Some(Ok(Command::Sticker { from, to, id })) => {
                 let content = json!({"type": "sticker", "body": "a waving hand"});
                 self.event(id, &from, &to, &content, None);
@@ -346,15 +355,25 @@ impl App {
         content: &Value,
         expires_in: Option<u64>,
     ) {
-        self.sent += 1;
-        let id = id.unwrap_or_else(|| format!("{}-{}", self.run, self.sent));
-        let mut frame = json!({"type": "event", "id": id, "from": from, "to": to,
-                               "sent_at": now_millis(), "content": content});
+        let mut frame = json!({"type": "event", "from": from, "to": to, "sent_at": now_millis(),
+                               "content": content});
         if let Some(seconds) = expires_in {
             frame["expires_in"] = json!(seconds);
         }
+        self.say(id, frame);
+    }
+
+    fn wish(&mut self, kind: &str, Wish { from, other, id }: Wish) {
+        self.say(id, json!({"type": kind, "from": from, "other": other}));
+    }
+
+    /// Sends a frame that the bridge acknowledges, under this id or a new one.
+    fn say(&mut self, id: Option<String>, mut frame: Value) {
+        self.sent += 1;
+        let id = id.unwrap_or_else(|| format!("{}-{}", self.run, self.sent));
+        frame["id"] = json!(id);
         self.show.note("sent", &id);
-        self.outbox.event(id, frame);
+        self.outbox.frame(id, frame);
     }
 }
 

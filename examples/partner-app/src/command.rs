@@ -26,6 +26,21 @@ pub(crate) enum Command {
         #[serde(default = "a_minute")]
         expires_in: u64,
     },
+    /// Says something to the bridge itself.
+    Ask {
+        from: String,
+        text: String,
+        #[serde(default)]
+        id: Option<String>,
+    },
+    /// Wants to hear from somebody: grants their request.
+    Accept(Wish),
+    /// Turns a request away.
+    Decline(Wish),
+    /// Does not want to hear from somebody.
+    Block(Wish),
+    /// Hears somebody again.
+    Unblock(Wish),
     /// Sends a frame as it is, once: to try what the bridge makes of it.
     SendRaw { frame: Value },
     /// Enlists a user.
@@ -48,6 +63,15 @@ pub(crate) struct Text {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) body: String,
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+}
+
+/// What one of our users wants of somebody elsewhere.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wish {
+    pub(crate) from: String,
+    pub(crate) other: String,
     #[serde(default)]
     pub(crate) id: Option<String>,
 }

@@ -50,13 +50,18 @@ enum Command {
     /// {"do":"send","from":"carol","to":"matrix:@alice:hs.test","body":"hi"}
     /// {"do":"sticker","from":"carol","to":"xmpp:bob@p.test"}
     /// {"do":"disappearing","from":"carol","to":"xmpp:bob@p.test","body":"hi","expires_in":60}
+    /// {"do":"ask","from":"carol","text":"help"}
+    /// {"do":"accept","from":"carol","other":"matrix:@alice:hs.test"}
+    /// {"do":"decline","from":"carol","other":"matrix:@alice:hs.test"}
+    /// {"do":"block","from":"carol","other":"matrix:@alice:hs.test"}
+    /// {"do":"unblock","from":"carol","other":"matrix:@alice:hs.test"}
     /// {"do":"enlist","user":"dave","name":"Dave"}
     /// {"do":"delist","user":"dave"}
     /// {"do":"send_raw","frame":{"type":"event"}}
     /// {"do":"disconnect"}
     /// {"do":"quit"}
     ///
-    /// `send`, `sticker` and `disappearing` also take an "id". The end of the input ends nothing.
+    /// Whatever has a "from" also takes an "id". The end of the input ends nothing.
     #[command(verbatim_doc_comment)]
     Run(Box<Run>),
 }

@@ -13,25 +13,34 @@ const REMEMBERED: usize = 1024;
 /// How many commands wait for the bridge, before no more are taken.
 const ROOM: usize = 100_000;
 
-/// What an item is. An event and a user may be called the same.
+/// What an item is. A frame and a user may be called the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
-    Event,
+    Frame,
     Enlist,
     Delist,
 }
 
 /// Something that the bridge must answer.
 enum Item {
-    Event { id: String, frame: Value },
-    Enlist { user: String, name: Option<String> },
-    Delist { user: String },
+    /// A frame with an id: an event, a command, or what a user wants of another.
+    Frame {
+        id: String,
+        frame: Value,
+    },
+    Enlist {
+        user: String,
+        name: Option<String>,
+    },
+    Delist {
+        user: String,
+    },
 }
 
 impl Item {
     fn what(&self) -> What {
         match self {
-            Self::Event { .. } => What::Event,
+            Self::Frame { .. } => What::Frame,
             Self::Enlist { .. } => What::Enlist,
             Self::Delist { .. } => What::Delist,
         }
@@ -40,14 +49,14 @@ impl Item {
     /// What the bridge calls it in `about`.
     fn key(&self) -> &str {
         match self {
-            Self::Event { id, .. } => id,
+            Self::Frame { id, .. } => id,
             Self::Enlist { user, .. } | Self::Delist { user } => user,
         }
     }
 
     fn text(&self, key: &Key) -> Result<String> {
         Ok(match self {
-            Self::Event { frame, .. } => frame.to_string(),
+            Self::Frame { frame, .. } => frame.to_string(),
             // The proof is made when it is sent: it holds for minutes only.
             Self::Enlist { user, name } => {
                 let proof = key.user_proof(user)?;
@@ -67,8 +76,8 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn event(&mut self, id: String, frame: Value) {
-        self.items.push_back(Item::Event { id, frame });
+    pub(crate) fn frame(&mut self, id: String, frame: Value) {
+        self.items.push_back(Item::Frame { id, frame });
     }
 
     pub(crate) fn enlist(&mut self, user: String, name: Option<String>) {
@@ -169,16 +178,16 @@ mod tests {
         let key = Key::read(&private, "birdychat".to_owned(), "drawbridge".to_owned()).unwrap();
         let mut outbox = Outbox::default();
         let event = json!({"type": "event", "id": "dave"});
-        outbox.event("dave".to_owned(), event);
+        outbox.frame("dave".to_owned(), event);
         outbox.enlist("dave".to_owned(), None);
         outbox.delist("dave".to_owned());
         while outbox.next(&key, 10, 10_000).unwrap().is_some() {}
         let left = |outbox: &Outbox| outbox.items.iter().map(Item::what).collect::<Vec<_>>();
         outbox.taken(What::Enlist, "dave");
-        assert_eq!(left(&outbox), [What::Event, What::Delist]);
+        assert_eq!(left(&outbox), [What::Frame, What::Delist]);
         outbox.taken(What::Delist, "carol");
         outbox.taken(What::Delist, "dave");
-        assert_eq!(left(&outbox), [What::Event]);
+        assert_eq!(left(&outbox), [What::Frame]);
         outbox.refused("dave");
         assert!(left(&outbox).is_empty() && outbox.on_the_way.is_empty());
     }

@@ -22,7 +22,7 @@ impl Show {
         }
     }
 
-    /// A frame of the bridge's; `saw` is its type, or `repeat` for an event that came before.
+    /// A frame of the bridge's; `saw` is its type, or `repeat` for one that came before.
     pub(crate) fn frame(self, saw: &str, frame: &Value) {
         if !self.human {
             println!("{}", json!({"saw": saw, "frame": frame}));
@@ -44,6 +44,10 @@ impl Show {
                     text("message")
                 );
             }
+            "notice" => println!("the bridge to {}: {}", text("to"), text("text")),
+            "request" => println!("a request to {}: {}", text("to"), text("words")),
+            "request_over" => println!("* the request of {} is over", text("from")),
+            "block" | "unblock" => println!("* {} {saw}s {}", text("of"), text("other")),
             "error" => {
                 println!(
                     "! {} {}: {} {}",

@@ -10,8 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Command as Order, Configuration, Connection, Content, ConversationId, Delivery,
-    Message, NetworkId, Party, Place, Tag, Timestamp, UserId,
+    Adapter, BlockEntry, Command as Order, Configuration, Connection, Content, ConversationId,
+    Delivery, Destination, Gesture, Message, NetworkId, Notice, Party, Place, Request, RequestOver,
+    Tag, Timestamp, UserId,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::ReferenceBridge;
@@ -153,18 +154,24 @@ fn scene() -> (tempfile::TempDir, u16, ReferenceBridge) {
 fn message(key: &str, to: &str, body: &str) -> Delivery {
     let alice: UserId = "elsewhere:alice".parse().unwrap();
     let to: UserId = to.parse().unwrap();
+    let order = Order::Message(Message {
+        from: Party { user: alice, name: Some("Alice".to_owned()) },
+        to,
+        content: Content::text(body),
+        sent_at: Timestamp(0),
+    });
+    delivery(key, order)
+}
+
+fn delivery(key: &str, command: Order) -> Delivery {
+    let (alice, carol) = ("elsewhere:alice".parse().unwrap(), "birdychat:carol".parse().unwrap());
     Delivery {
         key: key.to_owned(),
         tag: Tag::of(b"salt", &[key]),
-        conversation: ConversationId::direct(&alice, &to),
+        conversation: ConversationId::direct(&alice, &carol),
         accepted_at: Timestamp(0),
         attempt: 1,
-        command: Order::Message(Message {
-            from: Party { user: alice, name: Some("Alice".to_owned()) },
-            to,
-            content: Content::text(body),
-            sent_at: Timestamp(0),
-        }),
+        command,
     }
 }
 
@@ -205,6 +212,55 @@ fn it_talks_for_several_users() {
     assert_eq!(app.saw("error")["code"], "forbidden");
     app.does(&json!({"do": "disconnect"}));
     app.saw("welcome");
+    app.quits();
+}
+
+#[test]
+fn its_users_decide_who_may_reach_them() {
+    let (dir, port, bridge) = scene();
+    let life = life(dir.path(), port, &bridge);
+    let mut app = App::start(dir.path(), port);
+    app.saw("enlisted");
+    let alice: UserId = "elsewhere:alice".parse().unwrap();
+    let carol: UserId = "birdychat:carol".parse().unwrap();
+
+    app.does(&json!({"do": "ask", "from": "carol", "text": "help", "id": "c"}));
+    assert_eq!(app.saw("ack")["ids"], json!(["c"]));
+    let asked = life.runtime.block_on(bridge.hears(PATIENCE, "help")).unwrap();
+    assert_eq!(asked.to, Destination::Bridge);
+    for what in ["accept", "decline", "block", "unblock"] {
+        app.does(&json!({"do": what, "from": "carol", "other": "elsewhere:alice", "id": what}));
+        assert_eq!(app.saw("ack")["ids"], json!([what]));
+    }
+    let gestures = [
+        Gesture::Accept(alice.clone()),
+        Gesture::Decline(alice.clone()),
+        Gesture::Block(alice.clone()),
+        Gesture::Unblock(alice.clone()),
+    ];
+    let by_carol = gestures.map(|gesture| (carol.clone(), gesture));
+    assert_eq!(bridge.journal().gestures, by_carol);
+
+    let shows = |key: &str, order: Order, kind: &str| {
+        let results = life.runtime.block_on(life.partner.deliver(&[delivery(key, order)]));
+        assert!(results[0].is_ok(), "{results:?}");
+        assert_eq!(app.saw(kind)["id"], key);
+    };
+    let text = "All that can be said.".to_owned();
+    let reply_path = Some(asked.reply_path);
+    shows("1", Order::Notice(Notice { to: carol.clone(), text, reply_path }), "notice");
+    let request = Request {
+        from: Party { user: alice.clone(), name: None },
+        to: carol.clone(),
+        text: None,
+        words: "Alice wants to write to you.".to_owned(),
+    };
+    shows("2", Order::Request(request), "request");
+    let over = RequestOver { from: alice.clone(), to: carol.clone(), accepted: false };
+    shows("3", Order::RequestOver(over), "request_over");
+    let entry = |blocked| BlockEntry { owner: carol.clone(), other: alice.clone(), blocked };
+    shows("4", Order::Block(entry(true)), "block");
+    shows("5", Order::Block(entry(false)), "unblock");
     app.quits();
 }
 

@@ -173,6 +173,111 @@ impl PartnerUser {
         Ok(())
     }
 
+    /// Says something to the bridge itself, and gives its answer.
+    pub fn asks_bridge(&self, words: &str) -> Result<String> {
+        let id = self.new_id()?;
+        self.script.tell(&json!({"do": "ask", "id": id, "from": self.name, "text": words}))?;
+        let what = format!("the bridge's answer to “{words}”");
+        let answers = |line: &Value| self.is_notice(line) && line["frame"]["in_reply_to"] == id;
+        Ok(text(&self.script.find(0, PATIENCE, &what, answers)?.1["frame"], "text"))
+    }
+
+    /// The next thing that the bridge itself says unasked.
+    pub fn hears_bridge(&self) -> Result<String> {
+        let is = |line: &Value| self.is_notice(line) && line["frame"]["in_reply_to"].is_null();
+        let line = self.reader.next("notice", PATIENCE, "a word of the bridge's own", is)?;
+        Ok(text(&line["frame"], "text"))
+    }
+
+    fn is_notice(&self, line: &Value) -> bool {
+        line["saw"] == "notice" && line["frame"]["to"] == self.name.as_str()
+    }
+
+    /// The next request must be this user's; gives the first text, if it was one.
+    pub fn hears_request(&self, from: &dyn User) -> Result<Heard> {
+        let is =
+            |line: &Value| line["saw"] == "request" && line["frame"]["to"] == self.name.as_str();
+        let line = self.reader.next("request", PATIENCE, "a request", is)?;
+        let frame = &line["frame"];
+        let address = self.address_of(from)?;
+        ensure!(frame["from"] == address, "a request of {address} was expected, and came: {frame}");
+        Ok(Heard { from: address, body: text(frame, "text"), id: text(frame, "id") })
+    }
+
+    /// Waits until the request of this user is over; gives whether it was accepted.
+    pub fn sees_request_over(&self, from: &dyn User) -> Result<bool> {
+        let address = self.address_of(from)?;
+        let is = |line: &Value| {
+            let frame = &line["frame"];
+            line["saw"] == "request_over"
+                && frame["to"] == self.name.as_str()
+                && frame["from"] == address
+        };
+        let line = self.reader.next("request_over", PATIENCE, "the end of a request", is)?;
+        Ok(line["frame"]["accepted"] == true)
+    }
+
+    /// Wants to hear from this user; durable with the bridge when it returns, like the next three.
+    pub fn accepts(&self, other: &dyn User) -> Result<()> {
+        self.wants("accept", other)
+    }
+
+    /// Turns this user's request away.
+    pub fn declines(&self, other: &dyn User) -> Result<()> {
+        self.wants("decline", other)
+    }
+
+    /// Blocks this user in the partner's app.
+    pub fn blocks(&self, other: &dyn User) -> Result<()> {
+        self.wants("block", other)
+    }
+
+    /// Lifts the block in the partner's app.
+    pub fn unblocks(&self, other: &dyn User) -> Result<()> {
+        self.wants("unblock", other)
+    }
+
+    fn wants(&self, what: &str, other: &dyn User) -> Result<()> {
+        let (id, other) = (self.new_id()?, self.address_of(other)?);
+        self.script.tell(&json!({"do": what, "id": id, "from": self.name, "other": other}))?;
+        let answers = |line: &Value| {
+            let ids = line["frame"]["ids"].as_array();
+            line["saw"] == "ack" && ids.is_some_and(|ids| ids.iter().any(|one| *one == id))
+        };
+        self.script.find(0, PATIENCE, &format!("the ack of {what}"), answers)?;
+        Ok(())
+    }
+
+    /// Waits until the bridge puts this user on the app's own list of blocked people.
+    pub fn sees_block(&self, of: &dyn User) -> Result<()> {
+        self.sees_list("block", of)
+    }
+
+    /// Waits until the bridge takes this user off that list.
+    pub fn sees_unblock(&self, of: &dyn User) -> Result<()> {
+        self.sees_list("unblock", of)
+    }
+
+    fn sees_list(&self, kind: &'static str, other: &dyn User) -> Result<()> {
+        let address = self.address_of(other)?;
+        let is = |line: &Value| {
+            let frame = &line["frame"];
+            line["saw"] == kind && frame["of"] == self.name.as_str() && frame["other"] == address
+        };
+        self.reader.next(kind, PATIENCE, &format!("the {kind} of {address}"), is)?;
+        Ok(())
+    }
+
+    /// Waits until the bridge says that this message waits for its recipient's acceptance.
+    pub fn sees_held(&self, id: &str) -> Result<()> {
+        let is = |line: &Value| {
+            let frame = &line["frame"];
+            self.is_status(line) && frame["event"] == id && frame["code"] == "request_pending"
+        };
+        self.script.find(0, PATIENCE, "the code request_pending", is)?;
+        Ok(())
+    }
+
     fn new_id(&self) -> Result<String> {
         Ok(format!("{}-{:016x}", self.name, getrandom::u64()?))
     }

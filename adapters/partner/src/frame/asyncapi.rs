@@ -9,14 +9,24 @@ use super::{FromApp, FromBridge, SUBPROTOCOL};
 
 const HEAD: &str = "# The words are in partner-protocol.md. Generated: do not edit.\n";
 
-/// What answers what. The bridge's `event` and `status` are the only ones that the app answers.
+/// What answers what.
 const ANSWERS: &[(&str, &[&str])] = &[
     ("app.hello", &["bridge.welcome", "bridge.error"]),
     ("app.enlist", &["bridge.enlisted", "bridge.error"]),
     ("app.delist", &["bridge.delisted", "bridge.error"]),
     ("app.event", &["bridge.ack", "bridge.error"]),
+    ("app.command", &["bridge.ack", "bridge.error"]),
+    ("app.accept", &["bridge.ack", "bridge.error"]),
+    ("app.decline", &["bridge.ack", "bridge.error"]),
+    ("app.block", &["bridge.ack", "bridge.error"]),
+    ("app.unblock", &["bridge.ack", "bridge.error"]),
     ("bridge.event", &["app.ack", "app.refuse"]),
     ("bridge.status", &["app.ack", "app.refuse"]),
+    ("bridge.notice", &["app.ack", "app.refuse"]),
+    ("bridge.request", &["app.ack", "app.refuse"]),
+    ("bridge.request_over", &["app.ack", "app.refuse"]),
+    ("bridge.block", &["app.ack", "app.refuse"]),
+    ("bridge.unblock", &["app.ack", "app.refuse"]),
 ];
 
 /// The frames of one side: the name of each, and its schema.
