@@ -189,6 +189,12 @@ impl PartnerUser {
         Ok(text(&line["frame"], "text"))
     }
 
+    /// Everything that the bridge itself has said so far.
+    pub fn everything_of_bridge(&self) -> Vec<String> {
+        let notices = self.script.all(|line| self.is_notice(line));
+        notices.iter().map(|line| text(&line["frame"], "text")).collect()
+    }
+
     fn is_notice(&self, line: &Value) -> bool {
         line["saw"] == "notice" && line["frame"]["to"] == self.name.as_str()
     }
