@@ -299,8 +299,8 @@ async def main(homeserver):
         if what == "ignore":
             return await user.ignore(command["user"], command["ignored"])
         if what == "ignored":
-            users = (await user.account_data("GET")).get("ignored_users", {})
-            return {"users": list(users)}
+            content = await user.account_data("GET")
+            return {"users": list(content.get("ignored_users", {}))}
         if what == "leave":
             return await user.leave(command["to"])
         room = await user.room_with(command["to"])
