@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, Fatal, Kind, Level, Secret, StatusNeeds, TextLimits,
-    async_trait, log,
+    DeliveryError, Descriptor, Diagnosis, Fatal, Kind, Level, Request, RequestOver, Secret,
+    StatusNeeds, TextLimits, async_trait, log,
 };
 
 use crate::address::Addresses;
 use crate::outward::{Outward, Ready};
-use crate::{intake, link, message};
+use crate::{intake, link, message, presence};
 
 /// The longest text, in bytes. Servers end the stream of a component that sends them a stanza of
 /// more than 512 KiB; escaping makes at most five bytes of one, and addresses and a name add less
@@ -42,9 +42,9 @@ impl XmppAdapter {
         delivery: &Delivery,
         bridge: &Bridge,
     ) -> Result<Option<Ready>, DeliveryError> {
-        let (stanza, to) = match &delivery.command {
+        let (wire, to) = match &delivery.command {
             Command::Status(status) => match message::status(status, &self.addresses) {
-                Some(stanza) => (stanza, status.sender.id()),
+                Some(stanza) => (stanza.to_wire(), status.sender.id()),
                 None => return Ok(None),
             },
             Command::Message(message) => {
@@ -52,16 +52,27 @@ impl XmppAdapter {
                 let stanza = written.ok_or_else(|| {
                     refused(Code::NotReachable, "the sender has no address on this network")
                 })?;
-                (stanza, message.to.id())
+                (stanza.to_wire(), message.to.id())
             }
             Command::Notice(notice) => {
-                (message::notice(notice, &delivery.key, &self.addresses), notice.to.id())
+                let stanza = message::notice(notice, &delivery.key, &self.addresses);
+                (stanza.to_wire(), notice.to.id())
             }
-            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
-                return Err(refused(Code::Forbidden, "not declared"));
+            Command::Request(Request { from, to, words, .. }) => {
+                let said = message::say(words, to.id(), &delivery.key, &self.addresses);
+                let asked = presence::ask(from, to, &self.addresses);
+                let asked = asked.map(|stanza| stanza.to_wire()).unwrap_or_default();
+                (said.to_wire() + &asked, to.id())
             }
+            Command::RequestOver(RequestOver { accepted: true, .. }) => return Ok(None),
+            Command::RequestOver(RequestOver { from, to, .. }) => {
+                match presence::take_back(from, to, &self.addresses) {
+                    Some(stanza) => (stanza.to_wire(), to.id()),
+                    None => return Ok(None),
+                }
+            }
+            Command::Block(_) => return Err(refused(Code::Forbidden, "not declared")),
         };
-        let wire = stanza.to_wire();
         if wire.len() > MAX_STANZA {
             return Err(refused(Code::TextTooLong, "the stanza would be too large"));
         }
@@ -89,6 +100,7 @@ impl Adapter for XmppAdapter {
         Capabilities::new(TextLimits { max_bytes: MAX_TEXT, controls: false })
             .with(Kind::Text, Level::Full)
             .bouncing()
+            .showing_requests()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {

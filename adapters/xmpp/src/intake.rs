@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bounces::{self, Bounce};
+use crate::gestures::{self, Shown};
 use crate::log::{INTAKE_STALLED, MESSAGES_LOST};
 
 /// The most events in one call to the daemon, and the most that wait for the next one: 64
@@ -28,6 +29,7 @@ pub(crate) struct Inlet {
     events: mpsc::Sender<Event>,
     stalled: Arc<AtomicBool>,
     bounces: mpsc::Sender<Bounce>,
+    gestures: mpsc::Sender<Shown>,
 }
 
 /// Where they are handed over.
@@ -35,6 +37,7 @@ pub(crate) struct Intake {
     events: mpsc::Receiver<Event>,
     stalled: Arc<AtomicBool>,
     bounces: mpsc::Receiver<Bounce>,
+    gestures: mpsc::Receiver<Shown>,
 }
 
 /// Both ends.
@@ -42,14 +45,20 @@ pub(crate) fn channel() -> (Inlet, Intake) {
     let (sender, receiver) = mpsc::channel(BATCH);
     let stalled = Arc::new(AtomicBool::new(false));
     let (back, bounces) = mpsc::channel(bounces::WAITING);
-    let inlet = Inlet { events: sender, stalled: stalled.clone(), bounces: back };
-    (inlet, Intake { events: receiver, stalled, bounces })
+    let (shown, gestures) = mpsc::channel(gestures::WAITING);
+    let inlet = Inlet { events: sender, stalled: stalled.clone(), bounces: back, gestures: shown };
+    (inlet, Intake { events: receiver, stalled, bounces, gestures })
 }
 
 impl Inlet {
     /// Puts in that a message came back, if there is room; it never waits.
     pub(crate) fn bounced(&self, bounce: Bounce, bridge: &Bridge) {
         bounce.put(&self.bounces, bridge);
+    }
+
+    /// Puts in what a user showed, if there is room; it never waits.
+    pub(crate) fn shown(&self, shown: Shown, bridge: &Bridge) {
+        shown.put(&self.gestures, bridge);
     }
 
     /// Puts an event in, waiting while the daemon is merely busy. While it takes nothing at all,
@@ -79,8 +88,12 @@ impl Inlet {
 impl Intake {
     /// Until every [`Inlet`] is gone and all is handed over, or the daemon takes no more.
     pub(crate) async fn run(self, bridge: &Bridge) {
-        let Self { events, stalled, bounces } = self;
-        tokio::join!(Events { events, stalled }.run(bridge), bounces::run(bounces, bridge));
+        let Self { events, stalled, bounces, gestures } = self;
+        tokio::join!(
+            Events { events, stalled }.run(bridge),
+            bounces::run(bounces, bridge),
+            gestures::run(gestures, bridge)
+        );
     }
 }
 

@@ -10,7 +10,7 @@
 //!   that all share goes on.
 //! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
-//! - `intake`, `bounces`: what came from the server, on its way to the daemon.
+//! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
 //! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
@@ -24,6 +24,7 @@ mod bounces;
 mod command;
 mod config;
 mod failure;
+mod gestures;
 mod hex;
 mod intake;
 mod link;

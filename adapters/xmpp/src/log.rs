@@ -25,6 +25,15 @@ drawbridge_adapter::log_events! {
     pub(crate) BOUNCE_HANDED_OVER: DEBUG, "came back",
         fields [msg, code, known: "whether the daemon knows it and tells its sender"],
         action "None.";
+    /// What a user showed with the client's own means, such as accepting a contact, is not known to
+    /// the daemon.
+    pub(crate) GESTURE_LOST: ERROR, "what a user showed is not taken",
+        fields [user, why],
+        action "None; the user can do it again, or tell the bridge's own user.";
+    /// A user accepted, declined, blocked or unblocked somebody with the client's own means.
+    pub(crate) GESTURE_HANDED_OVER: DEBUG, "a gesture",
+        fields [user, what: "which one"],
+        action "None.";
     /// A message was refused by the adapter itself: it cannot be read, or cannot be taken now. Its
     /// sender is told.
     pub(crate) STANZA_REFUSED: INFO, "refused here",

@@ -215,7 +215,8 @@ pub(crate) fn notice(notice: &Notice, key: &str, addresses: &Addresses) -> Xml {
     }
 }
 
-fn say(text: &str, to: &str, key: &str, addresses: &Addresses) -> Xml {
+/// A text in the bridge's own name.
+pub(crate) fn say(text: &str, to: &str, key: &str, addresses: &Addresses) -> Xml {
     Xml::new("message")
         .attr("type", "chat")
         .attr("from", addresses.component())
@@ -242,11 +243,8 @@ pub(crate) fn write(
         .attr("id", key)
         .child(Xml::new("body").text(body.as_str()))
         .child(Xml::within("origin-id", ns::SID).attr("id", key));
-    if let Some(name) = &message.from.name {
-        let name = one_line(name, MAX_NAME);
-        if !name.trim().is_empty() {
-            stanza = stanza.child(Xml::within("nick", ns::NICK).text(name));
-        }
+    if let Some(nick) = nick(&message.from) {
+        stanza = stanza.child(nick);
     }
     if now.since(message.sent_at) > WORTH_A_STAMP
         && let Some(stamp) = stamp(message.sent_at)
@@ -255,6 +253,12 @@ pub(crate) fn write(
         stanza = stanza.child(delay.attr("stamp", stamp));
     }
     Some(stanza)
+}
+
+/// XEP-0172, if there is a name to show.
+pub(crate) fn nick(party: &Party) -> Option<Xml> {
+    let name = one_line(party.name.as_deref()?, MAX_NAME);
+    (!name.trim().is_empty()).then(|| Xml::within("nick", ns::NICK).text(name))
 }
 
 /// XEP-0082, in UTC.

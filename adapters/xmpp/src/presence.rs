@@ -1,12 +1,15 @@
 //! Presence: every well-formed puppet answers alike, whether anybody stands behind it or not.
 //!
 //! Puppets claim no presence of their own: nothing here knows it. The component itself is online.
+//! A user's subscription to a puppet, and the answer to a puppet's, are gestures: they say whether
+//! the user wants to hear from it.
 
-use drawbridge_adapter::{Addressing, Bridge};
+use drawbridge_adapter::{Addressing, Bridge, Gesture, Party, UserId};
 use minidom::Element;
 
 use crate::address::{self, Addresses};
 use crate::failure::{self, Envelope};
+use crate::message;
 use crate::xml::Xml;
 
 /// The answers to a presence stanza, in order.
@@ -36,6 +39,38 @@ pub(crate) fn answers(stanza: &Element, addresses: &Addresses, bridge: &Bridge) 
         "unsubscribe" => vec![envelope.answer("presence", "unsubscribed")],
         _ => vec![shown],
     }
+}
+
+/// What a presence stanza shows of what its sender wants.
+pub(crate) fn gesture(
+    stanza: &Element,
+    addresses: &Addresses,
+    bridge: &Bridge,
+) -> Option<(UserId, Gesture)> {
+    let meant = match stanza.attr("type")? {
+        "subscribe" | "subscribed" => Gesture::Accept,
+        "unsubscribed" => Gesture::Decline,
+        _ => return None,
+    };
+    let by = addresses.canonical(stanza.attr("from")?).ok()?;
+    let other = addresses.user_at(stanza.attr("to")?).ok().filter(|user| bridge.knows(user))?;
+    Some((by, meant(other)))
+}
+
+/// A puppet asks to see a user's presence: so clients show that a stranger wants to write.
+pub(crate) fn ask(from: &Party, to: &UserId, addresses: &Addresses) -> Option<Xml> {
+    let stanza = subscription("subscribe", &from.user, to, addresses)?;
+    Some(message::nick(from).into_iter().fold(stanza, Xml::child))
+}
+
+/// It does not ask any more.
+pub(crate) fn take_back(from: &UserId, to: &UserId, addresses: &Addresses) -> Option<Xml> {
+    subscription("unsubscribe", from, to, addresses)
+}
+
+fn subscription(kind: &str, from: &UserId, to: &UserId, addresses: &Addresses) -> Option<Xml> {
+    let from = addresses.address_of(from).ok()?;
+    Some(Xml::new("presence").attr("type", kind).attr("from", from).attr("to", to.id()))
 }
 
 /// Whom an address of ours stands for.

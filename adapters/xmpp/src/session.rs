@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{Bridge, Code, Event, Tag, log};
+use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -12,6 +13,7 @@ use crate::address::Addresses;
 use crate::bounces::Bounce;
 use crate::command::{self, Asked};
 use crate::failure::{self, Envelope};
+use crate::gestures::Shown;
 use crate::intake::Inlet;
 use crate::link;
 use crate::log::{ANSWER_DROPPED, REFUSAL_UNTOLD, STANZA_IGNORED, STANZA_REFUSED, STREAM_CLOSED};
@@ -164,15 +166,24 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         }
         match stanza.element.name() {
             "message" => self.take_message(stanza).await,
-            "presence" => {
-                for answer in presence::answers(&stanza.element, self.addresses, self.bridge) {
-                    self.answer(&answer);
-                }
-            }
+            "presence" => self.take_presence(&stanza.element),
             "iq" => self.take_query(&stanza).await,
             _ => log!(STANZA_IGNORED, what = "not a stanza"),
         }
         None
+    }
+
+    fn take_presence(&mut self, stanza: &Element) {
+        let answers = presence::answers(stanza, self.addresses, self.bridge);
+        let answers: Vec<_> = answers.iter().map(Xml::to_wire).collect();
+        match presence::gesture(stanza, self.addresses, self.bridge) {
+            // It is confirmed once it is durable.
+            Some((by, gesture)) => {
+                let answer_to = self.answers.clone();
+                self.inlet.shown(Shown { by, gesture, answers, answer_to }, self.bridge);
+            }
+            None => answers.into_iter().for_each(|answer| self.say(answer)),
+        }
     }
 
     async fn take_query(&mut self, stanza: &Stanza) {

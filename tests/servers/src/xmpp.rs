@@ -156,6 +156,12 @@ impl XmppUser {
         Ok(text(&self.ask(command)?, "note"))
     }
 
+    /// The types of all presences from this address so far.
+    pub fn everything_shown_by(&self, address: &str) -> Vec<String> {
+        let is = |line: &Value| self.is(line, "presence") && bare(&text(line, "from")) == address;
+        self.script.all(is).iter().map(|line| text(line, "type")).collect()
+    }
+
     /// Waits until this address asks to see the user's presence.
     pub fn is_asked_by(&self, address: &str) -> Result<()> {
         let is = |line: &Value| {

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, ensure};
 use drawbridge_adapter::{
     Command, Content, ConversationId, Delivered, Delivery, DeliveryError, Destination, Event,
-    EventId, Kind, Notice, UserId,
+    EventId, Gesture, Kind, Notice, Party, Request, RequestOver, Unavailable, UserId,
 };
 use drawbridge_servers::{User, XmppSoftware, XmppUser};
 
 use crate::stage::{DOMAIN, with};
-use crate::stanzas::{Here, PATIENCE, STANZA};
+use crate::stanzas::{CAROL, Here, PATIENCE, STANZA};
 
 tests! {
     the_bridge_is_asked_by_chat
     the_bridge_is_asked_by_forms
     the_bridge_is_a_contact_that_one_can_add
+    a_request_is_accepted_or_declined_as_a_contact_is
+    a_request_that_is_over_is_taken_back
+    adding_a_ghost_accepts_it_once_that_is_written_down
 }
 
 impl Here {
@@ -48,6 +51,42 @@ impl Here {
         let reply_path = Some(event.reply_path.clone());
         self.carries_out(Command::Notice(Notice { to, text: text.to_owned(), reply_path })).await?;
         Ok(())
+    }
+
+    /// A stranger wants to write to bob, who is shown it.
+    async fn asks_for(&self, words: &'static str) -> Result<()> {
+        let request = Request {
+            from: Party { user: "elsewhere:carol".parse()?, name: Some("Carol".to_owned()) },
+            to: "xmpp:bob@p.test".parse()?,
+            text: Some("Hello.".to_owned()),
+            words: words.to_owned(),
+        };
+        self.carries_out(Command::Request(request)).await?;
+        let heard = with(&self.bob, XmppUser::hears_bridge).await?;
+        ensure!(heard == words, "bob heard {heard:?}");
+        with(&self.bob, |bob| bob.is_asked_by(CAROL)).await
+    }
+
+    async fn request_is_over(&self, accepted: bool) -> Result<()> {
+        let (from, to) = ("elsewhere:carol".parse()?, "xmpp:bob@p.test".parse()?);
+        self.carries_out(Command::RequestOver(RequestOver { from, to, accepted })).await?;
+        Ok(())
+    }
+
+    /// What the bridge has said to bob's server so far has reached bob.
+    async fn has_heard_all(&self) -> Result<()> {
+        self.asks(DOMAIN, "get", "<ping xmlns='urn:xmpp:ping'/>").await.map(drop)
+    }
+
+    /// The gestures of bob, once there are so many.
+    async fn gestures(&self, count: usize) -> Result<Vec<Gesture>> {
+        let what = format!("{count} gestures");
+        let seen = self.bridge.wait_for(PATIENCE, &what, |journal| {
+            (journal.gestures.len() >= count).then(|| journal.gestures.clone())
+        });
+        let seen = seen.await?;
+        ensure!(seen.iter().all(|(by, _)| by.to_string() == "xmpp:bob@p.test"), "{seen:?}");
+        Ok(seen.into_iter().map(|(_, gesture)| gesture).collect())
     }
 
     /// Bob does something that lasts until the bridge has answered.
@@ -113,7 +152,7 @@ async fn the_bridge_is_asked_by_forms(software: XmppSoftware) -> Result<()> {
     ensure!(why.contains("bad-request"), "{why}");
     // Forms are the bridge's own business: no puppet has any.
     let command = "<command xmlns='http://jabber.org/protocol/commands' node='help'/>";
-    let (kind, condition, _) = here.asks(crate::stanzas::CAROL, "set", command).await?;
+    let (kind, condition, _) = here.asks(CAROL, "set", command).await?;
     ensure!((kind.as_str(), condition.as_str()) == ("error", "service-unavailable"));
     let (_, _, info) = here
         .asks(
@@ -138,5 +177,60 @@ async fn the_bridge_is_a_contact_that_one_can_add(software: XmppSoftware) -> Res
     let seen = with(&here.bob, |bob| bob.sees_presence(DOMAIN)).await?;
     ensure!(seen == "available", "the bridge answered a probe with {seen}");
     ensure!(here.bridge.journal().gestures.is_empty(), "adding the bridge is no gesture");
+    here.closes().await
+}
+
+async fn a_request_is_accepted_or_declined_as_a_contact_is(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    let carol: UserId = "elsewhere:carol".parse()?;
+    here.asks_for("Carol wants to write to you.").await?;
+    with(&here.bob, |bob| bob.declines(CAROL)).await?;
+    here.gestures(1).await?;
+    here.request_is_over(false).await?;
+    here.asks_for("Carol wants to write to you again.").await?;
+    with(&here.bob, |bob| bob.accepts(CAROL)).await?;
+    let seen = here.gestures(2).await?;
+    ensure!(seen == [Gesture::Decline(carol.clone()), Gesture::Accept(carol)], "{seen:?}");
+    here.request_is_over(true).await?;
+    here.closes().await
+}
+
+async fn a_request_that_is_over_is_taken_back(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    here.asks_for("Carol wants to write to you.").await?;
+    // Whoever comes back is asked again what is still open.
+    let comes_back = |bob: &XmppUser| {
+        bob.goes_away()?;
+        bob.returns()
+    };
+    with(&here.bob, comes_back).await?;
+    with(&here.bob, |bob| bob.is_asked_by(CAROL)).await?;
+    here.request_is_over(false).await?;
+    with(&here.bob, comes_back).await?;
+    here.has_heard_all().await?;
+    let shown = with(&here.bob, |bob| Ok(bob.everything_shown_by(CAROL))).await?;
+    let asked = shown.iter().filter(|kind| *kind == "subscribe").count();
+    ensure!(asked == 2, "carol showed {shown:?}");
+    here.closes().await
+}
+
+async fn adding_a_ghost_accepts_it_once_that_is_written_down(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    here.bridge.break_down(Unavailable::Failed);
+    with(&here.bob, |bob| bob.adds(CAROL)).await?;
+    let tried = here.bridge.wait_for(PATIENCE, "the daemon fails", |journal| {
+        (journal.gestures_turned_away > 0).then_some(())
+    });
+    tried.await?;
+    here.has_heard_all().await?;
+    let shown = with(&here.bob, |bob| Ok(bob.everything_shown_by(CAROL))).await?;
+    ensure!(shown.is_empty(), "carol showed {shown:?}");
+    here.bridge.mend();
+    for expected in ["subscribed", "unavailable"] {
+        let seen = with(&here.bob, |bob| bob.sees_presence(CAROL)).await?;
+        ensure!(seen == expected, "carol showed {seen}, not {expected}");
+    }
+    let seen = here.gestures(1).await?;
+    ensure!(seen == [Gesture::Accept("elsewhere:carol".parse()?)], "{seen:?}");
     here.closes().await
 }
