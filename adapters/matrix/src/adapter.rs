@@ -69,7 +69,7 @@ impl Adapter for MatrixAdapter {
     fn capabilities(&self) -> Capabilities {
         // Synapse takes every character, U+0000 too.
         let text = TextLimits { max_bytes: MAX_TEXT, controls: true };
-        Capabilities::new(text).with(Kind::Text, Level::Full)
+        Capabilities::new(text).with(Kind::Text, Level::Full).showing_requests()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {

@@ -111,11 +111,15 @@ impl Play {
         self.bridge.wait_for(self.patience, &what, found).await
     }
 
-    /// Waits until this many events of the peer's were turned away.
+    /// Waits until this many events of the peer's were turned away, or gestures: on some networks
+    /// the first word to somebody is one too, and comes first.
     pub(crate) async fn turned_away(&self, times: usize) -> Result<()> {
         let what = format!("the bridge is asked in vain, {times} times");
         let sender = self.peer.user();
-        let enough = |journal: &Journal| (journal.turned_away_of(&sender) >= times).then_some(());
+        let enough = |journal: &Journal| {
+            let asked = journal.turned_away_of(&sender) + journal.gestures_turned_away;
+            (asked >= times).then_some(())
+        };
         self.bridge.wait_for(self.patience, &what, enough).await
     }
 

@@ -71,7 +71,11 @@ impl Core {
             log!(JOIN_REFUSED);
             return self.leave(&id, &room).await;
         }
-        if self.look_around(&id, &room).await?.is_some() && self.is_encrypted(&id, &room).await {
+        let Some(room) = self.look_around(&id, &room).await? else { return Ok(()) };
+        if room.company == Company::None {
+            self.accepts(&room.user, &room.ghost).await?;
+        }
+        if self.is_encrypted(&id, &room).await {
             outbound::tell_encrypted(self, &id, &room.ghost).await?;
         }
         Ok(())

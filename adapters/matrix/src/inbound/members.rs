@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use drawbridge_adapter::{Gesture, UserId as Account};
 use ruma::api::client::membership::{joined_members, leave_room};
 use ruma::{OwnedUserId, RoomId, UserId};
 
@@ -32,11 +33,21 @@ impl Core {
             self.keep_name(target.clone(), event.text("displayname"));
         }
         let Some(room) = self.portals.room(&event.room).await? else {
-            let left = matches!(membership, "leave" | "ban");
-            return if left { self.left(event, &target).await } else { Ok(()) };
+            return match membership {
+                "leave" | "ban" => self.left(event, &target).await,
+                "invite" if self.names.is_ours(event.sender.as_str()) => {
+                    self.opened(event, target).await
+                }
+                _ => Ok(()),
+            };
         };
         match membership {
+            // A change of the name is another join.
+            "join" if target == room.user && event.was.as_deref() != Some("join") => {
+                self.accepts(&room.user, &room.ghost).await
+            }
             "leave" | "ban" if target == room.user => {
+                self.declines(event, &room.ghost).await?;
                 self.portals.close_behind(&event.room, &room, Some(&event.id)).await?;
                 self.step_out(&event.room, &room.ghost).await
             }
@@ -58,11 +69,51 @@ impl Core {
     async fn left(&self, event: &WireEvent, user: &UserId) -> Result<(), Later> {
         match self.portals.left(&event.room).await? {
             Some(left) if left.user == user => {
+                self.declines(event, &left.ghost).await?;
                 self.portals.saw_leaving(&event.room, left.clone(), &event.id).await?;
                 self.step_out(&event.room, &left.ghost).await
             }
             _ => Ok(()),
         }
+    }
+
+    /// A ghost has invited its user to a room that is not written down yet. It is, before the next
+    /// event is looked at: that may be the user's answer.
+    async fn opened(&self, event: &WireEvent, user: OwnedUserId) -> Result<(), Later> {
+        let ghost = event.sender.clone();
+        let _alone = self.portals.seek(&user, &ghost).await;
+        let unknown = self.portals.room(&event.room).await?.is_none();
+        if unknown && self.portals.was_opening(&user, &ghost).await? {
+            let room = Room { ghost, user, company: Company::None };
+            self.portals.open(&event.room, &room).await?;
+        }
+        Ok(())
+    }
+
+    /// A user wants to hear from who is behind a ghost.
+    pub(super) async fn accepts(&self, user: &UserId, ghost: &UserId) -> Result<(), Later> {
+        self.gesture(user, ghost, Gesture::Accept).await
+    }
+
+    /// A user has left a ghost, if nobody else made them.
+    async fn declines(&self, leaving: &WireEvent, ghost: &UserId) -> Result<(), Later> {
+        if leaving.state_key.as_deref() != Some(leaving.sender.as_str()) {
+            return Ok(());
+        }
+        self.gesture(&leaving.sender, ghost, Gesture::Decline).await
+    }
+
+    async fn gesture(
+        &self,
+        user: &UserId,
+        ghost: &UserId,
+        of: fn(Account) -> Gesture,
+    ) -> Result<(), Later> {
+        let (user, other) = (self.names.user(user.as_str()), self.names.behind(ghost.as_str()));
+        if let (Some(user), Some(other)) = (user, other) {
+            self.bridge.gesture(&user, of(other)).await?;
+        }
+        Ok(())
     }
 
     async fn ghost_gone(&self, id: &RoomId, ghost: &UserId) -> Result<(), Later> {

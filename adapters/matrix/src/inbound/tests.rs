@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drawbridge_adapter::{Code, Destination, Timestamp, Unavailable};
+use drawbridge_adapter::{Code, Destination, Gesture, Timestamp, Unavailable};
 use ruma::OwnedRoomId;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -87,6 +87,31 @@ async fn what_the_user_saw_before_leaving_is_said_once_though_a_delivery_found_i
     stub.core.portals.close_behind(ROOM.try_into().unwrap(), &room, None).await.unwrap();
     assert_eq!(stub.core.take(&[echo("1"), leaves(), echo("2")]).await, Ok(()));
     assert_eq!(said_again(&stub), ["!new:hs.test 2"]);
+}
+
+#[tokio::test]
+async fn an_answer_to_an_invite_is_heard_before_the_room_is_written_down() {
+    let member = |by: &str, membership: &str| {
+        let content = json!({ "membership": membership });
+        event_by(by, &format!("$by-{by}-{membership}"), "m.room.member", Some(ALICE), &content)
+    };
+    let (alice, carol) = ("matrix:@alice:hs.test", "elsewhere:carol");
+    for (answer, expected) in [
+        (member(ALICE, "join"), Some(Gesture::Accept(carol.parse().unwrap()))),
+        (member(ALICE, "leave"), Some(Gesture::Decline(carol.parse().unwrap()))),
+        (member(GHOST, "leave"), None),
+    ] {
+        let stub = Stub::well().await;
+        let (user, ghost) = (ALICE.try_into().unwrap(), GHOST.try_into().unwrap());
+        let invite = member(GHOST, "invite");
+        // Nobody makes a room for the two: this is one of long ago.
+        assert_eq!(stub.core.take(std::slice::from_ref(&invite)).await, Ok(()));
+        assert_eq!(stub.core.portals.of(user, ghost).await, Ok(None));
+        stub.core.portals.opening(user, ghost).await.unwrap();
+        assert_eq!(stub.core.take(&[invite, answer]).await, Ok(()));
+        let expected = expected.map(|gesture| (alice.parse().unwrap(), gesture));
+        assert_eq!(stub.bridge.journal().gestures, Vec::from_iter(expected));
+    }
 }
 
 #[tokio::test]

@@ -60,6 +60,11 @@ pub(crate) async fn say_again(
     Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why })
 }
 
+/// What the bot says.
+pub(super) fn in_own_name(delivery: &Delivery, text: &str) -> Value {
+    json!({ "msgtype": "m.notice", "body": text, KEY: delivery.key })
+}
+
 impl Core {
     /// Shows a message to a Matrix user.
     pub(super) async fn say(
@@ -97,7 +102,7 @@ impl Core {
         let Ok(user) = OwnedUserId::try_from(notice.to.id()) else {
             return refused("the recipient's id is no MXID");
         };
-        let content = json!({ "msgtype": "m.notice", "body": notice.text, KEY: delivery.key });
+        let content = in_own_name(delivery, &notice.text);
         let asked_in = notice.reply_path.as_ref().and_then(WayBack::from_reply_path);
         if let Some(WayBack { room: id, .. }) = asked_in {
             let room = self.portals.room(&id).await.map_err(retry)?;
@@ -114,7 +119,7 @@ impl Core {
     }
 
     /// Says it in the portal of the two.
-    async fn show(
+    pub(super) async fn show(
         &self,
         delivery: &Delivery,
         name: Option<&str>,

@@ -3,6 +3,7 @@
 mod message;
 mod notices;
 mod receipts;
+mod requests;
 mod rooms;
 mod send;
 mod status;
@@ -81,7 +82,9 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
         Command::Message(message) => core.say(delivery, message).await,
         Command::Status(status) => core.tell(delivery, status).await,
         Command::Notice(notice) => core.announce(delivery, notice).await,
-        Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
+        Command::Request(request) => core.ask(delivery, request).await,
+        Command::RequestOver(over) => core.ask_no_more(over).await,
+        Command::Block(_) => {
             let refusal = drawbridge_adapter::Code::Forbidden.into();
             Err(DeliveryError::Refused { refusal, why: "not carried yet" })
         }

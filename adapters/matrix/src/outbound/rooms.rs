@@ -6,8 +6,10 @@ use ruma::api::client::profile::get_profile;
 use ruma::api::client::room::create_room;
 use ruma::api::client::state::get_state_event_for_key;
 use ruma::events::StateEventType;
+use ruma::serde::Raw;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::core::{Core, Later};
 use crate::homeserver::{As, CallError};
@@ -69,15 +71,26 @@ impl Core {
         user: &UserId,
         ghost: &UserId,
     ) -> Result<bool, CallError> {
+        let membership = self.membership(room, user, ghost).await?;
+        Ok(matches!(membership.as_str(), "join" | "invite"))
+    }
+
+    /// The membership of `user` in the room; empty if it has none, or the ghost is not there.
+    pub(super) async fn membership(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        ghost: &UserId,
+    ) -> Result<String, CallError> {
         let member = StateEventType::RoomMember;
         let request =
             get_state_event_for_key::v3::Request::new(room.to_owned(), member, user.to_string());
         match self.homeserver.call(As::Ghost(ghost), request).await {
             Ok(answer) => {
                 let member = serde_json::from_str::<Member>(answer.event_or_content.get());
-                Ok(member.is_ok_and(|m| matches!(m.membership.as_str(), "join" | "invite")))
+                Ok(member.map(|member| member.membership).unwrap_or_default())
             }
-            Err(error) if error.is_forbidden() || error.is_missing() => Ok(false),
+            Err(error) if error.is_forbidden() || error.is_missing() => Ok(String::new()),
             Err(error) => Err(error),
         }
     }
@@ -130,14 +143,18 @@ impl Core {
     ) -> Result<OwnedRoomId, DeliveryError> {
         self.portals.opening(user, ghost).await.map_err(retry)?;
         let mut request = create_room::v3::Request::new();
-        request.preset = Some(create_room::v3::RoomPreset::TrustedPrivateChat);
+        // In a trusted chat the invited is a creator too (MSC4289), and no creator's invite can be
+        // taken back. So the user may change all but that, as a moderator.
+        request.preset = Some(create_room::v3::RoomPreset::PrivateChat);
+        let power = serde_json::value::to_raw_value(&json!({ "users_default": 50 })).ok();
+        request.power_level_content_override = power.map(Raw::from_json);
         request.is_direct = true;
         request.invite = vec![user.clone()];
         Ok(self.homeserver.call(As::Ghost(ghost), request).await?.room_id)
     }
 
     /// A room of the two alone that was made, but not written down.
-    async fn opened_before_a_crash(
+    pub(super) async fn opened_before_a_crash(
         &self,
         user: &OwnedUserId,
         ghost: &OwnedUserId,

@@ -1,6 +1,6 @@
 //! What became of a Matrix user's event, told where it was said.
 
-use drawbridge_adapter::{Delivered, Delivery, DeliveryError, State, Status, log};
+use drawbridge_adapter::{Code, Delivered, Delivery, DeliveryError, State, Status, log};
 use serde_json::{Value, json};
 
 use crate::core::{Core, WayBack};
@@ -45,6 +45,9 @@ fn content(status: &Status) -> Value {
         "network": status.recipient.as_ref().map(|recipient| recipient.network().as_str()),
         "status": word,
     });
+    if status.state == State::Held {
+        content["reason"] = Code::RequestPending.to_string().into();
+    }
     if let Some(refusal) = status.state.refusal() {
         let code = refusal.code.to_string();
         content["reason"] = code.clone().into();
@@ -62,7 +65,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
 
     use super::*;
-    use drawbridge_adapter::{Code, EventId, Kind, Refusal, ReplyPath};
+    use drawbridge_adapter::{EventId, Kind, Refusal, ReplyPath};
     use std::time::Duration;
 
     #[test]
@@ -73,6 +76,7 @@ mod tests {
         for (state, word, reason, after) in [
             (State::Pending, "PENDING", None, None),
             (State::Accepted, "SUCCESS", None, None),
+            (State::Held, "PENDING", Some("request_pending"), None),
             (State::FailedRetriable(full), "FAIL_RETRIABLE", Some("network_unreachable"), None),
             (State::FailedRetriable(limited), "FAIL_RETRIABLE", Some("rate_limited"), Some(2000)),
             (
@@ -93,8 +97,9 @@ mod tests {
             let content = content(&status);
             assert_eq!(content["status"], word);
             assert_eq!(content["reason"].as_str(), reason, "{word}");
-            assert_eq!(content["error"], content["reason"]);
-            assert_eq!(content["message"].is_string(), reason.is_some());
+            let failed = word.starts_with("FAIL");
+            assert_eq!(content["error"].as_str(), reason.filter(|_| failed));
+            assert_eq!(content["message"].is_string(), failed);
             assert_eq!(content["retry_after_ms"].as_u64(), after);
             assert_eq!(content["network"], "elsewhere");
             let relation = json!({ "rel_type": "m.reference", "event_id": "$e" });

@@ -27,6 +27,8 @@ pub(crate) struct WireEvent {
     pub(crate) content: Value,
     /// The sender took it back before it came here.
     pub(crate) redacted: bool,
+    /// The membership before, if it is a change of one and the homeserver says so.
+    pub(crate) was: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,10 +47,17 @@ struct Head {
     unsigned: Option<Box<RawValue>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Unsigned {
     #[serde(default)]
     redacted_because: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    prev_content: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    membership: String,
 }
 
 impl WireEvent {
@@ -58,7 +67,8 @@ impl WireEvent {
         // serde_json stops at 128 levels.
         let content = serde_json::from_str(head.content.get()).unwrap_or(Value::Null);
         let unsigned = head.unsigned.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let redacted = unsigned.is_some_and(|found: Unsigned| found.redacted_because.is_some());
+        let unsigned: Unsigned = unsigned.unwrap_or_default();
+        let before = unsigned.prev_content.and_then(|raw| serde_json::from_str(raw.get()).ok());
         Some(Self {
             id: head.event_id,
             room: head.room_id,
@@ -67,7 +77,8 @@ impl WireEvent {
             state_key: head.state_key,
             sent_at: head.origin_server_ts.as_i64().unwrap_or(0),
             content,
-            redacted,
+            redacted: unsigned.redacted_because.is_some(),
+            was: before.map(|member: Member| member.membership),
         })
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct MatrixPeer {
     post: Post,
     synapse: Keeper,
     since: Option<String>,
+    /// Invites are kept here until they are answered, by inviter; else they are followed at once.
+    pub(crate) invites: Option<HashMap<String, String>>,
     /// The rooms shared with ghosts.
     rooms: HashMap<String, String>,
     heard: VecDeque<Heard>,
@@ -57,6 +59,7 @@ impl MatrixPeer {
             post,
             synapse,
             since: None,
+            invites: None,
             rooms: HashMap::new(),
             heard: VecDeque::new(),
             notices: VecDeque::new(),
@@ -119,6 +122,35 @@ impl MatrixPeer {
         Ok(room)
     }
 
+    /// Waits for a ghost's invite; gives its room.
+    pub(crate) async fn is_invited(&mut self, by: &str) -> Result<String> {
+        loop {
+            if let Some(room) = self.invites.as_ref().and_then(|invites| invites.get(by)) {
+                return Ok(room.clone());
+            }
+            self.listens().await?;
+        }
+    }
+
+    /// Waits until a ghost has taken its invite back.
+    pub(crate) async fn is_not_invited(&mut self, by: &str) -> Result<()> {
+        while self.invites.as_ref().is_some_and(|invites| invites.contains_key(by)) {
+            self.listens().await?;
+        }
+        Ok(())
+    }
+
+    /// Joins the room of a held invite.
+    pub(crate) async fn joins(&mut self, by: &str) -> Result<String> {
+        let room = self.is_invited(by).await?;
+        self.call(Method::POST, &format!("rooms/{room}/join"), json!({})).await?;
+        if let Some(invites) = &mut self.invites {
+            invites.remove(by);
+        }
+        self.rooms.insert(by.to_owned(), room.clone());
+        Ok(room)
+    }
+
     /// The next notice that is shown, and its room.
     pub(crate) async fn reads_notice(&mut self) -> Result<(String, String)> {
         loop {
@@ -160,8 +192,17 @@ impl MatrixPeer {
             let state = invite["invite_state"]["events"].as_array().cloned().unwrap_or_default();
             let inviter = state.iter().find(|e| e["state_key"] == self.user.id());
             let inviter = inviter.and_then(|e| e["sender"].as_str()).context("no inviter")?;
+            if let Some(invites) = &mut self.invites {
+                invites.insert(inviter.to_owned(), room.clone());
+                continue;
+            }
             self.call(Method::POST, &format!("rooms/{room}/join"), json!({})).await?;
             self.rooms.insert(inviter.to_owned(), room.clone());
+        }
+        for room in news["rooms"]["leave"].as_object().into_iter().flatten() {
+            if let Some(invites) = &mut self.invites {
+                invites.retain(|_, invite| invite != room.0);
+            }
         }
         for (id, room) in news["rooms"]["join"].as_object().into_iter().flatten() {
             for event in room["timeline"]["events"].as_array().into_iter().flatten() {

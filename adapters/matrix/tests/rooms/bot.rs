@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, Play, within};
 
-const BOT: &str = "@drawbridge:hs.test";
+pub(super) const BOT: &str = "@drawbridge:hs.test";
 
 impl Play {
     /// Words of the bridge's own for alice.

@@ -3,6 +3,7 @@
 mod bot;
 mod hostile;
 mod portals;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use drawbridge_adapter::{
     Adapter, Command, Content, ConversationId, Delivered, Delivery, DeliveryError, Event, EventId,
-    Message, Party, Refusal, State, Status, UserId,
+    Gesture, Message, Party, Refusal, State, Status, UserId,
 };
 use drawbridge_testkit::{Peer, ReferenceBridge};
 use tokio::task::JoinHandle;
@@ -107,6 +108,14 @@ impl Play {
             state: State::FailedPermanent(Refusal::from(code)),
         };
         self.delivery(key, Command::Status(status))
+    }
+
+    /// Waits until this many gestures were made, and gives all.
+    async fn gestures(&self, count: usize) -> Result<Vec<(UserId, Gesture)>> {
+        let enough = |journal: &drawbridge_testkit::Journal| {
+            (journal.gestures.len() >= count).then(|| journal.gestures.clone())
+        };
+        self.bridge.wait_for(PATIENCE, "a gesture", enough).await
     }
 
     async fn delivers(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
