@@ -27,7 +27,9 @@ pub trait Configuration: DeserializeOwned + JsonSchema + Send + Sync + Sized + '
     const DOMAINS: bool = true;
 
     /// Everything that is wrong by itself. Pure: looks at no file and no network.
-    fn problems(&self) -> Vec<Problem>;
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 
     /// What works and is not as it should be: `drawbridge check` warns of it. Pure, and called only
     /// without [`Self::problems`].

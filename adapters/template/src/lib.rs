@@ -14,8 +14,10 @@
 //! server → answer 9b1d07c5e2f3a486 ok
 //! ```
 //!
-//! - Each `message` (id, kind, from, to, milliseconds since 1970, text) and each `outcome` (id, of
-//!   which message, state, code) is answered, under its id: `ok`, or the code of a refusal.
+//! - Each `message` (id, kind, from, to, milliseconds since 1970, text), each `outcome` (id, of
+//!   which message, state, code) and each `notice` (id, to, text) is answered, under its id: `ok`,
+//!   or the code of a refusal.
+//! - A message to `bridge` is a command to the bridge itself; a notice is what the bridge says.
 //! - What was not answered is sent again on the next connection: the same, under the same id, in
 //!   the same order. Who has seen an id before answers again, and shows nothing.
 //! - The server has at most 128 messages unanswered. It reads while it writes, and sends a line at
@@ -61,10 +63,6 @@ pub struct LineConfig {
 impl Configuration for LineConfig {
     const TYPE: &'static str = "lines";
     const DOMAINS: bool = false;
-
-    fn problems(&self) -> Vec<Problem> {
-        Vec::new()
-    }
 
     fn addressing(&self, network: &NetworkId) -> Arc<dyn Addressing> {
         Arc::new(LineAddressing(network.clone()))
@@ -182,11 +180,12 @@ impl Lines {
     fn event(&self, id: &str, words: &[&str]) -> Option<Event> {
         let [kind, from, to, sent_at, text] = words else { return None };
         let text = serde_json::from_str::<String>(text).ok()?;
+        let to = if *to == "bridge" { None } else { Some(self.addressing.user_at(to).ok()?) };
         Some(Event {
             id: EventId::new(id).ok()?,
             repeats: Repeats::Always,
             sender: Party { user: self.addressing.canonical(from).ok()?, name: None },
-            to: Destination::Direct(self.addressing.user_at(to).ok()?),
+            to: to.map_or(Destination::Bridge, Destination::Direct),
             sent_at: Timestamp(sent_at.parse().ok()?),
             content: match kind.parse() {
                 Ok(Kind::Text) => Content::text(Some(text).filter(|text| !text.is_empty())?),
@@ -197,29 +196,24 @@ impl Lines {
         })
     }
 
-    async fn carry_out(&self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
+    async fn carry_out(&self, it: &Delivery) -> Result<Delivered, DeliveryError> {
         let open = self.link.lock().await.clone().ok_or(DeliveryError::Disconnected)?;
         let refused = |code: Code, why| DeliveryError::Refused { refusal: code.into(), why };
-        let id = delivery.key.clone();
-        let line = match &delivery.command {
+        let (id, quoted) = (it.key.clone(), |text: &str| serde_json::Value::from(text));
+        let line = match &it.command {
             Command::Message(Message { from, to, content: Content::Text { body }, sent_at }) => {
                 let from = self.addressing.address_of(&from.user);
                 let from = from.map_err(|_| refused(Code::NotReachable, "no such name"))?;
-                let (to, at, text) = (to.id(), sent_at.0, serde_json::Value::from(&**body));
+                let (to, at, text) = (to.id(), sent_at.0, quoted(body));
                 format!("message {id} text {from} {to} {at} {text}")
             }
-            Command::Message(_) => return Err(refused(Code::Malformed, "no text")),
-            Command::Notice(notice) => {
-                format!("notice {id} {} {}", notice.to.id(), serde_json::Value::from(&*notice.text))
-            }
-            // What is not declared does not come.
-            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
-                return Err(refused(Code::Forbidden, "not declared"));
-            }
+            Command::Notice(it) => format!("notice {id} {} {}", it.to.id(), quoted(&it.text)),
             Command::Status(status) => {
                 let code = status.state.refusal().map(|it| it.code.to_string()).unwrap_or_default();
                 format!("outcome {id} {} {} {code}", status.event.as_str(), status.state.as_str())
             }
+            // Neither other kinds than text nor requests and block lists were declared.
+            _ => return Err(refused(Code::Malformed, "not declared")),
         };
         let (answer, answered) = oneshot::channel();
         open.send((id.clone(), line, answer)).await.map_err(|_| DeliveryError::Disconnected)?;

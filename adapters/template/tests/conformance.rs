@@ -48,6 +48,11 @@ impl Stage for Loopback {
             props: Box::new((tasks, folder)),
         })
     }
+
+    fn skips(&self) -> Vec<(&'static str, &'static str)> {
+        let none = "the line protocol has nothing of the kind";
+        vec![("request_out", none), ("block_in", none), ("block_out", none)]
+    }
 }
 
 /// What dora said: a line for the bridge, and whether it was answered `ok`.
@@ -68,6 +73,8 @@ struct State {
     /// The ids of what dora was shown, so that nothing is shown twice.
     shown: HashSet<String>,
     heard: VecDeque<Heard>,
+    /// What the bridge itself said.
+    told: VecDeque<String>,
     /// Of which message, and the code.
     refusals: Vec<(String, String)>,
 }
@@ -116,6 +123,15 @@ impl Server {
                 self.change(|state| {
                     if state.shown.insert(id.to_owned()) {
                         state.heard.push_back(heard);
+                    }
+                });
+                Ok(format!("answer {id} ok\n"))
+            }
+            ["notice", id, "dora", ref words @ ..] => {
+                let text = serde_json::from_str(&words.join(" "))?;
+                self.change(|state| {
+                    if state.shown.insert(id.to_owned()) {
+                        state.told.push_back(text);
                     }
                 });
                 Ok(format!("answer {id} ok\n"))
@@ -204,6 +220,10 @@ impl Peer for Dora {
         self.server.wait(|state| state.heard.pop_front()).await
     }
 
+    async fn is_told(&mut self) -> Result<String> {
+        self.server.wait(|state| state.told.pop_front()).await
+    }
+
     async fn learns(&mut self) -> Result<Code> {
         let id = format!("m{}", self.said);
         let find = |state: &mut State| state.refusals.iter().find(|(of, _)| *of == id).cloned();
@@ -221,6 +241,11 @@ impl Peer for Dora {
 
     async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
         self.sends(kind, to, "a text beside it");
+        Ok(Tried::Done)
+    }
+
+    async fn asks_bridge(&mut self, text: &str) -> Result<Tried> {
+        self.sends(Kind::Text, "bridge", text);
         Ok(Tried::Done)
     }
 

@@ -34,6 +34,10 @@ pub trait Peer: Send + Sync {
     /// Outcomes of its own messages are not messages.
     async fn hears(&mut self) -> Result<Heard>;
 
+    /// Waits for the next thing that the bridge itself says to it, in its own name and as nobody's
+    /// ghost, and gives the words. They are no messages: [`Self::hears`] leaves them aside.
+    async fn is_told(&mut self) -> Result<String>;
+
     /// Waits for the outcome shown for the latest message it said, and gives the refusal's code.
     async fn learns(&mut self) -> Result<Code>;
 
@@ -45,6 +49,27 @@ pub trait Peer: Send + Sync {
     /// Sends something of another kind, in the way most likely to be mistaken for a text: with a
     /// text beside it, if the network has that.
     async fn does(&mut self, _to: &str, _kind: Kind) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Says `text` to the bridge's own user, as a message of its own.
+    async fn asks_bridge(&mut self, _text: &str) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Waits until it is shown that a stranger, who is known by this address, wants to write, and
+    /// answers with the network's own means: accepts, or turns away.
+    async fn answers_request(&mut self, _from: &str, _accepts: bool) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Blocks the user under this address with the network's own means, or lifts the block.
+    async fn blocks(&mut self, _address: &str, _blocked: bool) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Waits until the network's own list of those whom it blocks holds this address, or does not.
+    async fn sees_block(&mut self, _address: &str, _blocked: bool) -> Result<Tried> {
         Ok(Tried::Impossible)
     }
 

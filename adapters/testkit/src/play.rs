@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use drawbridge_adapter::{
-    Adapter, Addressing, Code, Command, Connection, Content, ConversationId, Delivered, Delivery,
-    DeliveryError, Event, Fatal, Message, NetworkId, Party, State, Status, UserId,
+    Adapter, Addressing, BlockEntry, Code, Command, Connection, Content, ConversationId, Delivered,
+    Delivery, DeliveryError, Event, Fatal, Gesture, Message, NetworkId, Notice, Party, ReplyPath,
+    Request, RequestOver, State, Status, UserId,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -209,6 +210,57 @@ impl Play {
         };
         let sender = event.sender.user.clone();
         self.delivery(&sender, Command::Status(status))
+    }
+
+    /// Words of the bridge's own for the peer.
+    pub(crate) fn notice(&self, text: &str, answers: Option<ReplyPath>) -> Result<Delivery> {
+        let to = self.peer.user();
+        let notice = Notice { to: to.clone(), text: text.to_owned(), reply_path: answers };
+        self.delivery(&to, Command::Notice(notice))
+    }
+
+    /// Carol is a stranger, and wants to write to the peer.
+    pub(crate) fn request(&self, text: &str) -> Result<Delivery> {
+        let to = self.peer.user();
+        let request = Request {
+            from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
+            to: to.clone(),
+            text: Some(text.to_owned()),
+            words: format!("Carol wants to write to you: {text}"),
+        };
+        self.delivery(&to, Command::Request(request))
+    }
+
+    /// Carol's request is over.
+    pub(crate) fn request_over(&self, accepted: bool) -> Result<Delivery> {
+        let to = self.peer.user();
+        let over = RequestOver { from: self.carol.clone(), to: to.clone(), accepted };
+        self.delivery(&to, Command::RequestOver(over))
+    }
+
+    /// Carol belongs on the peer's own list of blocked people, or no longer.
+    pub(crate) fn block(&self, blocked: bool) -> Result<Delivery> {
+        let owner = self.peer.user();
+        let entry = BlockEntry { owner: owner.clone(), other: self.carol.clone(), blocked };
+        self.delivery(&owner, Command::Block(entry))
+    }
+
+    /// Waits until the bridge has heard this of the peer.
+    pub(crate) async fn gestures(&self, gesture: &Gesture) -> Result<()> {
+        let what = format!("the bridge hears of the gesture {gesture:?} of the peer");
+        let by = self.peer.user();
+        let found = |journal: &Journal| {
+            journal.gestures.iter().any(|(who, what)| *who == by && what == gesture).then_some(())
+        };
+        self.bridge.wait_for(self.patience, &what, found).await
+    }
+
+    /// The next thing that the bridge itself says to the peer must be this.
+    pub(crate) async fn is_told(&mut self, text: &str) -> Result<()> {
+        let told = timeout(self.patience, self.peer.is_told()).await;
+        let told = told.map_err(|_| anyhow!("the peer was not told {}", brief(text)))??;
+        ensure!(told == text, "the peer was told {} instead of {}", brief(&told), brief(text));
+        Ok(())
     }
 
     fn delivery(&self, user: &UserId, command: Command) -> Result<Delivery> {

@@ -55,6 +55,11 @@ macro_rules! __checks {
             refusal
             status
             signals
+            notice_out
+            command_in
+            request_out
+            block_in
+            block_out
             retry_in
             not_taken
             recovery

@@ -252,6 +252,10 @@ impl Peer for MatrixPeer {
         }
     }
 
+    async fn is_told(&mut self) -> Result<String> {
+        Ok(self.reads_notice().await?.1)
+    }
+
     async fn learns(&mut self) -> Result<Code> {
         loop {
             if let Some(code) = self.outcomes.get(&self.last) {
@@ -281,6 +285,11 @@ impl Peer for MatrixPeer {
             }
             _ => return Ok(Tried::Impossible),
         }
+        Ok(Tried::Done)
+    }
+
+    async fn asks_bridge(&mut self, text: &str) -> Result<Tried> {
+        self.says("@drawbridge:hs.test", text).await?;
         Ok(Tried::Done)
     }
 

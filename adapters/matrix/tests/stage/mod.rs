@@ -130,6 +130,14 @@ impl Stage for RealSynapse {
         })
     }
 
+    fn skips(&self) -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("request_out", "alice joins whatever she is invited to"),
+            ("block_in", "alice does not block yet"),
+            ("block_out", "alice does not look at her list yet"),
+        ]
+    }
+
     /// Synapse waits before it sends a transaction again: 2, 4, 8 seconds.
     fn patience(&self) -> Duration {
         Duration::from_mins(1)

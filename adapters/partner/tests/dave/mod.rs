@@ -54,6 +54,9 @@ pub fn scene(
         shown: HashSet::new(),
         codes: Vec::new(),
         messages: Vec::new(),
+        told: Vec::new(),
+        requests: Vec::new(),
+        blocked: HashSet::new(),
     };
     Ok(Scene {
         addressing: Arc::new(PartnerAddressing::new(network.clone())),
@@ -83,12 +86,20 @@ struct Dave {
     shown: HashSet<String>,
     codes: Vec<(String, Code)>,
     messages: Vec<Heard>,
+    /// What the bridge itself said.
+    told: Vec<String>,
+    /// Who wants to write.
+    requests: Vec<String>,
+    /// Dave's list of blocked people.
+    blocked: HashSet<String>,
 }
 
 impl Dave {
     async fn meet(&mut self) -> Result<()> {
         let [partner, user] = &self.proofs;
-        let (mut app, more) = self.way.meet(partner).await?;
+        let (mut app, mut more) = self.way.meet(partner).await?;
+        more["capabilities"] = json!({"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000},
+                                      "requests": true, "block_lists": true});
         app.says(&hello(&more)).await;
         app.hears().await;
         app.says(&json!({"type": "enlist", "user": "dave", "proof": user})).await;
@@ -125,9 +136,21 @@ impl Dave {
     }
 
     fn event(&self, to: &str, content: &Value) -> Value {
-        let id = format!("dave-{}", self.said.len());
-        json!({"type": "event", "id": id, "from": "dave", "to": to, "sent_at": 1,
+        json!({"type": "event", "id": self.new_id(), "from": "dave", "to": to, "sent_at": 1,
                "content": content})
+    }
+
+    fn new_id(&self) -> String {
+        format!("dave-{}", self.said.len())
+    }
+
+    /// What dave wants of somebody.
+    async fn wants(&mut self, what: &str, other: &str) -> Result<Tried> {
+        let id = self.new_id();
+        let frame = json!({"type": what, "id": id, "from": "dave", "other": other});
+        self.said.push((id, String::new()));
+        self.send(frame).await?;
+        Ok(Tried::Done)
     }
 
     /// Sorts the next frame into messages and outcomes.
@@ -144,6 +167,12 @@ impl Dave {
                 self.codes.push((text("event"), code));
             }
             "event" | "status" => {}
+            "notice" if self.shown.insert(text("id")) => self.told.push(text("text")),
+            "notice" => {}
+            "request" => self.requests.push(text("from")),
+            "request_over" => self.requests.retain(|from| *from != text("from")),
+            "block" => _ = self.blocked.insert(text("other")),
+            "unblock" => _ = self.blocked.remove(&text("other")),
             _ => bail!("an unexpected frame: {frame}"),
         }
         Ok(())
@@ -174,6 +203,13 @@ impl Peer for Dave {
         Ok(self.messages.remove(0))
     }
 
+    async fn is_told(&mut self) -> Result<String> {
+        while self.told.is_empty() {
+            self.next().await?;
+        }
+        Ok(self.told.remove(0))
+    }
+
     async fn learns(&mut self) -> Result<Code> {
         let event = self.latest["id"].as_str().unwrap_or_default().to_owned();
         loop {
@@ -199,6 +235,32 @@ impl Peer for Dave {
         }
         self.said.push((frame["id"].as_str().unwrap_or_default().to_owned(), String::new()));
         self.send(frame).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn asks_bridge(&mut self, text: &str) -> Result<Tried> {
+        let id = self.new_id();
+        let frame = json!({"type": "command", "id": id, "from": "dave", "text": text});
+        self.said.push((id, text.to_owned()));
+        self.send(frame).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn answers_request(&mut self, from: &str, accepts: bool) -> Result<Tried> {
+        while !self.requests.iter().any(|one| one == from) {
+            self.next().await?;
+        }
+        self.wants(if accepts { "accept" } else { "decline" }, from).await
+    }
+
+    async fn blocks(&mut self, address: &str, blocked: bool) -> Result<Tried> {
+        self.wants(if blocked { "block" } else { "unblock" }, address).await
+    }
+
+    async fn sees_block(&mut self, address: &str, blocked: bool) -> Result<Tried> {
+        while self.blocked.contains(address) != blocked {
+            self.next().await?;
+        }
         Ok(Tried::Done)
     }
 

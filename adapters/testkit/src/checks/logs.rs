@@ -19,8 +19,11 @@ pub async fn silence(stage: &dyn Stage) -> Result<Done> {
 
     let mut play = Play::open(stage).await?;
     let (inward, outward, refused) = ("whisper ashore", "murmur abroad", "mutter in vain");
+    let told = "a word in your ear";
     play.crosses_in(inward).await?;
     play.crosses_out(outward).await?;
+    play.delivers(&[play.notice(told, None)?]).await?;
+    play.is_told(told).await?;
     play.bridge.refuse(refused, Code::NotReachable);
     let event = play.crosses_in(refused).await?;
     let failed = State::FailedPermanent(Refusal::from(Code::NotReachable));
@@ -29,6 +32,7 @@ pub async fn silence(stage: &dyn Stage) -> Result<Done> {
     let mut forbidden = vec![
         inward.to_owned(),
         outward.to_owned(),
+        told.to_owned(),
         refused.to_owned(),
         play.peer.user().id().to_owned(),
         play.carol.to_string(),

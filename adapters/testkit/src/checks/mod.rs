@@ -8,6 +8,7 @@ mod failure;
 mod inward;
 mod logs;
 mod outward;
+mod people;
 
 use anyhow::{Result, ensure};
 use drawbridge_adapter::{Connection, Kind, Level};
@@ -25,6 +26,7 @@ pub use logs::silence;
 pub use outward::{
     duplicate_out, early_out, equal_out, long_out, nobody_out, order_out, text_out, unicode_out,
 };
+pub use people::{block_in, block_out, command_in, notice_out, request_out};
 
 /// Rule: an adapter says what it is within the bounds of the contract (window 1 to 64, at least
 /// one conversation at a time, text carried, a limit on it), and says the same each time.

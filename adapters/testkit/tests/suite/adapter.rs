@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Adapter, AddressError, Addressing, Answer, Bridge, Capabilities, Code, Command,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
-    EventId, Fatal, Kind, Level, Marks, NetworkId, Party, Refusal, Repeats, ReplyPath, Signal,
-    StatusNeeds, TextLimits, UserId,
+    EventId, Fatal, Gesture, Kind, Level, Marks, NetworkId, Party, Refusal, Repeats, ReplyPath,
+    Signal, StatusNeeds, TextLimits, UserId,
 };
 
 use crate::flaws::Flaw;
-use crate::server::{DORA, Frame, Server};
+use crate::server::{BRIDGE, DORA, Frame, Server, Wish};
 
 pub(crate) const TOKEN: &str = "s3cret-of-the-line";
 const MAX_ADDRESS: usize = 600;
@@ -58,7 +58,13 @@ impl Line {
                 user: UserId::new(self.network.clone(), sender).unwrap(),
                 name: Some("Dora".to_owned()),
             },
-            to: Destination::Direct(self.user_at(&frame.to).unwrap()),
+            to: match frame.to.as_str() {
+                BRIDGE if self.has(Flaw::AsksCarol) => {
+                    Destination::Direct("elsewhere:carol".parse().unwrap())
+                }
+                BRIDGE => Destination::Bridge,
+                address => Destination::Direct(self.user_at(address).unwrap()),
+            },
             sent_at: bridge.now(),
             content: Content::text(text),
             marks,
@@ -131,6 +137,28 @@ impl Line {
         }
     }
 
+    /// Tells the bridge what Dora wants, for ever.
+    async fn gesture(&self, bridge: &Bridge) {
+        loop {
+            let (wish, address) = self.server.wait(|state| state.gestures.front().cloned()).await;
+            let other = self.user_at(&address).unwrap();
+            let gesture = match wish {
+                Wish::Accept => Gesture::Accept(other),
+                Wish::Decline => Gesture::Decline(other),
+                Wish::Block => Gesture::Block(other),
+                Wish::Unblock => Gesture::Unblock(other),
+            };
+            let is_deaf = match wish {
+                Wish::Accept | Wish::Decline => self.has(Flaw::DeafToAnswers),
+                Wish::Block | Wish::Unblock => self.has(Flaw::DeafToBlocks),
+            };
+            let dora = UserId::new(self.network.clone(), DORA).unwrap();
+            if is_deaf || bridge.gesture(&dora, gesture).await.is_ok() {
+                self.server.with(|state| _ = state.gestures.pop_front());
+            }
+        }
+    }
+
     async fn next(&self) -> Vec<Frame> {
         self.server
             .wait(|state| {
@@ -184,11 +212,36 @@ impl Line {
                 let key = if self.has(Flaw::KeysOfTexts) { body } else { &key };
                 self.server.show(key, from, text.to_owned());
             }
-            Command::Notice(notice) => {
-                self.server.show(&key, "bridge".to_owned(), notice.text.clone());
+            Command::Notice(notice) => match self.flaw {
+                Some(Flaw::DropsNotices) => {}
+                Some(Flaw::RepeatsNotices) => {
+                    let key = format!("{key} {}", delivery.attempt);
+                    self.server.tell(&key, notice.text.clone());
+                }
+                Some(Flaw::ShowsNotices) => {
+                    self.server.tell(&key, notice.text.clone());
+                    let ghost = "elsewhere~carol".to_owned();
+                    self.server.show(&format!("{key} too"), ghost, notice.text.clone());
+                }
+                _ => self.server.tell(&key, notice.text.clone()),
+            },
+            Command::Request(request) => {
+                let from = self.address_of(&request.from.user).unwrap();
+                if !self.has(Flaw::DropsRequests) {
+                    self.server.with(|state| state.requests.push_back(from));
+                }
             }
-            Command::Request(_) | Command::RequestOver(_) | Command::Block(_) => {
-                panic!("undeclared")
+            Command::RequestOver(over) => {
+                let from = self.address_of(&over.from).unwrap();
+                self.server.with(|state| state.requests.retain(|one| *one != from));
+            }
+            Command::Block(entry) => {
+                let address = self.address_of(&entry.other).unwrap();
+                self.server.with(|state| match entry.blocked {
+                    true if !self.has(Flaw::DropsBlocks) => _ = state.blocked.insert(address),
+                    false if !self.has(Flaw::KeepsBlocks) => _ = state.blocked.remove(&address),
+                    _ => {}
+                });
             }
             Command::Status(status) => {
                 let Some(refusal) = status.state.refusal() else {
@@ -222,12 +275,14 @@ impl Adapter for Line {
 
     fn capabilities(&self) -> Capabilities {
         let limits = TextLimits { max_bytes: 65_536, controls: true };
-        Capabilities::new(limits).with(Kind::Text, Level::Full)
+        let text = Capabilities::new(limits).with(Kind::Text, Level::Full);
+        text.showing_requests().keeping_block_lists()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
         let watch = self.watch(&bridge);
-        tokio::pin!(watch);
+        let gesture = self.gesture(&bridge);
+        tokio::pin!(watch, gesture);
         let mut buffered = Vec::new();
         if self.has(Flaw::WaitsForWork) {
             self.server.wait(|state| (!state.waiting.is_empty()).then_some(())).await;
@@ -237,6 +292,7 @@ impl Adapter for Line {
                 biased;
                 () = bridge.stopping(), if !self.has(Flaw::NeverStops) => break,
                 () = &mut watch => break,
+                () = &mut gesture => break,
                 frames = self.next() => frames,
             };
             if self.has(Flaw::Buffers) {

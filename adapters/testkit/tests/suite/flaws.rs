@@ -56,6 +56,15 @@ flaws! {
     SilentRefusals: refusal, "not told the outcome";
     ShowsStates: status, "instead of \"end\"";
     ShowsSignals: signals, "instead of \"end\"";
+    DropsNotices: notice_out, "was not told";
+    RepeatsNotices: notice_out, "instead of \"That is all.\"";
+    ShowsNotices: notice_out, "instead of \"end\"";
+    AsksCarol: command_in, "went to Direct";
+    DropsRequests: request_out, "shown no request";
+    DeafToAnswers: request_out, "gesture Decline";
+    DeafToBlocks: block_in, "gesture Block";
+    DropsBlocks: block_out, "carol is not on";
+    KeepsBlocks: block_out, "carol is still on";
     AcknowledgesFirst: retry_in, "waited|they arrived as";
     AcknowledgesTwice: not_taken, "it was acknowledged";
     GivesUp: recovery, "connection is up";

@@ -10,7 +10,7 @@ use drawbridge_testkit::{Heard, Peer, Scene, Stage, Tried};
 
 use crate::adapter::{Line, TOKEN};
 use crate::flaws::Flaw;
-use crate::server::{DORA, Frame, Server};
+use crate::server::{BRIDGE, DORA, Frame, Server, State, Wish};
 
 /// A stage for the right adapter, or a broken one; with a peer who can do everything, or little.
 pub(crate) struct LineStage {
@@ -67,7 +67,13 @@ impl Stage for LineStage {
                 | Flaw::CutsIn
                 | Flaw::SilentRefusals
                 | Flaw::AcknowledgesFirst
-                | Flaw::GivesUp,
+                | Flaw::GivesUp
+                | Flaw::DropsNotices
+                | Flaw::DropsRequests
+                | Flaw::DeafToAnswers
+                | Flaw::DeafToBlocks
+                | Flaw::DropsBlocks
+                | Flaw::KeepsBlocks,
             ) => 3,
             _ => 20,
         };
@@ -105,6 +111,10 @@ impl Peer for Dora {
         Ok(self.server.wait(|state| state.shown.pop_front()).await)
     }
 
+    async fn is_told(&mut self) -> Result<String> {
+        Ok(self.server.wait(|state| state.told.pop_front()).await)
+    }
+
     async fn learns(&mut self) -> Result<Code> {
         let last = self.last.as_ref().map(|frame| frame.id.clone()).unwrap_or_default();
         let outcome = self.server.wait(|state| {
@@ -125,6 +135,42 @@ impl Peer for Dora {
     async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
         if !self.clumsy {
             self.server.send(to, "a text beside it", kind);
+        }
+        Ok(self.tries())
+    }
+
+    async fn asks_bridge(&mut self, text: &str) -> Result<Tried> {
+        if !self.clumsy {
+            self.says(BRIDGE, text).await?;
+        }
+        Ok(self.tries())
+    }
+
+    async fn answers_request(&mut self, from: &str, accepts: bool) -> Result<Tried> {
+        if !self.clumsy {
+            let mine = |state: &mut State| {
+                let at = state.requests.iter().position(|one| one == from)?;
+                state.requests.remove(at)
+            };
+            let from = self.server.wait(mine).await;
+            let wish = if accepts { Wish::Accept } else { Wish::Decline };
+            self.server.with(|state| state.gestures.push_back((wish, from)));
+        }
+        Ok(self.tries())
+    }
+
+    async fn blocks(&mut self, address: &str, blocked: bool) -> Result<Tried> {
+        if !self.clumsy {
+            let wish = if blocked { Wish::Block } else { Wish::Unblock };
+            self.server.with(|state| state.gestures.push_back((wish, address.to_owned())));
+        }
+        Ok(self.tries())
+    }
+
+    async fn sees_block(&mut self, address: &str, blocked: bool) -> Result<Tried> {
+        if !self.clumsy {
+            let so = |state: &mut State| (state.blocked.contains(address) == blocked).then_some(());
+            self.server.wait(so).await;
         }
         Ok(self.tries())
     }

@@ -7,7 +7,10 @@ use drawbridge_adapter::{Code, Kind};
 use drawbridge_testkit::Heard;
 use tokio::sync::watch;
 
-/// The only account of the network.
+/// The bridge's own account.
+pub(crate) const BRIDGE: &str = "bridge";
+
+/// The only account of the network besides.
 pub(crate) const DORA: &str = "dora";
 
 #[derive(Clone)]
@@ -18,6 +21,15 @@ pub(crate) struct Frame {
     pub(crate) kind: Kind,
 }
 
+/// What Dora wants of somebody.
+#[derive(Clone, Copy)]
+pub(crate) enum Wish {
+    Accept,
+    Decline,
+    Block,
+    Unblock,
+}
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) online: bool,
@@ -26,6 +38,14 @@ pub(crate) struct State {
     pub(crate) taken: Vec<Frame>,
     pub(crate) shown: VecDeque<Heard>,
     pub(crate) outcomes: VecDeque<(String, Code)>,
+    /// What the bridge said in its own name.
+    pub(crate) told: VecDeque<String>,
+    /// Addresses of those who want to write.
+    pub(crate) requests: VecDeque<String>,
+    /// Dora's own answers to requests, and blocks, which the bridge has not heard of yet.
+    pub(crate) gestures: VecDeque<(Wish, String)>,
+    /// Dora's list of blocked addresses.
+    pub(crate) blocked: HashSet<String>,
     seen: HashSet<String>,
     count: u64,
 }
@@ -75,6 +95,15 @@ impl Server {
                 // One at a time: what is handed over again stands behind the first, by its id.
                 let at = state.waiting.iter().position(|frame| frame.id == done.id);
                 state.taken.extend(at.and_then(|at| state.waiting.remove(at)));
+            }
+        });
+    }
+
+    /// Tells Dora something in the bridge's own name, once for each id.
+    pub(crate) fn tell(&self, id: &str, text: String) {
+        self.with(|state| {
+            if state.seen.insert(id.to_owned()) {
+                state.told.push_back(text);
             }
         });
     }

@@ -185,6 +185,10 @@ impl Peer for Bob {
         }
     }
 
+    async fn is_told(&mut self) -> Result<String> {
+        with(self.client()?, XmppUser::hears_bridge).await
+    }
+
     async fn learns(&mut self) -> Result<Code> {
         let told = with(self.client()?, |bob| bob.next_failure(PATIENCE)).await?;
         let latest = self.said.last().map(|(id, ..)| id);
@@ -215,6 +219,11 @@ impl Peer for Bob {
             }
             _ => return Ok(Tried::Impossible),
         };
+        Ok(Tried::Done)
+    }
+
+    async fn asks_bridge(&mut self, text: &str) -> Result<Tried> {
+        self.says(DOMAIN, text).await?;
         Ok(Tried::Done)
     }
 
