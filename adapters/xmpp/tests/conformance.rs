@@ -41,7 +41,6 @@ impl Stage for Real {
     fn skips(&self) -> Vec<(&'static str, &'static str)> {
         vec![
             ("not_taken", "a component stream has no acknowledgements"),
-            ("request_out", "bob does not answer requests yet"),
             ("block_in", "bob does not block yet"),
             ("block_out", "bob does not look at his list yet"),
         ]

@@ -129,9 +129,14 @@ impl XmppUser {
 
     /// The next text of the bridge's own user, which it says unasked.
     pub fn hears_bridge(&self) -> Result<String> {
+        Ok(self.next_of_bridge(PATIENCE)?.body)
+    }
+
+    /// The same with its id, by which a repeat is known.
+    pub fn next_of_bridge(&self, patience: Duration) -> Result<Heard> {
         let is = |line: &Value| self.is(line, "notice");
-        let line = self.reader.next("notice", PATIENCE, "a word of the bridge's", is)?;
-        Ok(text(&line, "body"))
+        let line = self.reader.next("notice", patience, "a word of the bridge's", is);
+        line.map(|line| heard(&line))
     }
 
     /// Everything that the bridge's own user has said so far.

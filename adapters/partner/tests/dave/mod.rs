@@ -166,9 +166,8 @@ impl Dave {
                 let code = text("code").parse().map_err(anyhow::Error::msg)?;
                 self.codes.push((text("event"), code));
             }
-            "event" | "status" => {}
             "notice" if self.shown.insert(text("id")) => self.told.push(text("text")),
-            "notice" => {}
+            "event" | "status" | "notice" => {}
             "request" => self.requests.push(text("from")),
             "request_over" => self.requests.retain(|from| *from != text("from")),
             "block" => _ = self.blocked.insert(text("other")),

@@ -186,7 +186,13 @@ impl Peer for Bob {
     }
 
     async fn is_told(&mut self) -> Result<String> {
-        with(self.client()?, XmppUser::hears_bridge).await
+        loop {
+            let told = with(self.client()?, |bob| bob.next_of_bridge(PATIENCE)).await?;
+            if !self.shown.contains(&told.id) {
+                self.shown.push(told.id);
+                return Ok(told.body);
+            }
+        }
     }
 
     async fn learns(&mut self) -> Result<Code> {
@@ -224,6 +230,16 @@ impl Peer for Bob {
 
     async fn asks_bridge(&mut self, text: &str) -> Result<Tried> {
         self.says(DOMAIN, text).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn answers_request(&mut self, from: &str, accepts: bool) -> Result<Tried> {
+        let from = from.to_owned();
+        with(self.client()?, move |bob| {
+            bob.is_asked_by(&from)?;
+            if accepts { bob.accepts(&from) } else { bob.declines(&from) }
+        })
+        .await?;
         Ok(Tried::Done)
     }
 
