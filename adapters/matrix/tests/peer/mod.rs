@@ -293,6 +293,18 @@ impl Peer for MatrixPeer {
         Ok(Tried::Done)
     }
 
+    async fn answers_request(&mut self, from: &str, accepts: bool) -> Result<Tried> {
+        self.invites.get_or_insert_default();
+        let room = self.is_invited(from).await?;
+        if accepts {
+            MatrixPeer::joins(self, from).await?;
+        } else {
+            self.call(Method::POST, &format!("rooms/{room}/leave"), json!({})).await?;
+            self.is_not_invited(from).await?;
+        }
+        Ok(Tried::Done)
+    }
+
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {
         let events = self.post.taken();
         let own = events.iter().filter(|event| event["sender"] == self.user.id());

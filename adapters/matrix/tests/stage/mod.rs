@@ -132,7 +132,6 @@ impl Stage for RealSynapse {
 
     fn skips(&self) -> Vec<(&'static str, &'static str)> {
         vec![
-            ("request_out", "alice joins whatever she is invited to"),
             ("block_in", "alice does not block yet"),
             ("block_out", "alice does not look at her list yet"),
         ]
