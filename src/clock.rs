@@ -19,3 +19,8 @@ pub(crate) fn random() -> u64 {
     }
     u64::from_le_bytes(bytes)
 }
+
+/// A number that no person has: of 2^64, nobody draws one twice.
+pub(crate) fn random_person() -> i64 {
+    i64::from_ne_bytes(random().to_ne_bytes())
+}

@@ -5,6 +5,7 @@
 
 pub mod cli;
 mod clock;
+mod commands;
 pub mod config;
 mod count;
 mod crossing;
@@ -17,3 +18,4 @@ pub mod operator;
 mod people;
 mod reload;
 mod store;
+mod words;

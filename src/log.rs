@@ -45,11 +45,6 @@ drawbridge_adapter::log_events! {
     pub(crate) RUNTIME_FAILED: ERROR, "the runtime cannot be started",
         fields [error],
         action "Look at the limits of the service, and at the machine's memory.";
-    /// A third-party network is configured with `open_without_consent`: once a start.
-    pub(crate) OPEN_WITHOUT_CONSENT: WARN,
-        "OPEN WITHOUT CONSENT: this third-party network reaches every user, and nobody was asked",
-        fields [network],
-        action "If you do not want that, remove `open_without_consent` and the network with it.";
     /// An adapter had more to do at the stop than there was time for. Its network sends again what
     /// was not acknowledged.
     pub(crate) ADAPTER_LEFT: WARN,
@@ -140,6 +135,25 @@ drawbridge_adapter::log_events! {
     pub(crate) MESSAGE_ACCEPTED: DEBUG, "accepted",
         fields [msg, from, to, user, kind, bytes],
         action "None.";
+    /// A message waits until its recipient accepts its sender: it will cross then, or its sender will
+    /// be told why not.
+    pub(crate) MESSAGE_HELD: DEBUG, "held",
+        fields [msg, from, to, user, kind, bytes],
+        action "None.";
+    /// A user said something to the bridge's own user, and is answered. What it changed stands in
+    /// lines of its own.
+    pub(crate) COMMAND_ANSWERED: DEBUG, "command answered",
+        fields [msg, from, user, kind, bytes],
+        action "None.";
+    /// What the bridge itself had to say to a user, or to write for one, was taken by their network.
+    pub(crate) OWN_TOLD: DEBUG, "word of the bridge taken",
+        fields [msg: "its pseudonym", to, ms],
+        action "None.";
+    /// What the bridge itself had to say to a user, or to write for one, was refused by their network,
+    /// or waited for too long.
+    pub(crate) OWN_UNTOLD: INFO, "word of the bridge could not be said",
+        fields [msg: "its pseudonym", to, outcome: "why not: a code as in `docs/codes.md`", why],
+        action "None.";
     /// A message's outcome: its network took it. One line a message.
     pub(crate) MESSAGE_CROSSED: INFO, "crossed",
         fields [msg, from, to, user, kind, bytes, ms, outcome],
@@ -219,13 +233,42 @@ drawbridge_adapter::log_events! {
         "a row of the queue cannot be read back, it is passed over",
         fields [seq: "the row's number in the table `outbox`"],
         action "Restore `data_dir` from a backup, or report it.";
-    /// The operator had one user block another.
+    /// A user blocked another, by a command or in their own client, or the operator did for them.
     pub(crate) BLOCK_SET: INFO, "block set",
         fields [user: "who blocks", other: "who is blocked"],
         action "None.";
-    /// The operator ended a block.
+    /// A block ended.
     pub(crate) BLOCK_LIFTED: INFO, "block lifted",
         fields [user: "who had blocked", other: "who was blocked"],
+        action "None.";
+    /// A user switched a third-party network on.
+    pub(crate) NETWORK_SWITCHED_ON: INFO, "network switched on",
+        fields [user, network],
+        action "None.";
+    /// A user switched a third-party network off.
+    pub(crate) NETWORK_SWITCHED_OFF: INFO, "network switched off",
+        fields [user, network],
+        action "None.";
+    /// A user accepted a stranger, or wrote to one first: what the other sends arrives from now on.
+    pub(crate) CONTACT_MADE: INFO, "contact made",
+        fields [user: "who wants to hear", other: "from whom"],
+        action "None.";
+    /// A user turned a stranger away.
+    pub(crate) REQUEST_DECLINED: INFO, "request declined",
+        fields [user: "who declined", other: "who had asked"],
+        action "None.";
+    /// An account became one person's with others, by a code that both sides said: one line for each
+    /// account of the person.
+    pub(crate) ACCOUNTS_LINKED: INFO, "accounts linked",
+        fields [user],
+        action "None.";
+    /// An account is on its own again.
+    pub(crate) ACCOUNT_UNLINKED: INFO, "account unlinked",
+        fields [user],
+        action "None.";
+    /// The operator had all forgotten that a user wanted.
+    pub(crate) USER_ERASED: INFO, "user erased",
+        fields [user],
         action "None.";
     /// A damaged row of the queue has grown as old as what is forgotten, and was taken out. Its
     /// messages are lost, and their senders were told nothing.

@@ -28,6 +28,18 @@ pub(super) fn ask_more(client: &mut Client, request: &Request) -> Result<Respons
     }
 }
 
+/// Asks for a change, and prints one of two answers: that it was made, or that it was so already.
+pub(super) fn change(
+    socket: &Path,
+    wanted: &Request,
+    made: &str,
+    already: &str,
+) -> Result<Exit, Exit> {
+    let Response::Changed { changed } = ask(socket, wanted)? else { return Err(unexpected()) };
+    println!("{}", if changed { made } else { already });
+    Ok(Exit::Done)
+}
+
 /// Prints what the daemon refused.
 pub(super) fn refused(code: Problem, says: &str) -> Exit {
     eprintln!("{says}");

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use drawbridge_adapter::UserId;
 
 use super::Exit;
-use super::ask::{ask, ask_more, connect, json, unexpected};
+use super::ask::{ask_more, change, connect, json, unexpected};
+use crate::crossing::Change;
 use crate::operator::control::{BlockItem, PAGE, Request, Response};
 
 /// What to do with blocks.
@@ -45,13 +46,13 @@ pub(super) fn run(socket: &Path, command: &BlocksCommand) -> Exit {
         BlocksCommand::List { owner, limit, json } => list(socket, owner.as_ref(), *limit, *json),
         BlocksCommand::Add { owner, blocked } => change(
             socket,
-            &Request::Block { owner: owner.clone(), blocked: blocked.clone() },
+            &Request::Change(Change::Block { owner: owner.clone(), blocked: blocked.clone() }),
             &format!("{owner} hears no more of {blocked}"),
             &format!("{owner} blocks {blocked} already"),
         ),
         BlocksCommand::Remove { owner, blocked } => change(
             socket,
-            &Request::Unblock { owner: owner.clone(), blocked: blocked.clone() },
+            &Request::Change(Change::Unblock { owner: owner.clone(), blocked: blocked.clone() }),
             &format!("{owner} hears {blocked} again"),
             &format!("{owner} does not block {blocked}"),
         ),
@@ -85,12 +86,5 @@ fn list(socket: &Path, owner: Option<&UserId>, limit: usize, as_json: bool) -> R
         listed if listed == limit => println!("there may be more: --limit"),
         _ => {}
     }
-    Ok(Exit::Done)
-}
-
-/// Asks for a change, and prints one of two answers: that it was made, or that it was so already.
-fn change(socket: &Path, request: &Request, made: &str, already: &str) -> Result<Exit, Exit> {
-    let Response::Changed { changed } = ask(socket, request)? else { return Err(unexpected()) };
-    println!("{}", if changed { made } else { already });
     Ok(Exit::Done)
 }

@@ -11,8 +11,10 @@ mod doctor;
 mod exit;
 #[cfg(test)]
 mod pages;
+mod people;
 mod queue;
 mod registration;
+mod requests;
 mod run;
 mod status;
 mod version;
@@ -27,7 +29,9 @@ pub use exit::Exit;
 use crate::config::{self, AdapterType, Finding, Loaded, Severity};
 use blocks::BlocksCommand;
 use exit::EXIT_CODES;
+use people::PeopleCommand;
 use queue::QueueCommand;
+use requests::RequestsCommand;
 
 /// Where the configuration is, unless the command line or `DRAWBRIDGE_CONFIG` says otherwise.
 const DEFAULT_CONFIG: &str = "/etc/drawbridge/drawbridge.toml";
@@ -72,6 +76,20 @@ enum Command {
     Blocks {
         #[command(subcommand)]
         command: BlocksCommand,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// See what users of the running bridge want, change it, take it out and bring it back
+    People {
+        #[command(subcommand)]
+        command: PeopleCommand,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// See which strangers wait for a user's word, and give it
+    Requests {
+        #[command(subcommand)]
+        command: RequestsCommand,
         #[command(flatten)]
         socket: Socket,
     },
@@ -133,6 +151,12 @@ pub fn main(adapters: &[AdapterType]) -> Exit {
         }
         Command::Blocks { command, socket } => {
             asking(socket, &|socket| blocks::run(socket, &command))
+        }
+        Command::People { command, socket } => {
+            asking(socket, &|socket| people::run(socket, &command))
+        }
+        Command::Requests { command, socket } => {
+            asking(socket, &|socket| requests::run(socket, &command))
         }
         Command::Registration { network, force } => {
             with_config(&|loaded| registration::write(&loaded, &network, force))

@@ -6,12 +6,9 @@ use std::time::Duration;
 use drawbridge_adapter::log;
 
 use super::Exit;
-use crate::config::{Finding, Loaded, Network};
+use crate::config::{Finding, Loaded};
 use crate::daemon::{self, DaemonError};
-use crate::gate::Role;
-use crate::log::{
-    CONFIGURATION_UNUSABLE, DAEMON_ENDED, DAEMON_STARTING, OPEN_WITHOUT_CONSENT, RUNTIME_FAILED,
-};
+use crate::log::{CONFIGURATION_UNUSABLE, DAEMON_ENDED, DAEMON_STARTING, RUNTIME_FAILED};
 use crate::operator::logging;
 use crate::store::StoreError;
 
@@ -19,7 +16,6 @@ use crate::store::StoreError;
 pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Vec<Finding>>) -> Exit {
     let level = logging::start(loaded.log_format, &loaded.log_levels);
     log!(DAEMON_STARTING, version = env!("CARGO_PKG_VERSION"));
-    warn_of_open_networks(&loaded.networks);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -33,14 +29,6 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Vec<Finding>
     match ended {
         Ok(()) => Exit::Done,
         Err(error) => exit_of(&error),
-    }
-}
-
-fn warn_of_open_networks(networks: &[Network]) {
-    for network in networks {
-        if network.role == Role::ThirdParty && network.policy.open_without_consent {
-            log!(OPEN_WITHOUT_CONSENT, network = %network.id);
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::check::{Checker, suggestion};
 use super::origin::{KeyPath, Origins};
 use super::settings::{NetworkSettings, Remote};
 use super::{Finding, Origin};
-use crate::gate::{Policy, Role};
+use crate::gate::{Policy, RemoteUsers, Role};
 
 /// One configured network.
 pub struct Network {
@@ -142,17 +142,8 @@ pub(super) fn read(
 }
 
 /// The common keys, as suggestions for an unknown one.
-const COMMON: &[&str] = &[
-    "type",
-    "role",
-    "open_without_consent",
-    "users",
-    "users.local",
-    "users.remote",
-    "kinds",
-    "kinds.deny",
-    "kinds.allow",
-];
+const COMMON: &[&str] =
+    &["type", "role", "users", "users.local", "users.remote", "kinds", "kinds.deny", "kinds.allow"];
 
 fn adapter_type<'a>(
     table: &Map<String, Value>,
@@ -184,19 +175,6 @@ fn split(table: Map<String, Value>, common: &Value) -> (Value, Value) {
 }
 
 fn policy(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -> Policy {
-    let third_party = settings.role == Role::ThirdParty;
-    let open = settings.open_without_consent;
-    let open_key = at.then("open_without_consent");
-    if third_party && !open {
-        checker.error(
-            &open_key,
-            "a third-party network cannot start without it yet: opt-in by its users comes with a \
-             later version. `open_without_consent = true` opens it to every user",
-        );
-    }
-    if !third_party && open {
-        checker.error(&open_key, "only for a network of role third_party");
-    }
     let allow_key = at.below("kinds.allow");
     for (i, kind) in settings.kinds.allow.iter().enumerate() {
         if let Err(what) = may_allow(*kind, settings.role) {
@@ -208,8 +186,11 @@ fn policy(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -
         checker.error(&allow_key, "a kind is both allowed and denied");
     }
     Policy {
-        remote_users: settings.users.remote == Remote::Allow,
-        open_without_consent: open,
+        remote_users: match settings.users.remote {
+            Remote::Deny => RemoteUsers::Denied,
+            Remote::Request => RemoteUsers::AsStrangers,
+            Remote::Allow => RemoteUsers::Allowed,
+        },
         denied,
         allowed: settings.kinds.allow.iter().copied().collect(),
     }
@@ -239,16 +220,12 @@ fn local_users(
 ) {
     let (local_key, remote_key) = (at.below("users.local"), at.below("users.remote"));
     let local = &settings.users.local;
-    if settings.users.remote == Remote::Request {
-        let what = "request is not carried yet; expected deny or allow";
-        checker.error(&remote_key, what);
-    }
     if settings.role == Role::ThirdParty || !adapter.domains {
         let what = "only for a home network whose users live under domains";
         if !local.is_empty() {
             checker.error(&local_key, what);
         }
-        if settings.users.remote == Remote::Allow {
+        if settings.users.remote != Remote::Deny {
             checker.error(&remote_key, what);
         }
         return;

@@ -143,8 +143,8 @@ impl Page {
         let common = schemars::schema_for!(NetworkSettings).to_value();
         self.text.push('\n');
         if !home {
-            let warning = "# Somebody else's app: it starts only with open_without_consent, so remove the # of\n\
-                           # these lines only if you want that.\n#\n";
+            let warning = "# Somebody else's app, off for each user until they switch it on: remove the # of these\n\
+                           # lines if you have one.\n#\n";
             self.text.push_str(warning);
         }
         self.commented = !home;
@@ -159,10 +159,6 @@ impl Page {
         let properties = &common["properties"];
         let role = if home { "home" } else { "third_party" };
         self.key("role", &properties["role"], Shown::Set, Some(role.into()));
-        if !home {
-            let node = &properties["open_without_consent"];
-            self.key("open_without_consent", node, Shown::Set, Some(true.into()));
-        }
         self.root = own.clone();
         self.keys(&own, "");
         self.root = common.clone();

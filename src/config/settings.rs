@@ -121,12 +121,8 @@ impl Default for QueueSettings {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct NetworkSettings {
     /// Whose network it is: `home`, the operator's own community, or `third_party`, somebody
-    /// else's app.
+    /// else's app. A third-party network is off for each user until they switch it on.
     pub(super) role: Role,
-    /// Lets a third-party network reach every user, without asking them. A third-party network
-    /// starts only so, as long as users cannot opt in; the daemon warns of it at each start.
-    #[serde(default)]
-    pub(super) open_without_consent: bool,
     /// Who takes part.
     #[serde(default)]
     pub(super) users: UserSettings,
@@ -155,7 +151,7 @@ pub(super) enum Remote {
     Deny,
     /// They may.
     Allow,
-    /// Their first message waits until the recipient accepts them. Not carried yet.
+    /// Their first messages wait until the recipient accepts them.
     Request,
 }
 

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
 use super::*;
-use crate::gate::Role;
+use crate::gate::{RemoteUsers, Role};
 
 /// The example of the documentation, as it stands there.
 const EXAMPLE: &str = r#"data_dir = "data"
@@ -45,7 +45,6 @@ users.local = ["p.test"]
 [networks.birdychat]
 type = "partner"
 role = "third_party"
-open_without_consent = true
 listen = "127.0.0.1:8482"
 issuer = "birdychat"
 jwks_file = "birdychat.jwks.json"
@@ -161,11 +160,11 @@ fn the_plain_example_is_valid_as_it_stands() {
     assert_eq!(loaded.expire_after, Duration::from_hours(72));
     let birdychat = &loaded.networks[0];
     assert_eq!(birdychat.role, Role::ThirdParty);
-    assert!(birdychat.policy.open_without_consent);
+    assert_eq!(birdychat.role, Role::ThirdParty);
     let matrix = &loaded.networks[1];
     assert_eq!(matrix.role, Role::Home);
     assert_eq!(matrix.local_domains, ["hs.test"]);
-    assert!(!matrix.policy.remote_users);
+    assert_eq!(matrix.policy.remote_users, RemoteUsers::Denied);
 }
 
 #[test]
@@ -299,7 +298,7 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(loaded.log_levels.parts, [("drawbridge_xmpp".to_owned(), LevelFilter::TRACE)]);
     assert_eq!(loaded.expire_after, Duration::from_hours(5));
     assert_eq!(loaded.networks[0].local_domains, ["a.test", "b.test"]);
-    assert!(loaded.networks[0].policy.remote_users);
+    assert_eq!(loaded.networks[0].policy.remote_users, RemoteUsers::Allowed);
 }
 
 #[test]
@@ -323,29 +322,6 @@ fn an_error_of_the_environment_names_the_variable() {
              networks.south.flight.pigeons: expected a whole number from 1 to 9, as in 3",
             "error: environment variable DRAWBRIDGE_QUEUE__MAX_MESSAGES: queue.max_messages: \
              expected a whole number from 1 to 1000000000, as in 100000",
-        ]
-    );
-}
-
-#[test]
-fn a_third_party_network_starts_only_open_without_consent() {
-    let third =
-        pigeons("").replace("home", "third_party").replace("users.local = [\"p.test\"]\n", "");
-    let found = errors(&third);
-    assert_eq!(found.len(), 1);
-    assert!(
-        found[0].starts_with(
-            "error: line 2: networks.south.open_without_consent: a third-party network cannot \
-             start without it yet"
-        ),
-        "{}",
-        found[0]
-    );
-    assert!(read(&format!("{third}open_without_consent = true\n"), &[]).is_ok());
-    assert_eq!(
-        errors(&pigeons("open_without_consent = true\n")),
-        [
-            "error: line 8: networks.south.open_without_consent: only for a network of role third_party"
         ]
     );
 }
@@ -393,12 +369,11 @@ fn a_socket_has_a_path_that_the_kernel_takes() {
 fn the_bans_cannot_be_lifted() {
     let third =
         pigeons("").replace("home", "third_party").replace("users.local = [\"p.test\"]\n", "");
-    let third = format!("{third}open_without_consent = true\n");
     for kind in ["sticker", "disappearing"] {
         assert_eq!(
             errors(&format!("{third}kinds.allow = [\n  \"{kind}\",\n]\n")),
             [format!(
-                "error: line 9: networks.south.kinds.allow: {kind} cannot be allowed: towards and \
+                "error: line 8: networks.south.kinds.allow: {kind} cannot be allowed: towards and \
                  from a third-party network it never crosses"
             )]
         );
@@ -456,13 +431,9 @@ fn a_home_network_says_who_is_local() {
             "{odd:?}"
         );
     }
-    assert_eq!(
-        errors(&pigeons("users.remote = \"request\"\n")),
-        [
-            "error: line 8: networks.south.users.remote: request is not carried yet; expected deny or allow"
-        ]
-    );
-    let third = pigeons("open_without_consent = true\n").replace("home", "third_party");
+    let strangers = read(&pigeons("users.remote = \"request\"\n"), &[]).ok().unwrap();
+    assert_eq!(strangers.networks[0].policy.remote_users, RemoteUsers::AsStrangers);
+    let third = pigeons("").replace("home", "third_party");
     assert_eq!(
         errors(&third),
         ["error: line 7: networks.south.users.local: only for a home network whose users live \

@@ -1,15 +1,22 @@
 //! Into the inbox: route, ask the gate, and write event, verdict and what follows in one commit.
 
+use std::sync::Arc;
+
 use drawbridge_adapter::{
-    Acceptance, Answer, Code, ConversationId, Destination, Event, EventId, Kind, Message,
-    NetworkId, Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable, UserId, log,
+    Acceptance, Answer, Code, Command, ConversationId, Destination, Event, EventId, Kind, Message,
+    NetworkId, Notice, Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable,
+    UserId, log,
 };
 
+use super::desk::Obeyed;
 use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
-use crate::gate::{self, Facts, Side, Standing, Verdict};
-use crate::log::{EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_REFUSED, STORE_FAILED};
-use crate::store::{Admission, NewRow, Payload, Source, StoreError};
+use crate::gate::{self, As, Facts, Side, Standing, Verdict};
+use crate::log::{
+    COMMAND_ANSWERED, EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_HELD, MESSAGE_REFUSED,
+    STORE_FAILED,
+};
+use crate::store::{Admission, Held, Hold, NewRow, Payload, PeopleChange, Source, StoreError};
 
 /// What the log says of an event, once its verdict is on disk.
 struct Judged {
@@ -17,16 +24,29 @@ struct Judged {
     user: Tag,
     kind: Kind,
     bytes: usize,
-    /// The network that it goes to, or why it goes nowhere.
-    outcome: Result<NetworkId, Code>,
+    course: Course,
+}
+
+/// What becomes of an event.
+enum Course {
+    /// It is on its way to this network.
+    Crosses(NetworkId),
+    /// It waits until its recipient, on this network, accepts its sender.
+    Waits(NetworkId),
+    /// It was a command to the bridge.
+    Obeyed,
+    /// It goes nowhere.
+    Refused(Code),
 }
 
 impl Judged {
     fn log(&self, from: &NetworkId) {
-        let Self { tag: msg, user, kind, bytes, outcome } = self;
-        match outcome {
-            Ok(to) => log!(MESSAGE_ACCEPTED, %msg, %from, %to, %user, %kind, bytes),
-            Err(code) => {
+        let Self { tag: msg, user, kind, bytes, course } = self;
+        match course {
+            Course::Crosses(to) => log!(MESSAGE_ACCEPTED, %msg, %from, %to, %user, %kind, bytes),
+            Course::Waits(to) => log!(MESSAGE_HELD, %msg, %from, %to, %user, %kind, bytes),
+            Course::Obeyed => log!(COMMAND_ANSWERED, %msg, %from, %user, %kind, bytes),
+            Course::Refused(code) => {
                 log!(MESSAGE_REFUSED, %msg, %from, %user, %kind, bytes, outcome = %code);
             }
         }
@@ -39,7 +59,7 @@ impl Crossing {
     /// Cancel-safe: once the store has the job it is written, and the commit itself wakes the
     /// deliveries.
     pub(super) async fn accept(
-        &self,
+        self: &Arc<Self>,
         source: &NetworkId,
         events: Vec<Event>,
     ) -> Result<Vec<Acceptance>, Unavailable> {
@@ -47,10 +67,39 @@ impl Crossing {
         if network.is_full(&self.limits()) {
             return Err(Unavailable::Full);
         }
+        let answers = if events.iter().any(|event| self.concerns_people(network, event)) {
+            let (crossing, source) = (Arc::clone(self), source.clone());
+            // What is on disk must be in force too, whether anybody waits for the answer or not.
+            let work = tokio::spawn(async move { crossing.accept_in_turn(&source, events).await });
+            work.await.map_err(|_| Unavailable::Failed)??
+        } else {
+            self.accept_together(network, events).await?
+        };
+        network.tally.answered(&answers, clock::now());
+        Ok(answers)
+    }
+
+    /// Whether an event may change what is known of people: a command, or the first word between
+    /// two of whom one must be accepted.
+    fn concerns_people(&self, source: &Network, event: &Event) -> bool {
+        if event.to == Destination::Bridge {
+            return true;
+        }
+        let Some((target, recipient)) = self.target(source, event) else { return false };
+        let sender = &event.sender.user;
+        (source.has_stranger(sender) && !self.people.is_contact(recipient, sender))
+            || (target.has_stranger(recipient) && !self.people.is_contact(sender, recipient))
+    }
+
+    async fn accept_together(
+        &self,
+        source: &Network,
+        events: Vec<Event>,
+    ) -> Result<Vec<Acceptance>, Unavailable> {
         let mut admissions = Vec::with_capacity(events.len());
         let mut judged = Vec::with_capacity(events.len());
         for event in events {
-            let (admission, told) = self.admission(network, event).unzip();
+            let (admission, told) = self.admission(source, event).unzip();
             judged.push(told);
             admissions.extend(admission);
         }
@@ -64,18 +113,77 @@ impl Crossing {
             };
             // The log tells what is on disk; a repeat had its line.
             if !next.repeat {
-                judged.log(source);
+                judged.log(&source.setup.id);
             }
             Acceptance { answer: next.answer, repeat: next.repeat }
         });
-        let answers: Vec<Acceptance> = answers.collect();
-        network.tally.answered(&answers, clock::now());
+        Ok(answers.collect())
+    }
+
+    /// One event after the other, each knowing what the one before has changed.
+    async fn accept_in_turn(
+        &self,
+        source: &NetworkId,
+        events: Vec<Event>,
+    ) -> Result<Vec<Acceptance>, Unavailable> {
+        let Some(source) = self.networks.get(source) else { return Err(Unavailable::Failed) };
+        let mut answers = Vec::with_capacity(events.len());
+        for event in events {
+            let _turn = self.changing_people.lock().await;
+            let planned = match &event.to {
+                Destination::Bridge => {
+                    let asked = self.asked_about(&event).await;
+                    let asked = asked.map_err(|error| self.unavailable(&error))?;
+                    self.command(source, event, &asked)
+                }
+                _ => self.admission(source, event),
+            };
+            let Some((admission, judged)) = planned else {
+                answers.push(Acceptance { answer: refuse(Code::Malformed), repeat: false });
+                continue;
+            };
+            let changes = admission.people.clone();
+            let admitted = self.store.admit(vec![admission]).await;
+            let admitted = admitted.map_err(|error| self.unavailable(&error))?;
+            let Some(admitted) = admitted.first() else { return Err(Unavailable::Failed) };
+            if !admitted.repeat {
+                self.now_known(&changes);
+                judged.log(&source.setup.id);
+            }
+            answers.push(Acceptance { answer: admitted.answer, repeat: admitted.repeat });
+        }
         Ok(answers)
     }
 
-    /// The event with all that follows from it; `None` if the adapter broke its contract with it.
-    fn admission(&self, source: &Network, event: Event) -> Option<(Admission, Judged)> {
+    /// A command to the bridge with all that follows from it.
+    fn command(
+        &self,
+        source: &Network,
+        event: Event,
+        asked: &[Held],
+    ) -> Option<(Admission, Judged)> {
         let at = clock::now();
+        let judged = self.looked_at(source, &event)?;
+        let id = &source.setup.id;
+        if !source.admits(&event.sender.user) {
+            let refusal = Refusal::from(Code::Forbidden);
+            let row = self.status_row(id, status_of(&event, failed(refusal)), at);
+            let judged = Judged { course: Course::Refused(refusal.code), ..judged };
+            let answer = Answer::Refused(refusal);
+            return Some((admitted(id, event, judged.tag, at, answer, vec![row]), judged));
+        }
+        let by = event.sender.user.clone();
+        let Obeyed { text, people, rows } = self.obey(&by, &event.content, asked, at);
+        let notice = Notice { to: by, text, reply_path: Some(event.reply_path.clone()) };
+        let mut rows = rows;
+        rows.push(self.own_row(Command::Notice(notice), at));
+        let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
+        let judged = Judged { course: Course::Obeyed, ..judged };
+        Some((Admission { people, ..admission }, judged))
+    }
+
+    /// What the log will say of an event; `None` if the adapter broke its contract with it.
+    fn looked_at(&self, source: &Network, event: &Event) -> Option<Judged> {
         let id = &source.setup.id;
         let tag = Tag::of(self.store.salt(), &["event", id.as_str(), event.id.as_str()]);
         let sender = &event.sender.user;
@@ -86,41 +194,60 @@ impl Crossing {
             log!(EVENT_AGAINST_CONTRACT, msg = %tag, from = %id);
             return None;
         }
+        let (kind, bytes) = (event.content.kind(), event.content.size());
+        Some(Judged { tag, user: self.tag_user(sender), kind, bytes, course: Course::Obeyed })
+    }
+
+    /// A message with all that follows from it; `None` if the adapter broke its contract with it.
+    fn admission(&self, source: &Network, event: Event) -> Option<(Admission, Judged)> {
+        let at = clock::now();
+        let judged = self.looked_at(source, &event)?;
+        let id = &source.setup.id;
         let target = self.target(source, &event);
-        let blocked = target.is_some_and(|(_, to)| self.people.has_blocked(to, sender));
-        let ruled = judge(source, target, &event, blocked);
-        let swallow = ruled == Verdict::Swallow;
-        let verdict = match (ruled, target) {
-            (Verdict::Refuse(refusal), _) => Err(refusal),
-            (_, None) => Err(Code::NotReachable.into()),
-            (_, Some((target, _))) if target.is_full(&self.limits()) => {
-                Err(Code::NetworkUnreachable.into())
+        let verdict = self.judge(source, target, &event, at);
+        let full = |target: &Network| target.is_full(&self.limits());
+        let (refused, target) = match (verdict, target) {
+            (Verdict::Refuse(refusal), _) => (Some(refusal), target),
+            (_, None) => (Some(Code::NotReachable.into()), None),
+            (_, Some((network, _))) if full(network) => {
+                (Some(Code::NetworkUnreachable.into()), target)
             }
-            (_, Some((target, recipient))) => Ok((target, recipient.clone())),
+            _ => (None, target),
         };
-        let judged = Judged {
-            tag,
-            user: self.tag_user(sender),
-            kind: event.content.kind(),
-            bytes: event.content.size(),
-            outcome: verdict.as_ref().map(|(to, _)| to.setup.id.clone()).map_err(|r| r.code),
+        let (Some((target, recipient)), None) = (target, refused) else {
+            let refusal = refused.unwrap_or_else(|| Code::NotReachable.into());
+            let mut rows = vec![self.status_row(id, status_of(&event, failed(refusal)), at)];
+            rows.extend(self.hint(&event.sender.user, target, refusal, at));
+            let judged = Judged { course: Course::Refused(refusal.code), ..judged };
+            let answer = Answer::Refused(refusal);
+            return Some((admitted(id, event, judged.tag, at, answer, rows), judged));
         };
-        let event_id = event.id.clone();
-        let (repeats, sent_at) = (event.repeats, event.sent_at);
-        let answer = verdict.as_ref().err().map_or(Answer::Accepted, |r| Answer::Refused(*r));
-        let row = match verdict {
-            Ok((target, recipient)) => {
-                self.message_row(source, target, recipient, event, at, swallow)
-            }
-            Err(refusal) => {
-                let status = status_of(&event, failed(refusal));
-                self.status_row(id, status, at)
-            }
-        };
-        let network = id.clone();
-        let event = event_id;
-        let admission = Admission { network, event, tag, repeats, sent_at, at, answer, row };
-        Some((admission, judged))
+        let (sender, recipient) = (event.sender.user.clone(), recipient.clone());
+        let mut people = self.first_word(&sender, target, &recipient, at);
+        let swallowed = matches!(verdict, Verdict::Swallow(_));
+        let row = self.message_row(source, target, recipient.clone(), &event, at, swallowed);
+        let to = target.setup.id.clone();
+        let waits = matches!(verdict, Verdict::Hold | Verdict::Swallow(As::Held));
+        if !waits {
+            let rows = self.consequences(&people, None, at).into_iter().chain([row]).collect();
+            let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
+            let judged = Judged { course: Course::Crosses(to), ..judged };
+            return Some((Admission { people, ..admission }, judged));
+        }
+        let mut rows = Vec::new();
+        if source.descriptor.status.pending {
+            rows.push(self.status_row(id, status_of(&event, State::Held), at));
+        }
+        if !swallowed && !self.people.is_asked(&recipient, &sender) {
+            rows.push(self.request_row(target, &event, &recipient, at));
+        }
+        let (owner, other) = (recipient, sender);
+        let shown = !swallowed;
+        people.push(PeopleChange::Held { owner: owner.clone(), other: other.clone(), shown });
+        let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
+        let hold = Some(Hold { owner, other, row });
+        let judged = Judged { course: Course::Waits(to), ..judged };
+        Some((Admission { people, hold, ..admission }, judged))
     }
 
     /// Where the event goes: to a user of another configured network, spelt as that one does.
@@ -140,23 +267,23 @@ impl Crossing {
         source: &Network,
         target: &Network,
         recipient: UserId,
-        event: Event,
+        event: &Event,
         at: Timestamp,
         swallow: bool,
     ) -> NewRow {
         let kind = event.content.kind();
-        let sender = event.sender.user;
+        let sender = event.sender.user.clone();
         let lane = ConversationId::direct(&sender, &recipient);
         let (from, to) = (&source.setup.id, &target.setup.id);
         let key = self.key("message", from, &event.id, to, at);
-        let (network, event_id, reply_path) = (from.clone(), event.id, event.reply_path);
-        let source = Source { network, event: event_id, reply_path };
+        let (network, reply_path) = (from.clone(), event.reply_path.clone());
+        let source = Source { network, event: event.id.clone(), reply_path, waited: false };
         let payload = if swallow {
             Payload::Swallowed { from: sender, to: recipient, kind, source }
         } else {
             let name = event.sender.name.as_deref().and_then(name::clean);
             let from = Party { user: sender, name };
-            let (content, sent_at) = (event.content, event.sent_at);
+            let (content, sent_at) = (event.content.clone(), event.sent_at);
             Payload::Message { message: Message { from, to: recipient, content, sent_at }, source }
         };
         NewRow { network: to.clone(), lane: lane.as_str().to_owned(), key, at, payload }
@@ -168,10 +295,12 @@ impl Crossing {
             || ConversationId::from_stored(status.sender.to_string()),
             |recipient| ConversationId::direct(&status.sender, recipient),
         );
+        // Two that say "pending" may follow each other.
+        let what = if status.state == State::Held { "held" } else { status.state.as_str() };
         NewRow {
             network: source.clone(),
             lane: lane.as_str().to_owned(),
-            key: self.key(status.state.as_str(), source, &status.event, source, at),
+            key: self.key(what, source, &status.event, source, at),
             at,
             payload: Payload::Status(status),
         }
@@ -205,23 +334,51 @@ impl Network {
             capabilities: &self.capabilities,
         }
     }
+
+    /// Whether `user` must be accepted by whom they write to.
+    pub(super) fn has_stranger(&self, user: &UserId) -> bool {
+        gate::is_stranger(&self.side(user, &self.setup.rules.borrow()))
+    }
+
+    /// Whether the operator lets `user` take part.
+    pub(super) fn admits(&self, user: &UserId) -> bool {
+        gate::admitted(&self.side(user, &self.setup.rules.borrow()))
+    }
 }
 
-fn judge(
-    source: &Network,
-    target: Option<(&Network, &UserId)>,
-    event: &Event,
-    blocked: bool,
-) -> Verdict {
-    // Two networks, never one: no lock is taken twice.
-    let source_rules = source.setup.rules.borrow();
-    let target = target.map(|(target, recipient)| (target, recipient, target.setup.rules.borrow()));
-    let facts = Facts {
-        source: source.side(&event.sender.user, &source_rules),
-        target: target.as_ref().map(|(target, recipient, rules)| target.side(recipient, rules)),
-        blocked,
-    };
-    gate::decide(&facts, event)
+impl Crossing {
+    fn judge(
+        &self,
+        source: &Network,
+        target: Option<(&Network, &UserId)>,
+        event: &Event,
+        now: Timestamp,
+    ) -> Verdict {
+        let sender = &event.sender.user;
+        // Two networks, never one: no lock is taken twice.
+        let source_rules = source.setup.rules.borrow();
+        let target = target.map(|(target, to)| (target, to, target.setup.rules.borrow()));
+        let between = target.as_ref().map(|(_, to, _)| self.people.between(sender, to, now));
+        let facts = Facts {
+            source: source.side(sender, &source_rules),
+            target: target.as_ref().map(|(target, to, rules)| target.side(to, rules)),
+            between: between.unwrap_or_default(),
+        };
+        gate::decide(&facts, event)
+    }
+}
+
+fn admitted(
+    network: &NetworkId,
+    event: Event,
+    tag: Tag,
+    at: Timestamp,
+    answer: Answer,
+    rows: Vec<NewRow>,
+) -> Admission {
+    let Event { id, repeats, sent_at, .. } = event;
+    let (network, people) = (network.clone(), Vec::new());
+    Admission { network, event: id, tag, repeats, sent_at, at, answer, rows, hold: None, people }
 }
 
 fn status_of(event: &Event, state: State) -> Status {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, NetworkId, Refusal,
-    Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
+    Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, Message, NetworkId,
+    Refusal, Request, Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
 use tokio::sync::oneshot;
@@ -15,10 +15,10 @@ use super::accept::failed;
 use super::lanes::{Lanes, Left};
 use super::{Crossing, Network};
 use crate::clock;
-use crate::gate::{self, Verdict};
+use crate::gate::{self, Role, Verdict};
 use crate::log::{
     DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, MESSAGE_SWALLOWED,
-    QUEUE_FAILED, STATUS_TOLD, STATUS_UNTOLD,
+    OWN_TOLD, OWN_UNTOLD, QUEUE_FAILED, STATUS_TOLD, STATUS_UNTOLD,
 };
 use crate::store::{Back, Fate, NewRow, Payload, Row, Settlement, StoreError, Window};
 
@@ -134,6 +134,15 @@ enum Done {
     Swallowed,
 }
 
+/// Why a command is not handed to the adapter, now that it is its turn.
+#[derive(Debug, Clone, Copy)]
+enum Stopped {
+    /// Nobody gets it, and nobody is told.
+    Swallowed,
+    /// It does not cross any more.
+    Refused(Refusal),
+}
+
 /// What became of a window.
 struct Carried {
     /// How to leave the lane, if it must be left.
@@ -158,13 +167,13 @@ fn delivery(crossing: &Crossing, row: &Row, command: Command, tries: u32) -> Del
 impl Crossing {
     /// The pseudonym of the message that a row is about: the same on its whole way.
     pub(super) fn tag(&self, row: &Row) -> Tag {
-        let (network, event) = match &row.payload {
-            Payload::Status(status) => (&row.network, &status.event),
+        match &row.payload {
+            Payload::Status(status) => self.tag_event(&row.network, &status.event),
             Payload::Message { source, .. } | Payload::Swallowed { source, .. } => {
-                (&source.network, &source.event)
+                self.tag_event(&source.network, &source.event)
             }
-        };
-        Tag::of(self.store.salt(), &["event", network.as_str(), event.as_str()])
+            Payload::Own(_) => Tag::of(self.store.salt(), &["own", &row.key]),
+        }
     }
 
     /// Delivers a window and records its results.
@@ -177,9 +186,10 @@ impl Crossing {
         if due.is_empty() {
             return Ok(Carried { left: None, whole: true });
         }
-        let wanted: Vec<Option<Delivery>> =
-            due.iter().map(|row| Some(delivery(self, row, self.wanted(row)?, tries))).collect();
-        let swallowed: Vec<bool> = wanted.iter().map(Option::is_none).collect();
+        let wanted = |row: &Row| Ok(delivery(self, row, self.wanted(row)?, tries));
+        let wanted: Vec<Result<Delivery, Stopped>> = due.iter().map(wanted).collect();
+        let stopped: Vec<Option<Stopped>> =
+            wanted.iter().map(|wanted| wanted.as_ref().err().copied()).collect();
         let batch: Vec<Delivery> = wanted.into_iter().flatten().collect();
         let begun = Instant::now();
         let results = if batch.is_empty() {
@@ -194,22 +204,43 @@ impl Crossing {
         if !batch.is_empty() && results.len() == batch.len() && results.iter().all(Result::is_ok) {
             network.pace.note(begun.elapsed());
         }
-        let results = with_swallowed(&swallowed, results);
+        let results = with_stopped(&stopped, results);
         let whole = results.len() >= due.len();
         Ok(Carried { left: self.conclude(network, due, results).await?, whole })
     }
 
     /// What is to be carried out of a row, now that it is its turn: nothing of somebody whom the
-    /// recipient has blocked meanwhile.
-    fn wanted(&self, row: &Row) -> Option<Command> {
-        let command = row.payload.command()?;
-        if let Command::Message(message) = &command {
-            let blocked = self.people.has_blocked(&message.to, &message.from.user);
-            if gate::last_word(blocked) == Verdict::Swallow {
-                return None;
+    /// recipient has blocked meanwhile, or of a network that is off by now.
+    fn wanted(&self, row: &Row) -> Result<Command, Stopped> {
+        let command = row.payload.command().ok_or(Stopped::Swallowed)?;
+        match &command {
+            Command::Message(Message { from, to, .. }) => {
+                match gate::last_word(
+                    self.are_open(&from.user, to),
+                    self.people.has_blocked(to, &from.user),
+                ) {
+                    Verdict::Refuse(refusal) => Err(Stopped::Refused(refusal)),
+                    Verdict::Swallow(_) => Err(Stopped::Swallowed),
+                    Verdict::Deliver | Verdict::Hold => Ok(command),
+                }
             }
+            // The answer came before the question.
+            Command::Request(Request { from, to, .. }) => {
+                let between = self.people.between(&from.user, to, clock::now());
+                let answered = between.contact || between.declined || between.blocked;
+                if answered { Err(Stopped::Swallowed) } else { Ok(command) }
+            }
+            _ => Ok(command),
         }
-        Some(command)
+    }
+
+    /// Whether two users have switched each other's networks on, where they must be.
+    fn are_open(&self, sender: &UserId, recipient: &UserId) -> bool {
+        let open = |user: &UserId, network: &NetworkId| {
+            let third = |network: &Network| network.setup.role == Role::ThirdParty;
+            !self.networks.get(network).is_some_and(third) || self.people.has_enabled(user, network)
+        };
+        open(sender, recipient.network()) && open(recipient, sender.network())
     }
 
     /// Records the results of a window, and tells the senders. How to leave the lane, if it
@@ -286,22 +317,24 @@ impl Crossing {
         let network = self.networks.get(&row.network);
         let bounces = network.is_some_and(|network| network.capabilities.bounces);
         let returns = delivered.id.filter(|_| bounces).map(|id| (id, back.clone()));
-        let Back { network: source, status } = back;
+        let Back { network: source, status, waited } = back;
         let status = Status { state: State::Accepted, ..status };
         let needs = self.networks.get(&source).map(|source| source.descriptor.status);
         let needs = needs.unwrap_or_default();
         let durable = needs.accepted || needs.pending;
         let tell = durable.then(|| self.status_row(&source, status.clone(), at));
         let fate = Fate::Delivered { returns };
-        let settlement =
-            Settlement { only_after_pending: !needs.accepted, ..settlement(row, fate, tell) };
+        let settlement = Settlement {
+            only_after_pending: !needs.accepted && !waited,
+            ..settlement(row, fate, tell)
+        };
         let signal = (!needs.accepted).then_some((source, Signal::Accepted(status)));
         (settlement, signal)
     }
 
     pub(super) fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
         // A status that cannot be told has nobody left to be told to.
-        let Some(Back { network: source, status }) = row.payload.back() else {
+        let Some(Back { network: source, status, .. }) = row.payload.back() else {
             return settlement(row, Fate::Told, None);
         };
         let status = Status { state: failed(refusal), ..status };
@@ -320,13 +353,12 @@ impl Crossing {
     ) -> Result<bool, Unavailable> {
         let crossing = Arc::clone(self);
         let (seen, whose) = oneshot::channel();
-        let tell = move |Back { network: source, status }: Back| {
+        let tell = move |Back { network: source, status, .. }: Back| {
             if status.recipient.as_ref() != Some(&by) {
                 return None;
             }
-            let parts = ["event", source.as_str(), status.event.as_str()];
             // Whoever waited for it may be gone.
-            let _ = seen.send((Tag::of(crossing.store.salt(), &parts), source.clone()));
+            let _ = seen.send((crossing.tag_event(&source, &status.event), source.clone()));
             let status = Status { state: failed(refusal), ..status };
             Some(crossing.status_row(&source, status, clock::now()))
         };
@@ -371,6 +403,14 @@ impl Crossing {
                 (source, &message.from.user, kind, bytes)
             }
             Payload::Swallowed { from, kind, source, .. } => (source, from, *kind, None),
+            Payload::Own(_) => {
+                return match outcome {
+                    Outcome::Failed { code, why } => {
+                        log!(OWN_UNTOLD, %msg, %to, outcome = %code, why)
+                    }
+                    Outcome::Crossed | Outcome::Swallowed => log!(OWN_TOLD, %msg, %to, ms),
+                };
+            }
             Payload::Status(_) => {
                 return match outcome {
                     Outcome::Failed { code, why } => {
@@ -400,13 +440,24 @@ impl Crossing {
 }
 
 /// The results of a window, with those in their places that the adapter was not asked for.
-fn with_swallowed(swallowed: &[bool], results: Vec<Result<Delivered, DeliveryError>>) -> Vec<Done> {
+fn with_stopped(
+    stopped: &[Option<Stopped>],
+    results: Vec<Result<Delivered, DeliveryError>>,
+) -> Vec<Done> {
     let mut results = results.into_iter();
-    let mut all = Vec::with_capacity(swallowed.len());
-    for swallowed in swallowed {
-        if *swallowed {
-            all.push(Done::Swallowed);
-            continue;
+    let mut all = Vec::with_capacity(stopped.len());
+    for stopped in stopped {
+        match *stopped {
+            None => {}
+            Some(Stopped::Swallowed) => {
+                all.push(Done::Swallowed);
+                continue;
+            }
+            Some(Stopped::Refused(refusal)) => {
+                let why = "a network is off for one of the two by now";
+                all.push(Done::Carried(Err(DeliveryError::Refused { refusal, why })));
+                continue;
+            }
         }
         let Some(result) = results.next() else { break };
         let goes_on = matches!(result, Ok(_) | Err(DeliveryError::Refused { .. }));

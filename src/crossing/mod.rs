@@ -11,6 +11,7 @@
 //! Invariant: nothing waits in memory for a network that is down.
 
 mod accept;
+mod desk;
 mod dispatcher;
 mod lane;
 mod lanes;
@@ -21,20 +22,21 @@ mod port;
 mod progress;
 mod queue;
 mod report;
+mod requests;
 mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, NetworkId, Rarely, Tag,
-    Timestamp, UserId, log,
+    Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, EventId, NetworkId, Rarely,
+    Tag, Timestamp, UserId, log,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -46,9 +48,10 @@ use crate::gate::{Policy, Role};
 use crate::log::{BETWEEN_COMPLAINTS, DELIVERIES_LEFT};
 use crate::people::People;
 use crate::store::{OnCommit, Store, StoreError};
+use crate::words::Words;
 use lanes::Lanes;
 use pace::Pace;
-pub(crate) use people::PeopleError;
+pub(crate) use people::{Change, PeopleError};
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
 pub(crate) use report::{NetworkReport, Report};
 #[cfg(test)]
@@ -127,6 +130,9 @@ pub(crate) struct Crossing {
     people: Arc<People>,
     /// One change of what people forbid at a time.
     changing_people: tokio::sync::Mutex<()>,
+    /// Who was told lately that a network is off for them.
+    hinted: Mutex<HashMap<UserId, Timestamp>>,
+    words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
     swept: watch::Sender<Instant>,
@@ -170,7 +176,7 @@ impl Crossing {
         let store = Store::open(data_dir, &salt, on_commit)?;
         let people = Arc::new(People::default());
         let known = Arc::clone(&people);
-        store.read_blocks(move |block| _ = known.block(&block)).await?;
+        store.read_people(move |change| known.apply(&change)).await?;
         for (id, network) in &networks {
             network.depth.fetch_add(store.depth(id).await?, Ordering::Relaxed);
         }
@@ -179,6 +185,8 @@ impl Crossing {
             store,
             people,
             changing_people: tokio::sync::Mutex::default(),
+            hinted: Mutex::default(),
+            words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
             stop_delivering: CancellationToken::new(),
@@ -250,6 +258,10 @@ impl Crossing {
     /// Closes the store: the last thing of all.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.store.close().await
+    }
+
+    fn tag_event(&self, network: &NetworkId, event: &EventId) -> Tag {
+        Tag::of(self.store.salt(), &["event", network.as_str(), event.as_str()])
     }
 
     fn tag_user(&self, user: &UserId) -> Tag {

@@ -1,12 +1,24 @@
-//! What people forbid, as it changes: on disk first, then in force, then confirmed.
+//! What people want, as it changes: on disk first, then in force, then confirmed.
 
-use drawbridge_adapter::{NetworkId, UserId, log};
+use std::sync::Arc;
 
-use super::Crossing;
+use drawbridge_adapter::{
+    BlockEntry, Command, ConversationId, Gesture, NetworkId, RequestOver, Tag, Timestamp,
+    Unavailable, UserId, log,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::queue::addressee;
+use super::{Crossing, Network};
 use crate::clock;
-use crate::log::{BLOCK_LIFTED, BLOCK_SET};
-use crate::people::People;
-use crate::store::{Block, PeopleChange, StoreError};
+use crate::gate::Role;
+use crate::log::{
+    ACCOUNT_UNLINKED, ACCOUNTS_LINKED, BLOCK_LIFTED, BLOCK_SET, CONTACT_MADE, NETWORK_SWITCHED_OFF,
+    NETWORK_SWITCHED_ON, REQUEST_DECLINED, USER_ERASED,
+};
+use crate::people::{LinkError, People};
+use crate::store::{Block, NewRow, Payload, PeopleChange, StoreError};
 
 /// Why a rule about people cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -20,70 +32,330 @@ pub(crate) enum PeopleError {
     /// Nobody is kept from themselves.
     #[error("a user cannot block themselves")]
     Oneself,
+    /// Only a third-party network is switched on and off.
+    #[error("{0} is no third-party network: it is always on")]
+    AlwaysOn(NetworkId),
+    /// A person has not so many accounts.
+    #[error("a person has at most {0} accounts")]
+    TooManyAccounts(usize),
     /// The store.
     #[error("it could not be written")]
     Store(#[from] StoreError),
 }
 
+/// A change that somebody asked for from outside a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub(crate) enum Change {
+    Block {
+        owner: UserId,
+        blocked: UserId,
+    },
+    Unblock {
+        owner: UserId,
+        blocked: UserId,
+    },
+    Enable {
+        user: UserId,
+        network: NetworkId,
+    },
+    Disable {
+        user: UserId,
+        network: NetworkId,
+    },
+    Accept {
+        owner: UserId,
+        other: UserId,
+    },
+    Decline {
+        owner: UserId,
+        other: UserId,
+    },
+    /// The operator vouches for it, as when it was exported before.
+    Link {
+        one: UserId,
+        other: UserId,
+    },
+    Erase {
+        user: UserId,
+    },
+}
+
 impl Crossing {
+    /// Makes a change. Whether it was not so before.
+    pub(crate) async fn change_people(
+        self: &Arc<Self>,
+        change: Change,
+    ) -> Result<bool, PeopleError> {
+        self.make(change, None).await
+    }
+
     /// See [`drawbridge_adapter::Bridge::gesture`].
     pub(super) async fn gesture(
-        &self,
-        _network: &drawbridge_adapter::NetworkId,
-        _by: &UserId,
-        _gesture: drawbridge_adapter::Gesture,
-    ) -> Result<(), drawbridge_adapter::Unavailable> {
+        self: &Arc<Self>,
+        network: &NetworkId,
+        by: &UserId,
+        gesture: Gesture,
+    ) -> Result<(), Unavailable> {
+        let owner = by.clone();
+        let changes = match gesture {
+            Gesture::Accept(other) => vec![Change::Accept { owner, other }],
+            Gesture::Decline(other) => vec![Change::Decline { owner, other }],
+            Gesture::Block(blocked) => vec![Change::Block { owner, blocked }],
+            Gesture::Unblock(blocked) => vec![Change::Unblock { owner, blocked }],
+            Gesture::Disable => self.all_off(by),
+            _ => Vec::new(),
+        };
+        let takes_part = self.networks.get(network).is_some_and(|network| network.admits(by));
+        for change in changes.into_iter().filter(|_| takes_part) {
+            match self.make(change, Some(by)).await {
+                Ok(_) => {}
+                Err(PeopleError::Store(error)) => return Err(self.unavailable(&error)),
+                // About nobody that could be meant.
+                Err(_) => {}
+            }
+        }
         Ok(())
     }
 
-    /// From now on nothing of `blocked` reaches `owner`, not even what waits. Whether this is new.
-    pub(crate) async fn block(&self, owner: UserId, blocked: UserId) -> Result<bool, PeopleError> {
-        self.spelled(&owner)?;
-        self.spelled(&blocked)?;
-        if owner == blocked {
-            return Err(PeopleError::Oneself);
-        }
-        let _turn = self.changing_people.lock().await;
-        let block = Block { owner, blocked, at: clock::now() };
-        if self.people.has_blocked(&block.owner, &block.blocked) {
-            return Ok(false);
-        }
-        self.store.change_people(vec![PeopleChange::Block(block.clone())]).await?;
-        self.people.block(&block);
-        let (user, other) = (self.tag_user(&block.owner), self.tag_user(&block.blocked));
-        log!(BLOCK_SET, %user, %other);
-        Ok(true)
+    fn all_off(&self, user: &UserId) -> Vec<Change> {
+        let on = self.networks.keys().filter(|network| self.people.has_enabled(user, network));
+        on.map(|network| Change::Disable { user: user.clone(), network: network.clone() }).collect()
     }
 
-    /// From now on `blocked` reaches `owner` again; what was sent meanwhile never does. Whether there
-    /// was a block.
-    pub(crate) async fn unblock(
-        &self,
-        owner: UserId,
-        blocked: UserId,
-    ) -> Result<bool, PeopleError> {
-        let _turn = self.changing_people.lock().await;
-        if !self.people.has_blocked(&owner, &blocked) {
-            return Ok(false);
-        }
-        let gone = PeopleChange::Unblock { owner: owner.clone(), blocked: blocked.clone() };
-        self.store.change_people(vec![gone]).await?;
-        self.people.unblock(&owner, &blocked);
-        let (user, other) = (self.tag_user(&owner), self.tag_user(&blocked));
-        log!(BLOCK_LIFTED, %user, %other);
-        Ok(true)
-    }
-
-    /// What people forbid now.
+    /// What people want now.
     pub(crate) fn people(&self) -> &People {
         &self.people
     }
 
-    /// Whether `user` is one of a configured network, spelt as that one does: otherwise the rule
-    /// would speak of nobody.
-    fn spelled(&self, user: &UserId) -> Result<(), PeopleError> {
+    async fn make(
+        self: &Arc<Self>,
+        change: Change,
+        told_by: Option<&UserId>,
+    ) -> Result<bool, PeopleError> {
+        let (crossing, told_by) = (Arc::clone(self), told_by.cloned());
+        // What is on disk must be in force too, whether anybody waits for the answer or not.
+        let work = tokio::spawn(async move {
+            let _turn = crossing.changing_people.lock().await;
+            let at = clock::now();
+            let changes = crossing.changes(&change, at)?;
+            if changes.is_empty() {
+                return Ok(false);
+            }
+            let rows = crossing.consequences(&changes, told_by.as_ref(), at);
+            crossing.store.change_people(changes.clone(), rows, at).await?;
+            crossing.now_known(&changes);
+            Ok(true)
+        });
+        work.await.unwrap_or(Err(PeopleError::Store(StoreError::Closed)))
+    }
+
+    /// What a change changes; nothing if it is so already.
+    pub(super) fn changes(
+        &self,
+        change: &Change,
+        at: Timestamp,
+    ) -> Result<Vec<PeopleChange>, PeopleError> {
+        let people = &self.people;
+        match change.clone() {
+            Change::Block { owner, blocked } => {
+                self.spelled(&owner)?;
+                self.spelled(&blocked)?;
+                if people.accounts(&owner).contains(&blocked) {
+                    return Err(PeopleError::Oneself);
+                }
+                Ok(people.blocking(&owner, &blocked, at))
+            }
+            Change::Unblock { owner, blocked } => Ok(people.unblocking(&owner, &blocked)),
+            Change::Enable { user, network } => {
+                self.spelled(&user)?;
+                self.switchable(&network)?;
+                let change = PeopleChange::Enable { user: user.clone(), network, at };
+                let PeopleChange::Enable { network, .. } = &change else { return Ok(Vec::new()) };
+                let is_new = !people.has_enabled(&user, network);
+                Ok(is_new.then_some(change).into_iter().collect())
+            }
+            Change::Disable { user, network } => {
+                let is_on = people.has_enabled(&user, &network);
+                Ok(is_on.then_some(PeopleChange::Disable { user, network }).into_iter().collect())
+            }
+            Change::Accept { owner, other } => {
+                self.spelled(&owner)?;
+                let strange = self.spelled(&other)?.has_stranger(&other);
+                let is_new = strange && !people.is_contact(&owner, &other);
+                let heard = is_new && !people.has_blocked(&owner, &other);
+                let change = PeopleChange::Contact { owner, other, at };
+                Ok(heard.then_some(change).into_iter().collect())
+            }
+            Change::Link { one, other } => {
+                self.spelled(&one)?;
+                self.spelled(&other)?;
+                match people.linking(&one, &other, clock::random_person(), at) {
+                    Ok(changes) => Ok(changes),
+                    Err(LinkError::Already) => Ok(Vec::new()),
+                    Err(LinkError::TooMany(most)) => Err(PeopleError::TooManyAccounts(most)),
+                }
+            }
+            Change::Erase { user } => {
+                let known = people.know(&user).is_some();
+                Ok(known.then_some(PeopleChange::Erase { user }).into_iter().collect())
+            }
+            Change::Decline { owner, other } => {
+                let is_asked = people.is_asked(&owner, &other);
+                let change = PeopleChange::Decline { owner, other, at };
+                Ok(is_asked.then_some(change).into_iter().collect())
+            }
+        }
+    }
+
+    /// What follows from changes that are about to be made, for other networks. What a user has told
+    /// with their own network's means that network knows already.
+    pub(super) fn consequences(
+        &self,
+        changes: &[PeopleChange],
+        told_by: Option<&UserId>,
+        at: Timestamp,
+    ) -> Vec<NewRow> {
+        let lists = |owner: &UserId| {
+            told_by != Some(owner)
+                && self.networks.get(owner.network()).is_some_and(|n| n.capabilities.block_lists)
+        };
+        let mut rows = Vec::new();
+        for change in changes {
+            match change {
+                PeopleChange::Block(Block { owner, blocked, named, .. }) => {
+                    rows.extend(self.request_over(owner, blocked, false, at));
+                    if *named && lists(owner) {
+                        rows.push(self.entry_row(owner, blocked, true, at));
+                    }
+                }
+                PeopleChange::Unblock { owner, blocked } => {
+                    if self.people.has_named(owner, blocked) && lists(owner) {
+                        rows.push(self.entry_row(owner, blocked, false, at));
+                    }
+                }
+                PeopleChange::Contact { owner, other, .. } => {
+                    rows.extend(self.request_over(owner, other, true, at));
+                }
+                PeopleChange::Decline { owner, other, .. } => {
+                    rows.extend(self.request_over(owner, other, false, at));
+                }
+                _ => {}
+            }
+        }
+        rows
+    }
+
+    fn entry_row(&self, owner: &UserId, other: &UserId, blocked: bool, at: Timestamp) -> NewRow {
+        let entry = BlockEntry { owner: owner.clone(), other: other.clone(), blocked };
+        self.own_row(Command::Block(entry), at)
+    }
+
+    fn request_over(
+        &self,
+        to: &UserId,
+        from: &UserId,
+        accepted: bool,
+        at: Timestamp,
+    ) -> Option<NewRow> {
+        let shows = self.networks.get(to.network()).is_some_and(|n| n.capabilities.requests);
+        let over = RequestOver { from: from.clone(), to: to.clone(), accepted };
+        (shows && self.people.is_asked(to, from))
+            .then(|| self.own_row(Command::RequestOver(over), at))
+    }
+
+    /// A row with something that the bridge says or wants by itself.
+    pub(super) fn own_row(&self, command: Command, at: Timestamp) -> NewRow {
+        let user = addressee(&command);
+        let other = match &command {
+            Command::Message(message) => Some(&message.from.user),
+            Command::Request(request) => Some(&request.from.user),
+            Command::RequestOver(over) => Some(&over.from),
+            Command::Block(entry) => Some(&entry.other),
+            Command::Status(_) | Command::Notice(_) => None,
+        };
+        let lane = other.map_or_else(
+            || ConversationId::from_stored(user.to_string()),
+            |other| ConversationId::direct(user, other),
+        );
+        let moment = format!("{:011x}", at.0);
+        let random = clock::random().to_string();
+        let parts = ["own", lane.as_str(), &moment, &random];
+        NewRow {
+            network: user.network().clone(),
+            lane: lane.as_str().to_owned(),
+            key: moment.clone() + &Tag::of(self.store.salt(), &parts).to_hex(),
+            at,
+            payload: Payload::Own(command),
+        }
+    }
+
+    /// Changes that are on disk are in force from now on, and stand in the log.
+    pub(super) fn now_known(&self, changes: &[PeopleChange]) {
+        for change in changes {
+            self.people.apply(change);
+            self.log_change(change);
+        }
+    }
+
+    fn log_change(&self, change: &PeopleChange) {
+        let tag = |user: &UserId| self.tag_user(user);
+        match change {
+            PeopleChange::Block(Block { owner, blocked, named: true, .. }) => {
+                let (user, other) = (tag(owner), tag(blocked));
+                log!(BLOCK_SET, %user, %other);
+            }
+            PeopleChange::Unblock { owner, blocked } => {
+                let (user, other) = (tag(owner), tag(blocked));
+                log!(BLOCK_LIFTED, %user, %other);
+            }
+            PeopleChange::Enable { user, network, .. } => {
+                let user = tag(user);
+                log!(NETWORK_SWITCHED_ON, %user, %network);
+            }
+            PeopleChange::Disable { user, network } => {
+                let user = tag(user);
+                log!(NETWORK_SWITCHED_OFF, %user, %network);
+            }
+            PeopleChange::Contact { owner, other, .. } => {
+                let (user, other) = (tag(owner), tag(other));
+                log!(CONTACT_MADE, %user, %other);
+            }
+            PeopleChange::Decline { owner, other, .. } => {
+                let (user, other) = (tag(owner), tag(other));
+                log!(REQUEST_DECLINED, %user, %other);
+            }
+            PeopleChange::Person { user, .. } => {
+                let user = tag(user);
+                log!(ACCOUNTS_LINKED, %user);
+            }
+            PeopleChange::Alone { user } => {
+                let user = tag(user);
+                log!(ACCOUNT_UNLINKED, %user);
+            }
+            PeopleChange::Erase { user } => {
+                let user = tag(user);
+                log!(USER_ERASED, %user);
+            }
+            _ => {}
+        }
+    }
+
+    /// The network of `user`, if they are spelt as it does: otherwise a rule would speak of nobody.
+    fn spelled(&self, user: &UserId) -> Result<&Network, PeopleError> {
         let network = self.networks.get(user.network());
         let network = network.ok_or_else(|| PeopleError::NoNetwork(user.network().clone()))?;
-        if network.spells(user) { Ok(()) } else { Err(PeopleError::Spelling(user.clone())) }
+        if network.spells(user) { Ok(network) } else { Err(PeopleError::Spelling(user.clone())) }
+    }
+
+    /// Whether a network can be switched on and off.
+    fn switchable(&self, id: &NetworkId) -> Result<(), PeopleError> {
+        match self.networks.get(id) {
+            None => Err(PeopleError::NoNetwork(id.clone())),
+            Some(network) if network.setup.role == Role::Home => {
+                Err(PeopleError::AlwaysOn(id.clone()))
+            }
+            Some(_) => Ok(()),
+        }
     }
 }

@@ -80,7 +80,7 @@ impl BridgePort for Port {
     }
 
     fn commands(&self) -> Vec<CommandForm> {
-        Vec::new()
+        self.crossing.forms(&self.network)
     }
 
     fn report(&self, connection: Connection) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Kind, NetworkId, Tag, Timestamp};
+use drawbridge_adapter::{Code, Command, Kind, NetworkId, Tag, Timestamp, UserId};
 use tokio::time::Instant;
 
 use super::lane::{Outcome, Turn};
@@ -154,6 +154,7 @@ impl Crossing {
             Payload::Status(status) => {
                 (Some(status.state.as_str()), status.kind, None, &status.sender)
             }
+            Payload::Own(command) => (Some("own"), Kind::Other, None, addressee(command)),
         };
         let (state, tries) = match self.networks.get(&row.network) {
             Some(network) => network.waits(&row.lane, now),
@@ -172,6 +173,18 @@ impl Crossing {
             state,
             tries,
         }
+    }
+}
+
+/// Whom something of the bridge's own is for.
+pub(super) fn addressee(command: &Command) -> &UserId {
+    match command {
+        Command::Message(message) => &message.to,
+        Command::Status(status) => &status.sender,
+        Command::Notice(notice) => &notice.to,
+        Command::Request(request) => &request.to,
+        Command::RequestOver(over) => &over.to,
+        Command::Block(entry) => &entry.owner,
     }
 }
 

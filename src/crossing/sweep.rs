@@ -52,6 +52,7 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
         }
         if more || forgot.elapsed() > FORGET {
             forgot = Instant::now();
+            swept = swept.and(crossing.end_requests(clock::now()).await);
             let forgotten = crossing.forget(clock::now()).await;
             more = forgotten.as_ref().is_ok_and(|count| *count > 0);
             swept = swept.and(forgotten.map(|_| ()));
@@ -120,6 +121,6 @@ impl Crossing {
     }
 }
 
-fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+pub(super) fn earlier(now: Timestamp, by: Duration) -> Timestamp {
     Timestamp(now.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }

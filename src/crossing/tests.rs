@@ -4,6 +4,7 @@
 
 mod blocks;
 mod operator;
+mod requests;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -71,6 +72,26 @@ impl Fake {
         self.heard.lock().unwrap().iter().filter_map(text).collect()
     }
 
+    /// What the bridge itself said, and what it wanted to be written or shown.
+    fn own(&self) -> Vec<String> {
+        let own = |delivery: &Delivery| match &delivery.command {
+            Command::Notice(notice) => Some(notice.text.clone()),
+            Command::Request(request) => Some(format!("request: {}", request.words)),
+            Command::RequestOver(over) => Some(format!("over: {}", over.accepted)),
+            Command::Block(entry) => {
+                Some(format!("{} {} {}", entry.owner, entry.other, entry.blocked))
+            }
+            Command::Message(_) | Command::Status(_) => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(own).collect()
+    }
+
+    /// The next thing that the bridge itself says, behind `known` others.
+    async fn is_told(&self, known: usize) -> String {
+        self.until(|fake| fake.own().len() > known).await;
+        self.own()[known].clone()
+    }
+
     fn states(&self) -> Vec<State> {
         let state = |delivery: &Delivery| match &delivery.command {
             Command::Status(status) => Some(status.state),
@@ -90,7 +111,13 @@ impl Fake {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
-        assert!(waited.is_ok(), "heard {:?} and {:?}", self.texts(), self.states());
+        assert!(
+            waited.is_ok(),
+            "heard {:?}, {:?} and {:?}",
+            self.texts(),
+            self.states(),
+            self.own()
+        );
     }
 
     async fn hears(&self, texts: &[&str]) {
@@ -114,6 +141,8 @@ impl Adapter for Fake {
         Capabilities::new(TextLimits { max_bytes: 1000, controls: true })
             .with(Kind::Text, Level::Full)
             .bouncing()
+            .showing_requests()
+            .keeping_block_lists()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
@@ -201,10 +230,14 @@ fn limits() -> Limits {
     }
 }
 
-fn setup(fake: &Arc<Fake>) -> NetworkSetup {
+fn user(id: &str) -> UserId {
+    id.parse().unwrap()
+}
+
+fn setup(fake: &Arc<Fake>, role: Role) -> NetworkSetup {
     NetworkSetup {
         id: fake.network.clone(),
-        role: Role::Home,
+        role,
         rules: watch::Sender::default(),
         adapter: Arc::clone(fake) as _,
         addressing: Arc::clone(fake) as _,
@@ -213,8 +246,17 @@ fn setup(fake: &Arc<Fake>) -> NetworkSetup {
 
 impl Town {
     async fn open(dir: &TempDir, limits: Limits, needs: StatusNeeds) -> Self {
+        Self::open_between(dir, limits, needs, [Role::Home, Role::Home]).await
+    }
+
+    async fn open_between(
+        dir: &TempDir,
+        limits: Limits,
+        needs: StatusNeeds,
+        [left_role, right_role]: [Role; 2],
+    ) -> Self {
         let (left, right) = (Fake::new("left", needs), Fake::new("right", needs));
-        let setups = vec![setup(&left), setup(&right)];
+        let setups = vec![setup(&left, left_role), setup(&right, right_role)];
         let crossing = Crossing::open(dir.path(), setups, limits).await.unwrap();
         crossing.start();
         let town = Self { crossing, left, right, said: 0 };

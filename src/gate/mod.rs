@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use drawbridge_adapter::{Capabilities, Event, Kind, Refusal};
+use drawbridge_adapter::{Capabilities, Code, Event, Kind, Refusal};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,8 +21,20 @@ pub enum Verdict {
     Deliver,
     /// It does not, and the sender is told.
     Refuse(Refusal),
-    /// It does not, and the sender sees what it would see if it did: a block.
-    Swallow,
+    /// It waits until the recipient accepts its sender.
+    Hold,
+    /// It does not cross, and the sender sees what it would see if it did, or if it waited: a block,
+    /// or a stranger who was turned away.
+    Swallow(As),
+}
+
+/// What is shown of something that is swallowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum As {
+    /// What [`Verdict::Deliver`] would show.
+    Delivered,
+    /// What [`Verdict::Hold`] would show.
+    Held,
 }
 
 /// Whose a network is.
@@ -48,13 +60,23 @@ pub enum Standing {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Whether remote users may take part.
-    pub remote_users: bool,
-    /// A third-party network: whether it is open to everybody without opt-in.
-    pub open_without_consent: bool,
+    pub remote_users: RemoteUsers,
     /// Kinds that do not cross to or from here.
     pub denied: BTreeSet<Kind>,
     /// Kinds refused by default that may cross here: only stickers, only between home networks.
     pub allowed: BTreeSet<Kind>,
+}
+
+/// Whether remote users take part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RemoteUsers {
+    /// They do not.
+    #[default]
+    Denied,
+    /// They are strangers, as the users of a third-party network are.
+    AsStrangers,
+    /// They do.
+    Allowed,
 }
 
 /// One side of a crossing.
@@ -78,6 +100,25 @@ pub struct Facts<'a> {
     /// The recipient's side; `None` if the address names no other configured network, or nobody
     /// that could exist there.
     pub target: Option<Side<'a>>,
+    /// What the two have said about each other.
+    pub between: Between,
+}
+
+/// What two users have said about each other, and about each other's networks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Between {
+    /// Whether the sender has switched on the recipient's network.
+    pub sender_enabled: bool,
+    /// Whether the recipient has switched on the sender's network.
+    pub recipient_enabled: bool,
+    /// Whether the recipient has accepted the sender, or written to them.
+    pub contact: bool,
+    /// How many messages of the sender wait for the recipient's word.
+    pub held: usize,
+    /// Whether more strangers wait for the recipient's word than may.
+    pub crowded: bool,
+    /// Whether the recipient has turned the sender away lately.
+    pub declined: bool,
     /// Whether the recipient has blocked the sender.
     pub blocked: bool,
 }
@@ -95,16 +136,50 @@ const RULES: &[Rule] = &[
     rules::consent,
     rules::kind_carried,
     rules::text_fits,
+    rules::request_has_room,
 ];
 
-/// Decides whether `event` may cross. No rule knows of blocks: what is refused is refused alike to
-/// who is blocked and to who is not, and only what would be delivered is swallowed.
+/// The most messages of one sender that wait for a recipient's word.
+pub const MOST_HELD: usize = 5;
+
+/// Decides whether `event` may cross. No rule knows of blocks, nor of who was turned away: what is
+/// refused is refused alike to them and to others, and only what would be delivered or held is
+/// swallowed.
 pub fn decide(facts: &Facts<'_>, event: &Event) -> Verdict {
     let refused = RULES.iter().find_map(|rule| rule(facts, event).err());
-    refused.map_or_else(|| last_word(facts.blocked), Verdict::Refuse)
+    if let Some(refusal) = refused {
+        return Verdict::Refuse(refusal);
+    }
+    let between = &facts.between;
+    if !must_be_accepted(facts) {
+        return last_word(true, between.blocked);
+    }
+    if between.blocked || between.declined { Verdict::Swallow(As::Held) } else { Verdict::Hold }
 }
 
-/// Decides again about what was to be delivered, just before it is: a block may have come since.
-pub fn last_word(blocked: bool) -> Verdict {
-    if blocked { Verdict::Swallow } else { Verdict::Deliver }
+/// Whether the sender is one of those whom the recipient has to accept first, and has not.
+fn must_be_accepted(facts: &Facts<'_>) -> bool {
+    is_stranger(&facts.source) && !facts.between.contact
+}
+
+/// Whether users on this side are strangers until they are accepted.
+pub fn is_stranger(side: &Side<'_>) -> bool {
+    let remote = side.standing == Standing::Remote;
+    side.role == Role::ThirdParty
+        || (remote && side.policy.remote_users == RemoteUsers::AsStrangers)
+}
+
+/// Whether the operator lets users on this side take part.
+pub fn admitted(side: &Side<'_>) -> bool {
+    side.standing == Standing::Local || side.policy.remote_users != RemoteUsers::Denied
+}
+
+/// Decides again about what was to be delivered, just before it is: a network may have been switched
+/// off since, or a block have come.
+pub fn last_word(open: bool, blocked: bool) -> Verdict {
+    match (open, blocked) {
+        (false, _) => Verdict::Refuse(Code::NotReachable.into()),
+        (true, true) => Verdict::Swallow(As::Delivered),
+        (true, false) => Verdict::Deliver,
+    }
 }

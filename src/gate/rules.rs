@@ -2,7 +2,7 @@
 
 use drawbridge_adapter::{Code, Content, Destination, Event, Kind, Level, Refusal};
 
-use super::{Facts, Role, Side, Standing};
+use super::{Facts, MOST_HELD, Role, Side};
 
 fn refuse(code: Code) -> Result<(), Refusal> {
     Err(code.into())
@@ -44,14 +44,10 @@ pub(super) fn known_target(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn admitted(side: &Side<'_>) -> bool {
-    side.standing == Standing::Local || side.policy.remote_users
-}
-
 /// A remote user writes only where the operator lets remote users in. That they may not is about
 /// them alone, so it may be said.
 pub(super) fn sender_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
-    if !admitted(&facts.source) {
+    if !super::admitted(&facts.source) {
         return refuse(Code::Forbidden);
     }
     Ok(())
@@ -60,19 +56,30 @@ pub(super) fn sender_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusa
 /// A remote user is reached only where the operator lets remote users in; otherwise it looks as
 /// if there were no such user.
 pub(super) fn recipient_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
-    if !facts.target.as_ref().is_some_and(admitted) {
+    if !facts.target.as_ref().is_some_and(super::admitted) {
         return refuse(Code::NotReachable);
     }
     Ok(())
 }
 
-/// Nothing crosses to or from a third-party network that is not open, and it looks as if there
-/// were nobody.
+/// Nothing crosses between a third-party network and a user who has not switched it on, in either
+/// direction, and it looks as if there were nobody.
 pub(super) fn consent(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
-    let closed =
-        |side: &Side<'_>| side.role == Role::ThirdParty && !side.policy.open_without_consent;
-    if closed(&facts.source) || facts.target.as_ref().is_some_and(closed) {
+    let third_party = |side: &Side<'_>| side.role == Role::ThirdParty;
+    let from_closed = third_party(&facts.source) && !facts.between.recipient_enabled;
+    let to_closed = facts.target.as_ref().is_some_and(third_party) && !facts.between.sender_enabled;
+    if from_closed || to_closed {
         return refuse(Code::NotReachable);
+    }
+    Ok(())
+}
+
+/// A few messages wait for the recipient's word, of a bounded number of strangers.
+pub(super) fn request_has_room(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
+    let new = facts.between.held == 0;
+    let full = facts.between.held >= MOST_HELD || (new && facts.between.crowded);
+    if super::must_be_accepted(facts) && full {
+        return refuse(Code::RequestLimit);
     }
     Ok(())
 }

@@ -15,8 +15,9 @@ fn capabilities() -> Capabilities {
     Capabilities::new(TextLimits { max_bytes: 100, controls: false }).with(Kind::Text, Level::Full)
 }
 
-fn open() -> Policy {
-    Policy { open_without_consent: true, ..Policy::default() }
+/// The two have switched each other's networks on, and know each other.
+fn friends() -> Between {
+    Between { sender_enabled: true, recipient_enabled: true, contact: true, ..Between::default() }
 }
 
 fn event(content: Content) -> Event {
@@ -34,7 +35,7 @@ fn event(content: Content) -> Event {
 
 /// What the gate says, with a home source and a third-party target, after `change`.
 fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
-    let (policy, capabilities) = (open(), capabilities());
+    let (policy, capabilities) = (Policy::default(), capabilities());
     let side = Side {
         role: Role::Home,
         standing: Standing::Local,
@@ -44,7 +45,7 @@ fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
     let mut facts = Facts {
         source: side,
         target: Some(Side { role: Role::ThirdParty, ..side }),
-        blocked: false,
+        between: friends(),
     };
     change(&mut facts);
     decide(&facts, event)
@@ -80,7 +81,7 @@ fn bans_hold_wherever_they_stand() {
 
 #[test]
 fn stickers_need_two_home_networks_that_both_allow_them() {
-    let allowing = Policy { allowed: BTreeSet::from([Kind::Sticker]), ..open() };
+    let allowing = Policy { allowed: BTreeSet::from([Kind::Sticker]), ..Policy::default() };
     let declaring = capabilities().with(Kind::Sticker, Level::Full);
     let ban = refused(Code::UnsupportedKind(Kind::Sticker));
     // A text with a sticker beside it shows the ban alone: its kind is carried.
@@ -92,7 +93,7 @@ fn stickers_need_two_home_networks_that_both_allow_them() {
         policy: &allowing,
         capabilities: &declaring,
     };
-    let silent = open();
+    let silent = Policy::default();
     let third = Side { role: Role::ThirdParty, ..home };
     let strict = Side { policy: &silent, ..home };
     for (source, target, expected) in [
@@ -104,7 +105,7 @@ fn stickers_need_two_home_networks_that_both_allow_them() {
         (third, third, ban),
     ] {
         assert_eq!(
-            decide(&Facts { source, target: Some(target), blocked: false }, &event),
+            decide(&Facts { source, target: Some(target), between: friends() }, &event),
             expected
         );
     }
@@ -121,10 +122,10 @@ fn groups_and_unknown_targets() {
 #[test]
 fn remote_users_need_the_operators_word() {
     let event = event(Content::text("hi"));
-    let letting_in = Policy { remote_users: true, ..open() };
+    let letting_in = Policy { remote_users: RemoteUsers::Allowed, ..Policy::default() };
     let remote_sender = verdict(&event, |facts| facts.source.standing = Standing::Remote);
     assert_eq!(remote_sender, refused(Code::Forbidden));
-    let (policy, capabilities) = (open(), capabilities());
+    let (policy, capabilities) = (Policy::default(), capabilities());
     let remote = |policy| Side {
         role: Role::Home,
         standing: Standing::Remote,
@@ -138,50 +139,100 @@ fn remote_users_need_the_operators_word() {
         (remote(&letting_in), local, Verdict::Deliver),
     ] {
         assert_eq!(
-            decide(&Facts { source, target: Some(target), blocked: false }, &event),
+            decide(&Facts { source, target: Some(target), between: friends() }, &event),
             expected
         );
     }
 }
 
+/// A home side and a third-party one, to which only the two users' own words matter.
+fn sides<'a>(policy: &'a Policy, capabilities: &'a Capabilities) -> (Side<'a>, Side<'a>) {
+    let home = Side { role: Role::Home, standing: Standing::Local, policy, capabilities };
+    (home, Side { role: Role::ThirdParty, ..home })
+}
+
 #[test]
-fn a_closed_third_party_looks_like_nobody() {
-    let closed = Policy::default();
-    let capabilities = capabilities();
-    let home = Side {
-        role: Role::Home,
-        standing: Standing::Local,
-        policy: &closed,
-        capabilities: &capabilities,
-    };
-    let third = Side { role: Role::ThirdParty, ..home };
+fn a_third_party_that_is_off_looks_like_nobody() {
+    let (policy, capabilities) = (Policy::default(), capabilities());
+    let (home, third) = sides(&policy, &capabilities);
     let event = event(Content::text("hi"));
-    for (source, target) in [(home, third), (third, home)] {
-        let verdict = decide(&Facts { source, target: Some(target), blocked: false }, &event);
-        assert_eq!(verdict, refused(Code::NotReachable));
+    let off_for_sender = Between { sender_enabled: false, ..friends() };
+    let off_for_recipient = Between { recipient_enabled: false, ..friends() };
+    let nobody = refused(Code::NotReachable);
+    for (source, target, between, expected) in [
+        (home, third, friends(), Verdict::Deliver),
+        (home, third, off_for_sender, nobody),
+        // Whom a home user writes to there did not have to switch anything on.
+        (home, third, off_for_recipient, Verdict::Deliver),
+        (third, home, off_for_recipient, nobody),
+        (third, home, off_for_sender, Verdict::Deliver),
+        (third, third, off_for_sender, nobody),
+        (third, third, off_for_recipient, nobody),
+        (third, third, friends(), Verdict::Deliver),
+        (home, home, Between::default(), Verdict::Deliver),
+    ] {
+        let facts = Facts { source, target: Some(target), between };
+        assert_eq!(decide(&facts, &event), expected, "{source:?} {target:?} {between:?}");
+        // It hides whatever else there is to say of the two.
+        if expected == nobody {
+            let known =
+                Between { blocked: true, declined: true, held: 5, contact: false, ..between };
+            assert_eq!(decide(&Facts { between: known, ..facts }, &event), nobody);
+        }
     }
-    assert_eq!(
-        decide(&Facts { source: home, target: Some(home), blocked: false }, &event),
-        Verdict::Deliver
-    );
+}
+
+#[test]
+fn strangers_wait_for_a_word() {
+    let strangers = Policy { remote_users: RemoteUsers::AsStrangers, ..Policy::default() };
+    let (policy, capabilities) = (Policy::default(), capabilities());
+    let (home, third) = sides(&policy, &capabilities);
+    let remote = Side { standing: Standing::Remote, policy: &strangers, ..home };
+    let event = event(Content::text("hi"));
+    let unknown = Between { contact: false, ..friends() };
+    let held = |held| Between { held, ..unknown };
+    let (limit, as_held) = (refused(Code::RequestLimit), Verdict::Swallow(As::Held));
+    for (source, target, between, expected) in [
+        (third, home, unknown, Verdict::Hold),
+        (third, third, unknown, Verdict::Hold),
+        (remote, home, unknown, Verdict::Hold),
+        (remote, home, friends(), Verdict::Deliver),
+        (home, third, unknown, Verdict::Deliver),
+        (home, remote, unknown, Verdict::Deliver),
+        (third, home, held(4), Verdict::Hold),
+        (third, home, held(5), limit),
+        // Among too many only those go on who are there already.
+        (third, home, Between { crowded: true, ..held(0) }, limit),
+        (third, home, Between { crowded: true, ..held(1) }, Verdict::Hold),
+        (third, home, Between { crowded: true, held: 9, ..friends() }, Verdict::Deliver),
+        // Who was turned away or blocked sees what anybody sees who waits.
+        (third, home, Between { declined: true, ..held(4) }, as_held),
+        (third, home, Between { blocked: true, ..held(4) }, as_held),
+        (third, home, Between { declined: true, ..held(5) }, limit),
+        (third, home, Between { blocked: true, ..held(5) }, limit),
+        (third, home, Between { blocked: true, ..friends() }, Verdict::Swallow(As::Delivered)),
+    ] {
+        let facts = Facts { source, target: Some(target), between };
+        assert_eq!(decide(&facts, &event), expected, "{source:?} {target:?} {between:?}");
+    }
 }
 
 #[test]
 fn each_side_and_the_operator_narrow_the_kinds() {
     let nothing = Capabilities::new(TextLimits { max_bytes: 100, controls: true });
-    let denying = Policy { denied: BTreeSet::from([Kind::Text]), ..open() };
+    let denying = Policy { denied: BTreeSet::from([Kind::Text]), ..Policy::default() };
     let event = event(Content::text("hi"));
     let expected = refused(Code::UnsupportedKind(Kind::Text));
-    let (policy, able) = (open(), capabilities());
+    let (policy, able) = (Policy::default(), capabilities());
     let side =
         Side { role: Role::Home, standing: Standing::Local, policy: &policy, capabilities: &able };
     for narrow in [Side { capabilities: &nothing, ..side }, Side { policy: &denying, ..side }] {
         assert_eq!(
-            decide(&Facts { source: narrow, target: Some(side), blocked: false }, &event),
+            decide(&Facts { source: narrow, target: Some(side), between: friends() }, &event),
             expected
         );
         assert_eq!(
-            decide(&Facts { source: side, target: Some(narrow), blocked: false }, &event),
+            decide(&Facts { source: side, target: Some(narrow), between: friends() }, &event),
             expected
         );
     }
@@ -209,10 +260,13 @@ fn any_kind() -> impl Strategy<Value = Kind> {
 /// Mostly a policy that lets pass, so that deliveries are seen too.
 fn any_policy() -> impl Strategy<Value = Policy> {
     let kinds = || proptest::collection::btree_set(any_kind(), 0..3);
-    let mostly = || proptest::bool::weighted(0.9);
-    (mostly(), mostly(), kinds(), kinds()).prop_map(|(remote, open, denied, allowed)| Policy {
-        remote_users: remote,
-        open_without_consent: open,
+    let remote = prop_oneof![
+        6 => Just(RemoteUsers::Allowed),
+        3 => Just(RemoteUsers::AsStrangers),
+        1 => Just(RemoteUsers::Denied),
+    ];
+    (remote, kinds(), kinds()).prop_map(|(remote_users, denied, allowed)| Policy {
+        remote_users,
         denied,
         allowed,
     })
@@ -259,8 +313,25 @@ fn any_event() -> impl Strategy<Value = Event> {
     })
 }
 
+/// Mostly two who may write to each other.
+fn any_between() -> impl Strategy<Value = Between> {
+    let mostly = || proptest::bool::weighted(0.9);
+    let rarely = || proptest::bool::weighted(0.1);
+    (mostly(), mostly(), mostly(), 0usize..8, rarely(), rarely(), rarely()).prop_map(
+        |(sender_enabled, recipient_enabled, contact, held, crowded, declined, blocked)| Between {
+            sender_enabled,
+            recipient_enabled,
+            contact,
+            held,
+            crowded,
+            declined,
+            blocked,
+        },
+    )
+}
+
 /// Every promise that a delivery keeps, in words of its own rather than the rules'.
-fn may_cross(source: &Side<'_>, target: &Side<'_>, event: &Event) -> bool {
+fn may_cross(source: &Side<'_>, target: &Side<'_>, between: &Between, event: &Event) -> bool {
     let Content::Text { body } = &event.content else { return false };
     let both = |holds: &dyn Fn(&Side<'_>) -> bool| holds(source) && holds(target);
     let limits = &target.capabilities.text;
@@ -274,8 +345,11 @@ fn may_cross(source: &Side<'_>, target: &Side<'_>, event: &Event) -> bool {
                     && side.capabilities.level(Kind::Sticker) > Level::Rejected
             }))
         && matches!(event.to, Destination::Direct(_))
-        && both(&|side| side.standing == Standing::Local || side.policy.remote_users)
-        && both(&|side| side.role == Role::Home || side.policy.open_without_consent)
+        && both(&|side| {
+            side.standing == Standing::Local || side.policy.remote_users != RemoteUsers::Denied
+        })
+        && (source.role == Role::Home || between.recipient_enabled)
+        && (target.role == Role::Home || between.sender_enabled)
         && both(&|side| side.capabilities.level(Kind::Text) > Level::Rejected)
         && both(&|side| !side.policy.denied.contains(&Kind::Text))
         && !body.is_empty()
@@ -285,20 +359,43 @@ fn may_cross(source: &Side<'_>, target: &Side<'_>, event: &Event) -> bool {
 }
 
 proptest! {
-    /// Delivered is exactly what may cross, whatever the facts.
+    /// What may cross is delivered to who knows the sender, and waits for who does not; nothing else.
     #[test]
-    fn what_is_delivered_may_cross(source in any_side(), target in any_side(), event in any_event()) {
+    fn what_is_delivered_may_cross(
+        source in any_side(),
+        target in any_side(),
+        between in any_between(),
+        event in any_event(),
+    ) {
         let side = |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
         let source = side((source.0, source.1, &source.2, &source.3));
         let target = side((target.0, target.1, &target.2, &target.3));
-        let facts = Facts { source, target: Some(target), blocked: false };
+        let facts = Facts { source, target: Some(target), between };
         let verdict = decide(&facts, &event);
-        prop_assert_ne!(decide(&Facts { target: None, ..facts }, &event), Verdict::Deliver);
-        prop_assert_eq!(verdict == Verdict::Deliver, may_cross(&source, &target, &event));
-        // A block changes nothing but that what would be delivered is not.
-        let blocked = decide(&Facts { blocked: true, ..facts }, &event);
-        let expected = if verdict == Verdict::Deliver { Verdict::Swallow } else { verdict };
-        prop_assert_eq!(blocked, expected);
+        let nobody = decide(&Facts { target: None, ..facts }, &event);
+        prop_assert!(matches!(nobody, Verdict::Refuse(_)));
+        let strange = source.role == Role::ThirdParty
+            || (source.standing == Standing::Remote
+                && source.policy.remote_users == RemoteUsers::AsStrangers);
+        let asks = strange && !between.contact;
+        let room = between.held < 5 && (between.held > 0 || !between.crowded);
+        let may = may_cross(&source, &target, &between, &event) && (!asks || room);
+        let hushed = between.blocked || (asks && between.declined);
+        prop_assert_eq!(verdict == Verdict::Deliver, may && !asks && !hushed);
+        prop_assert_eq!(verdict == Verdict::Hold, may && asks && !hushed);
+        prop_assert_eq!(matches!(verdict, Verdict::Swallow(_)), may && hushed);
+        // To its sender, a block or being turned away changes nothing.
+        let free = Between { blocked: false, declined: false, ..between };
+        prop_assert_eq!(shown(verdict), shown(decide(&Facts { between: free, ..facts }, &event)));
+    }
+}
+
+/// What a sender sees of a verdict.
+fn shown(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Swallow(As::Delivered) => Verdict::Deliver,
+        Verdict::Swallow(As::Held) => Verdict::Hold,
+        other => other,
     }
 }
 
@@ -306,12 +403,13 @@ proptest! {
 #[test]
 fn the_property_sees_deliveries() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let strategy = (any_side(), any_side(), any_event());
+    let strategy = (any_side(), any_side(), any_between(), any_event());
     let crossing = (0..500).filter(|_| {
-        let (a, b, event) = strategy.new_tree(&mut runner).unwrap().current();
+        let (a, b, between, event) = strategy.new_tree(&mut runner).unwrap().current();
         let side =
             |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
-        may_cross(&side((a.0, a.1, &a.2, &a.3)), &side((b.0, b.1, &b.2, &b.3)), &event)
+        let (a, b) = (side((a.0, a.1, &a.2, &a.3)), side((b.0, b.1, &b.2, &b.3)));
+        may_cross(&a, &b, &between, &event)
     });
     assert!(crossing.count() > 20);
 }

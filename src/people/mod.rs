@@ -1,55 +1,55 @@
-//! Whom people do not want to hear from.
+//! What people want: which networks, whom to hear, whom not; and which accounts are one person's.
 //!
 //! Kept in memory, because the gate asks at every message; what changes is on disk before it is
 //! known here, and confirmed after both. It remembers and answers: what follows is the gate's.
 //!
-//! Invariant: an answer costs two lookups, however many people and blocks there are.
+//! Invariant: an answer costs a few lookups, however many people and blocks there are.
 
+mod book;
+mod changes;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use drawbridge_adapter::{Timestamp, UserId};
+use drawbridge_adapter::{NetworkId, Timestamp, UserId};
 
-use crate::store::Block;
+use crate::gate::Between;
+use crate::store::{Block, PeopleChange};
+use book::{Book, Number};
+pub(crate) use changes::LinkError;
 
-/// The number of an account that a rule speaks of: a million rules hold numbers, not names.
-type Number = u32;
+/// For how long one who was turned away stays so.
+pub(crate) const DECLINED_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// The most strangers whose messages wait for one user's word.
+const MOST_STRANGERS: usize = 200;
 
 /// All that is known of people.
 #[derive(Default)]
 pub(crate) struct People(RwLock<Book>);
 
-#[derive(Default)]
-struct Book {
-    numbers: HashMap<UserId, Number>,
-    accounts: Vec<UserId>,
-    /// Whom each owner has blocked, and since when.
-    blocks: BTreeMap<(Number, Number), Timestamp>,
+/// A stranger whose messages wait for a user's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    pub(crate) user: UserId,
+    /// How many messages wait that the user may see.
+    pub(crate) messages: usize,
 }
 
-impl Book {
-    fn number(&mut self, user: &UserId) -> Number {
-        if let Some(number) = self.numbers.get(user) {
-            return *number;
-        }
-        // Two billion accounts do not fit the memory: the number never saturates.
-        let number = Number::try_from(self.accounts.len()).unwrap_or(Number::MAX);
-        self.numbers.insert(user.clone(), number);
-        self.accounts.push(user.clone());
-        number
-    }
-
-    fn pair(&self, owner: &UserId, blocked: &UserId) -> Option<(Number, Number)> {
-        Some((*self.numbers.get(owner)?, *self.numbers.get(blocked)?))
-    }
-
-    fn block_of(&self, ((owner, blocked), at): (&(Number, Number), &Timestamp)) -> Option<Block> {
-        let account = |number: Number| self.accounts.get(usize::try_from(number).ok()?).cloned();
-        Some(Block { owner: account(*owner)?, blocked: account(*blocked)?, at: *at })
-    }
+/// What is known of one user, for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) user: UserId,
+    /// The third-party networks that are switched on.
+    pub(crate) enabled: Vec<NetworkId>,
+    /// Whom the user wants to hear from, of those who must be accepted.
+    pub(crate) contacts: Vec<UserId>,
+    /// Whom the user does not want to hear.
+    pub(crate) blocks: Vec<UserId>,
+    /// The other accounts of the same person.
+    pub(crate) accounts: Vec<UserId>,
 }
 
 impl People {
@@ -62,27 +62,116 @@ impl People {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether `owner` has blocked `other`.
+    /// Knows of a change.
+    pub(crate) fn apply(&self, change: &PeopleChange) {
+        self.write().apply(change);
+    }
+
+    /// What the gate must know of a sender and a recipient.
+    pub(crate) fn between(&self, sender: &UserId, recipient: &UserId, now: Timestamp) -> Between {
+        let book = self.read();
+        let (from, to) = (book.number(sender), book.number(recipient));
+        let enabled = |user: Option<Number>, network: &NetworkId| {
+            user.is_some_and(|user| book.enabled.contains(&(user, network.clone())))
+        };
+        let mut between = Between {
+            sender_enabled: enabled(from, recipient.network()),
+            recipient_enabled: enabled(to, sender.network()),
+            ..Between::default()
+        };
+        let Some(to) = to else { return between };
+        between.crowded = book.strangers(to).take(MOST_STRANGERS).count() == MOST_STRANGERS;
+        let Some(from) = from else { return between };
+        let pair = (to, from);
+        between.contact = book.contacts.contains(&pair);
+        between.held = book.waiting.get(&pair).map_or(0, |waiting| waiting.messages);
+        let declined = book.declines.get(&pair);
+        between.declined = declined.is_some_and(|at| now.since(*at) < DECLINED_FOR);
+        between.blocked = book.blocks.contains_key(&pair);
+        between
+    }
+
+    /// Whether `owner` has blocked `other`, by either's any account.
     pub(crate) fn has_blocked(&self, owner: &UserId, other: &UserId) -> bool {
         let book = self.read();
         book.pair(owner, other).is_some_and(|pair| book.blocks.contains_key(&pair))
     }
 
-    /// Knows of a block. Whether it is new.
-    pub(crate) fn block(&self, block: &Block) -> bool {
-        let mut book = self.write();
-        let pair = (book.number(&block.owner), book.number(&block.blocked));
-        book.blocks.insert(pair, block.at).is_none()
+    /// Whether `owner` wants to hear from `other`, who had to be accepted.
+    pub(crate) fn is_contact(&self, owner: &UserId, other: &UserId) -> bool {
+        let book = self.read();
+        book.pair(owner, other).is_some_and(|pair| book.contacts.contains(&pair))
     }
 
-    /// Knows no more of a block. Whether there was one.
-    pub(crate) fn unblock(&self, owner: &UserId, blocked: &UserId) -> bool {
-        let mut book = self.write();
-        book.pair(owner, blocked).is_some_and(|pair| book.blocks.remove(&pair).is_some())
+    /// Whether `owner` is asked whether to hear from `other`.
+    pub(crate) fn is_asked(&self, owner: &UserId, other: &UserId) -> bool {
+        let book = self.read();
+        let waiting = book.pair(owner, other).and_then(|pair| book.waiting.get(&pair));
+        waiting.is_some_and(|waiting| waiting.shown > 0)
+    }
+
+    /// Whether `user` has switched `network` on.
+    pub(crate) fn has_enabled(&self, user: &UserId, network: &NetworkId) -> bool {
+        let book = self.read();
+        book.number(user).is_some_and(|user| book.enabled.contains(&(user, network.clone())))
+    }
+
+    /// The strangers that wait for a user's word.
+    pub(crate) fn strangers(&self, owner: &UserId) -> Vec<Stranger> {
+        let book = self.read();
+        let Some(owner) = book.number(owner) else { return Vec::new() };
+        let stranger = |(other, messages)| Some(Stranger { user: book.account(other)?, messages });
+        book.strangers(owner).filter_map(stranger).collect()
+    }
+
+    /// Who waits for an owner's word, or for anybody's, behind `after`, with how many messages; at most
+    /// `limit`, in an order that stays while the daemon runs.
+    pub(crate) fn requests(
+        &self,
+        owner: Option<&UserId>,
+        after: Option<(&UserId, &UserId)>,
+        limit: usize,
+    ) -> Vec<(UserId, UserId, usize)> {
+        let book = self.read();
+        let Some(range) = book.behind(owner, after) else { return Vec::new() };
+        let shown = book.waiting.range(range).filter(|(_, waiting)| waiting.shown > 0);
+        let name = |(pair, waiting): (&(Number, Number), &book::Waiting)| {
+            Some((book.account(pair.0)?, book.account(pair.1)?, waiting.shown))
+        };
+        shown.filter_map(name).take(limit).collect()
+    }
+
+    /// All accounts of a user's person, the user's own first.
+    pub(crate) fn accounts(&self, user: &UserId) -> Vec<UserId> {
+        let book = self.read();
+        let others = book.number(user).map(|number| book.person(number)).unwrap_or_default();
+        let others = others.into_iter().filter_map(|number| book.account(number));
+        std::iter::once(user.clone()).chain(others.filter(|other| other != user)).collect()
+    }
+
+    /// Who asked for this code, if it still counts.
+    pub(crate) fn offered(&self, code: &str, now: Timestamp) -> Option<UserId> {
+        let book = self.read();
+        let (user, _) = book
+            .offers
+            .iter()
+            .find(|(_, (offered, until))| offered.eq_ignore_ascii_case(code) && now < *until)?;
+        book.account(*user)
+    }
+
+    /// Those for whom being turned away is over.
+    pub(crate) fn declines_over(&self, now: Timestamp) -> Vec<PeopleChange> {
+        let book = self.read();
+        let over = book.declines.iter().filter(|(_, at)| now.since(**at) >= DECLINED_FOR);
+        let change = |(owner, other)| {
+            let (owner, other) = (book.account(owner)?, book.account(other)?);
+            Some(PeopleChange::DeclineOver { owner, other })
+        };
+        over.filter_map(|(pair, _)| change(*pair)).collect()
     }
 
     /// Blocks behind `after`, at most `limit`, of one owner or of all, in an order that stays while
-    /// the daemon runs.
+    /// the daemon runs. Only those that were named.
     pub(crate) fn blocks(
         &self,
         owner: Option<&UserId>,
@@ -90,14 +179,24 @@ impl People {
         limit: usize,
     ) -> Vec<Block> {
         let book = self.read();
-        let after = after.and_then(|(owner, blocked)| book.pair(owner, blocked));
-        let (first, last) = match owner.map(|owner| book.numbers.get(owner)) {
-            None => ((0, 0), (Number::MAX, Number::MAX)),
-            Some(None) => return Vec::new(),
-            Some(Some(owner)) => ((*owner, 0), (*owner, Number::MAX)),
-        };
-        let found = book.blocks.range(after.unwrap_or(first).max(first)..=last);
-        let behind = found.filter(|(pair, _)| Some(**pair) != after);
-        behind.filter_map(|block| book.block_of(block)).take(limit).collect()
+        let Some(range) = book.behind(owner, after) else { return Vec::new() };
+        let named = book.blocks.range(range).filter(|(_, how)| how.named);
+        named.filter_map(|block| book.block_of(block)).take(limit).collect()
+    }
+
+    /// Users of whom anything is known, behind `after`, at most `limit`, in an order that stays while
+    /// the daemon runs.
+    pub(crate) fn known(&self, after: Option<&UserId>, limit: usize) -> Vec<Known> {
+        let book = self.read();
+        let first = after.and_then(|after| book.number(after)).map_or(0, |number| number + 1);
+        let behind =
+            book.accounts.iter().enumerate().skip(usize::try_from(first).unwrap_or(usize::MAX));
+        let known = behind.filter_map(|(_, user)| book.known(user));
+        known.take(limit).collect()
+    }
+
+    /// What is known of one user.
+    pub(crate) fn know(&self, user: &UserId) -> Option<Known> {
+        self.read().known(user)
     }
 }

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use lock::DataLock;
-pub(crate) use people::{Block, PeopleChange};
+pub(crate) use people::{Block, Held, PeopleChange};
 use reader::Reader;
 use vitals::Pulse;
 pub(crate) use vitals::Writes;
@@ -142,7 +142,22 @@ pub(crate) struct Admission {
     pub(crate) at: Timestamp,
     /// The verdict on it.
     pub(crate) answer: Answer,
-    /// What follows from it: the message to the target, or the refusal back to the sender.
+    /// What follows from it: the message to the target, the refusal back to the sender, the answer
+    /// to a command.
+    pub(crate) rows: Vec<NewRow>,
+    /// The message, if it waits until its recipient accepts its sender.
+    pub(crate) hold: Option<Hold>,
+    /// What it changes of what is remembered of people.
+    pub(crate) people: Vec<PeopleChange>,
+}
+
+/// A message that is to wait for a word.
+pub(crate) struct Hold {
+    /// Whose word.
+    pub(crate) owner: UserId,
+    /// On whom.
+    pub(crate) other: UserId,
+    /// How it goes on if the word is yes.
     pub(crate) row: NewRow,
 }
 
@@ -179,6 +194,8 @@ pub(crate) enum Payload {
         source: Source,
     },
     Status(Status),
+    /// What the bridge says or wants by itself.
+    Own(Command),
 }
 
 /// Where a message came from.
@@ -187,6 +204,9 @@ pub(crate) struct Source {
     pub(crate) network: NetworkId,
     pub(crate) event: EventId,
     pub(crate) reply_path: ReplyPath,
+    /// Whether its sender was told that it waits for a word: then the end of that is told too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) waited: bool,
 }
 
 /// The way back to a message's sender.
@@ -195,6 +215,8 @@ pub(crate) struct Back {
     pub(crate) network: NetworkId,
     /// What it is to be told, but for the state.
     pub(crate) status: Status,
+    /// Whether it was told that the message waits for a word.
+    pub(crate) waited: bool,
 }
 
 impl Payload {
@@ -204,7 +226,27 @@ impl Payload {
             Self::Message { message, .. } => Some(Command::Message(message.clone())),
             Self::Swallowed { .. } => None,
             Self::Status(status) => Some(Command::Status(status.clone())),
+            Self::Own(command) => Some(command.clone()),
         }
+    }
+
+    /// The same, if it is a message, without what it says.
+    fn without_body(self) -> Self {
+        match self {
+            Self::Message { message, source } => {
+                let kind = message.content.kind();
+                Self::Swallowed { from: message.from.user, to: message.to, kind, source }
+            }
+            other => other,
+        }
+    }
+
+    /// The same, whose sender was told that it waited.
+    fn after_waiting(mut self) -> Self {
+        if let Self::Message { source, .. } | Self::Swallowed { source, .. } = &mut self {
+            source.waited = true;
+        }
+        self
     }
 
     /// The way back to a message's sender; a status has none.
@@ -214,9 +256,9 @@ impl Payload {
                 (source, &message.from.user, &message.to, message.content.kind())
             }
             Self::Swallowed { from, to, kind, source } => (source, from, to, *kind),
-            Self::Status(_) => return None,
+            Self::Status(_) | Self::Own(_) => return None,
         };
-        let Source { network, event, reply_path } = source.clone();
+        let Source { network, event, reply_path, waited } = source.clone();
         let status = Status {
             event,
             sender: from.clone(),
@@ -225,7 +267,7 @@ impl Payload {
             reply_path,
             state: State::Pending,
         };
-        Some(Back { network, status })
+        Some(Back { network, status, waited })
     }
 }
 
@@ -371,17 +413,49 @@ impl Store {
         self.write(|reply| Job::Remember { network, memos, reply }).await
     }
 
-    /// Hands all blocks to `each`.
-    pub(crate) async fn read_blocks(
+    /// Hands all that is remembered of people to `each`, as changes.
+    pub(crate) async fn read_people(
         &self,
-        each: impl FnMut(Block) + Send + 'static,
+        each: impl FnMut(PeopleChange) + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.reader.ask(move |reading| reading.blocks(each)).await
+        self.reader.ask(move |reading| reading.people(each)).await
     }
 
-    /// Writes what changed about people.
-    pub(crate) async fn change_people(&self, changes: Vec<PeopleChange>) -> Result<(), StoreError> {
-        self.write(|reply| Job::People { changes, reply }).await
+    /// Writes what changed about people, with what follows from it.
+    pub(crate) async fn change_people(
+        &self,
+        changes: Vec<PeopleChange>,
+        rows: Vec<NewRow>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|reply| Job::People { changes, rows, now, reply }).await
+    }
+
+    /// What a user is shown of those who wait for a word, in order.
+    pub(crate) async fn held_for(
+        &self,
+        owner: &UserId,
+        limit: usize,
+    ) -> Result<Vec<Held>, StoreError> {
+        let owner = owner.clone();
+        self.reader.ask(move |reading| reading.held_for(&owner, limit)).await
+    }
+
+    /// What has waited for a word since before `before`, the oldest first.
+    pub(crate) async fn held_since(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Held>, StoreError> {
+        self.reader.ask(move |reading| reading.held_since(before, limit)).await
+    }
+
+    /// Ends what waited for a word, each with what its sender is told. Tells which still waited.
+    pub(crate) async fn end_held(
+        &self,
+        ends: Vec<(Held, Refusal, NewRow)>,
+    ) -> Result<Vec<bool>, StoreError> {
+        self.write(|reply| Job::EndHeld { ends, reply }).await
     }
 
     /// Forgets events that were accepted before `before` and wait no more, a bounded number of them.

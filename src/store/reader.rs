@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use drawbridge_adapter::{NetworkId, Rarely, Timestamp, log};
+use drawbridge_adapter::{NetworkId, Rarely, Timestamp, UserId, log};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Pulse;
-use super::{Block, Row, StoreError, Thread, Window, chunk, people, schema};
+use super::{Held, PeopleChange, Row, StoreError, Thread, Window, chunk, people, schema};
 use crate::log::{BETWEEN_COMPLAINTS, ROW_UNREADABLE};
 
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
@@ -172,8 +172,20 @@ impl Reading {
         Ok(statement.query_row([network.as_str()], |row| row.get(0))?)
     }
 
-    pub(super) fn blocks(&self, each: impl FnMut(Block)) -> Result<(), StoreError> {
-        people::read_blocks(&self.connection, each)
+    pub(super) fn people(&self, each: impl FnMut(PeopleChange)) -> Result<(), StoreError> {
+        people::read(&self.connection, each)
+    }
+
+    pub(super) fn held_for(&self, owner: &UserId, limit: usize) -> Result<Vec<Held>, StoreError> {
+        people::held_for(&self.connection, owner, limit)
+    }
+
+    pub(super) fn held_since(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Held>, StoreError> {
+        people::held_since(&self.connection, before, limit)
     }
 
     pub(super) fn recall(

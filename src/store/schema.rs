@@ -54,13 +54,59 @@ const MIGRATIONS: &[&str] = &["
     );
     CREATE INDEX ids_place ON ids (place);
 
-    -- Who blocked whom: accounts, in their networks' own spelling.
+    -- Who blocked whom: accounts, in their networks' own spelling. `named` is false for an
+    -- account that is blocked because it is of the same person as one that was named.
     CREATE TABLE blocks (
         owner TEXT NOT NULL,
         blocked TEXT NOT NULL,
         at INTEGER NOT NULL,
+        named INTEGER NOT NULL,
         PRIMARY KEY (owner, blocked)
     ) WITHOUT ROWID;
+
+    -- Which third-party networks a user has switched on.
+    CREATE TABLE enabled (
+        user TEXT NOT NULL,
+        network TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (user, network)
+    ) WITHOUT ROWID;
+
+    -- Whom a user wants to hear from, of those who must be accepted first.
+    CREATE TABLE contacts (
+        owner TEXT NOT NULL,
+        other TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (owner, other)
+    ) WITHOUT ROWID;
+
+    -- Whom a user has turned away.
+    CREATE TABLE declines (
+        owner TEXT NOT NULL,
+        other TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (owner, other)
+    ) WITHOUT ROWID;
+
+    -- Accounts of the same person have the same number.
+    CREATE TABLE persons (user TEXT PRIMARY KEY, person INTEGER NOT NULL) WITHOUT ROWID;
+
+    -- Messages that wait until `owner` accepts `other`. Those that are not `shown` were
+    -- swallowed: they wait like the others, without their bodies.
+    CREATE TABLE held (
+        seq INTEGER PRIMARY KEY,
+        inbox INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        other TEXT NOT NULL,
+        network TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        key TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        shown INTEGER NOT NULL,
+        payload TEXT NOT NULL
+    );
+    CREATE INDEX held_pair ON held (owner, other, seq);
+    CREATE INDEX held_at ON held (at);
 
     CREATE TABLE memo (
         network TEXT NOT NULL,

@@ -27,6 +27,7 @@ fn text_row(body: &str, at: i64) -> NewRow {
         network: network("matrix"),
         event: EventId::new("$1").unwrap(),
         reply_path: ReplyPath::default(),
+        waited: false,
     };
     let message = Message {
         from: Party { user: user("matrix:alice"), name: None },
@@ -52,7 +53,9 @@ fn text(event: &str, body: &str, at: i64) -> Admission {
         sent_at: Timestamp(at),
         at: Timestamp(at),
         answer: Answer::Accepted,
-        row: text_row(body, at),
+        rows: vec![text_row(body, at)],
+        hold: None,
+        people: Vec::new(),
     }
 }
 
@@ -439,7 +442,7 @@ async fn lanes_and_the_oldest_are_found() {
     let store = open(&dir);
     for n in 0..5 {
         let mut admission = text(&format!("${n}"), "hi", n);
-        admission.row.lane = format!("lane {}", n / 2);
+        admission.rows[0].lane = format!("lane {}", n / 2);
         store.admit(vec![admission]).await.unwrap();
     }
     let xmpp = network("xmpp");

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use drawbridge_adapter::{
-    Answer, Code, EventId, Memo, NetworkId, Rarely, Repeats, State, Status, Timestamp, log,
+    Answer, Code, EventId, Memo, NetworkId, Rarely, Refusal, Repeats, State, Status, Timestamp, log,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Vitals;
 use super::{
-    Admission, Admitted, Back, Changes, Fate, NewRow, OnCommit, PeopleChange, Settlement,
-    StoreError, Thread, Tiding, Writes, chunk, people, place, schema,
+    Admission, Admitted, Back, Changes, Fate, Held, Hold, NewRow, OnCommit, PeopleChange,
+    Settlement, StoreError, Thread, Tiding, Writes, chunk, people, place, schema,
 };
 use crate::log::{
     BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF, ROW_GIVEN_UP,
@@ -30,7 +30,8 @@ pub(super) enum Job {
     Settle { settlements: Vec<Settlement>, reply: Reply<usize> },
     Bounce { network: NetworkId, id: EventId, tell: Tell, reply: Reply<bool> },
     Tell { told_up_to: i64, tidings: Vec<Tiding>, reply: Reply<()> },
-    People { changes: Vec<PeopleChange>, reply: Reply<()> },
+    People { changes: Vec<PeopleChange>, rows: Vec<NewRow>, now: Timestamp, reply: Reply<()> },
+    EndHeld { ends: Vec<(Held, Refusal, NewRow)>, reply: Reply<Vec<bool>> },
     Remember { network: NetworkId, memos: Vec<Memo>, reply: Reply<()> },
     Forget { before: Timestamp, reply: Reply<usize> },
     Fold { reply: Reply<()>, end: bool },
@@ -45,6 +46,9 @@ const FORGET: usize = 1000;
 
 /// By how many milliseconds the commands of the outbox may stand out of the order of time.
 const AROUND: i64 = 60_000;
+
+/// The inbox row of what no event has brought about.
+const NO_EVENT: i64 = 0;
 
 /// How many rows of the outbox one call of `forget` looks at, whether they can be read.
 const LOOKED_AT: i64 = 100;
@@ -208,9 +212,18 @@ impl Writing {
                 let work = self.guarded(started, |writing| writing.tell(told_up_to, tidings));
                 after(reply, work)
             }
-            Job::People { changes, reply } => {
-                let work =
-                    self.guarded(started, |writing| people::write(&writing.connection, &changes));
+            Job::People { changes, rows, now, reply } => {
+                let work = self.guarded(started, |writing| {
+                    writing.change_people(&changes, now)?;
+                    rows.into_iter().for_each(|row| writing.enqueue(NO_EVENT, row));
+                    Ok(())
+                });
+                after(reply, work)
+            }
+            Job::EndHeld { ends, reply } => {
+                let work = self.guarded(started, |writing| {
+                    ends.into_iter().map(|end| writing.end_held(end)).collect()
+                });
                 after(reply, work)
             }
             Job::Remember { network, memos, reply } => {
@@ -260,7 +273,7 @@ impl Writing {
             return Ok(Admitted { answer, repeat: true });
         }
         let place = place::of(&admission);
-        let Admission { network, event, at, answer, row, .. } = admission;
+        let Admission { network, event, at, answer, rows, hold, people, .. } = admission;
         let refused = match answer {
             Answer::Accepted => None,
             Answer::Refused(refusal) => Some(refusal.code.to_string()),
@@ -272,8 +285,35 @@ impl Writing {
             )?
             .execute(params![place, network.as_str(), event.as_str(), at.0, refused])?;
         let inbox = self.connection.last_insert_rowid();
-        self.enqueue(inbox, row);
+        if let Some(Hold { owner, other, row }) = hold {
+            people::hold(&self.connection, inbox, (&owner, &other), &row)?;
+        }
+        self.change_people(&people, at)?;
+        rows.into_iter().for_each(|row| self.enqueue(inbox, row));
         Ok(Admitted { answer, repeat: false })
+    }
+
+    fn change_people(
+        &mut self,
+        changes: &[PeopleChange],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut free = Vec::new();
+        people::write(&self.connection, changes, now, |inbox, row| free.push((inbox, row)))?;
+        free.into_iter().for_each(|(inbox, row)| self.enqueue(inbox, row));
+        Ok(())
+    }
+
+    fn end_held(
+        &mut self,
+        (held, refusal, tell): (Held, Refusal, NewRow),
+    ) -> Result<bool, StoreError> {
+        let waited = people::end(&self.connection, held.seq)?;
+        if waited {
+            self.fail(held.inbox, &refusal.code.to_string())?;
+            self.enqueue(held.inbox, tell);
+        }
+        Ok(waited)
     }
 
     /// The answer that this event got before, if it is a repeat.
@@ -527,11 +567,13 @@ impl Writing {
     fn forget(&mut self, before: Timestamp) -> Result<usize, StoreError> {
         self.forget_unreadable(before)?;
         // What waits is kept, and so is all that came after it.
-        let oldest: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT accepted_at FROM outbox ORDER BY seq LIMIT 1")?
-            .query_row([], |row| row.get(0))
-            .optional()?;
+        let oldest = |sql: &str| {
+            let mut select = self.connection.prepare_cached(sql)?;
+            select.query_row([], |row| row.get::<_, i64>(0)).optional().map_err(StoreError::from)
+        };
+        let queued = oldest("SELECT accepted_at FROM outbox ORDER BY seq LIMIT 1")?;
+        let held = oldest("SELECT at FROM held ORDER BY at LIMIT 1")?;
+        let oldest = queued.into_iter().chain(held).min();
         let before = oldest.map_or(before.0, |at| before.0.min(at.saturating_sub(AROUND)));
         self.connection
             .prepare_cached(
@@ -555,7 +597,8 @@ fn read_back(back: &str, (network, event): &(String, String)) -> Option<Back> {
     let (sender, recipient, kind, reply_path) = serde_json::from_str(back).ok()?;
     let (network, event) = (NetworkId::new(network).ok()?, EventId::new(event.as_str()).ok()?);
     let state = State::Accepted;
-    Some(Back { network, status: Status { event, sender, recipient, kind, reply_path, state } })
+    let status = Status { event, sender, recipient, kind, reply_path, state };
+    Some(Back { network, status, waited: false })
 }
 
 fn after<T: 'static>(reply: Reply<T>, work: Result<T, StoreError>) -> AfterCommit {

@@ -1,4 +1,4 @@
-//! The words between a running daemon and `drawbridge status`, `queue` and `blocks`: one JSON
+//! The words between a running daemon and `drawbridge status`, `queue`, `people`: one JSON
 //! object a line, a request and its answer, over a Unix socket.
 //!
 //! Both ends are of one version, so that this is no public protocol.
@@ -12,6 +12,7 @@ use drawbridge_adapter::{NetworkId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
+use crate::crossing::Change;
 
 /// The most items in one answer.
 pub(crate) const PAGE: usize = 1000;
@@ -36,10 +37,14 @@ pub(crate) enum Request {
     /// Blocks, of one user or of all, behind the pair `after`; at most `limit` and [`PAGE`]. Only an
     /// empty list is the end.
     Blocks { owner: Option<UserId>, after: Option<(UserId, UserId)>, limit: usize },
-    /// Keep all of one user from another.
-    Block { owner: UserId, blocked: UserId },
-    /// No more.
-    Unblock { owner: UserId, blocked: UserId },
+    /// What is known of one user, or of all behind the user `after`; at most `limit` and [`PAGE`].
+    /// Only an empty list is the end.
+    People { user: Option<UserId>, after: Option<UserId>, limit: usize },
+    /// Who waits for a user's word, or for anybody's, behind the pair `after`; at most `limit` and
+    /// [`PAGE`]. Only an empty list is the end.
+    Requests { owner: Option<UserId>, after: Option<(UserId, UserId)>, limit: usize },
+    /// Change what somebody wants, in their name.
+    Change(Change),
 }
 
 /// What the daemon answers.
@@ -58,7 +63,11 @@ pub(crate) enum Response {
     Dropped { sender_told: bool },
     /// To [`Request::Blocks`].
     Blocks(Vec<BlockItem>),
-    /// To [`Request::Block`] and [`Request::Unblock`]: whether it was not so before.
+    /// To [`Request::People`].
+    People(Vec<Person>),
+    /// To [`Request::Requests`].
+    Requests(Vec<Stranger>),
+    /// To [`Request::Change`]: whether it was not so before.
     Changed { changed: bool },
     /// It cannot be done.
     Error { code: Problem, says: String },
@@ -87,6 +96,37 @@ pub(crate) struct BlockItem {
     pub(crate) blocked: UserId,
     /// Since when, in RFC 3339.
     pub(crate) since: String,
+}
+
+/// What is known of a user: one line of an export. Here stand no pseudonyms either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Person {
+    /// Who.
+    pub(crate) user: UserId,
+    /// The third-party networks that are switched on.
+    #[serde(default)]
+    pub(crate) enabled: Vec<NetworkId>,
+    /// Whom the user wants to hear from, of those who must be accepted.
+    #[serde(default)]
+    pub(crate) contacts: Vec<UserId>,
+    /// Whom the user does not want to hear.
+    #[serde(default)]
+    pub(crate) blocks: Vec<UserId>,
+    /// The other accounts of the same person.
+    #[serde(default)]
+    pub(crate) accounts: Vec<UserId>,
+}
+
+/// Somebody who waits for a user's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stranger {
+    /// Whose word.
+    pub(crate) owner: UserId,
+    /// Who waits.
+    pub(crate) other: UserId,
+    /// How many messages of theirs.
+    pub(crate) messages: usize,
 }
 
 /// Something that waits in the queue. Ids of people and messages are pseudonyms, as in the log.

@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{BlockItem, Item, PAGE, Problem, Request, Response, WaitsFor, What};
+use super::{BlockItem, Item, PAGE, Person, Problem, Request, Response, Stranger, WaitsFor, What};
 use crate::clock;
 use crate::crossing::{PeopleError, QueueError, Waiting, WaitingState};
 use crate::log::{BETWEEN_COMPLAINTS, SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
 use crate::operator::Seen;
 use crate::operator::health::{judge, written};
+use crate::people::Known;
 use crate::store::Block;
 
 /// The most connections at a time; more wait.
@@ -164,11 +165,22 @@ async fn answer(seen: &Seen, request: Request) -> Response {
             let found = crossing.people().blocks(owner.as_ref(), after, limit.min(PAGE));
             Ok(Response::Blocks(found.into_iter().map(block_item).collect()))
         }
-        Request::Block { owner, blocked } => {
-            return changed(crossing.block(owner, blocked).await);
+        Request::People { user: Some(user), .. } => {
+            let known = crossing.people().know(&user).into_iter();
+            Ok(Response::People(known.map(person).collect()))
         }
-        Request::Unblock { owner, blocked } => {
-            return changed(crossing.unblock(owner, blocked).await);
+        Request::People { user: None, after, limit } => {
+            let known = crossing.people().known(after.as_ref(), limit.min(PAGE));
+            Ok(Response::People(known.into_iter().map(person).collect()))
+        }
+        Request::Requests { owner, after, limit } => {
+            let after = after.as_ref().map(|(owner, other)| (owner, other));
+            let found = crossing.people().requests(owner.as_ref(), after, limit.min(PAGE));
+            let stranger = |(owner, other, messages)| Stranger { owner, other, messages };
+            Ok(Response::Requests(found.into_iter().map(stranger).collect()))
+        }
+        Request::Change(change) => {
+            return changed(crossing.change_people(change).await);
         }
     };
     answered.unwrap_or_else(|error| {
@@ -189,7 +201,10 @@ fn changed(done: Result<bool, PeopleError>) -> Response {
         |error| {
             let problem = match &error {
                 PeopleError::NoNetwork(_) => Problem::NoSuch,
-                PeopleError::Spelling(_) | PeopleError::Oneself => Problem::Malformed,
+                PeopleError::Spelling(_)
+                | PeopleError::Oneself
+                | PeopleError::AlwaysOn(_)
+                | PeopleError::TooManyAccounts(_) => Problem::Malformed,
                 PeopleError::Store(cause) => {
                     log!(WISH_FAILED, error = cause as &dyn std::error::Error);
                     Problem::Failed
@@ -201,7 +216,11 @@ fn changed(done: Result<bool, PeopleError>) -> Response {
     )
 }
 
-fn block_item(Block { owner, blocked, at }: Block) -> BlockItem {
+fn person(Known { user, enabled, contacts, blocks, accounts }: Known) -> Person {
+    Person { user, enabled, contacts, blocks, accounts }
+}
+
+fn block_item(Block { owner, blocked, at, .. }: Block) -> BlockItem {
     BlockItem { owner, blocked, since: written(at) }
 }
 

@@ -348,7 +348,6 @@ users.local = ["p.test"]
 [networks.birdychat]
 type = "partner"
 role = "third_party"
-open_without_consent = true
 listen = "{partner}"
 issuer = "birdychat"
 jwks_file = "birdychat.jwks.json"

@@ -1,0 +1,197 @@
+//! Strangers: what is shown of them, and how long they wait for a word.
+
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Code, Command, Content, Destination, Event, Notice, Party, Refusal, Request, Status, Timestamp,
+    UserId, log,
+};
+
+use super::accept::failed;
+use super::sweep::earlier;
+use super::{Crossing, Network, name};
+use crate::gate::Role;
+use crate::log::MESSAGE_REFUSED;
+use crate::store::{Back, Held, NewRow, PeopleChange, StoreError};
+
+/// For how long a message waits for its recipient's word.
+const HELD_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// How many of them one look ends.
+const ENDED: usize = 256;
+
+/// How much of a first text is shown, in characters.
+const SHOWN: usize = 300;
+
+/// How many users are told that a network is off for them, and are not told again for now.
+const HINTED: usize = 4096;
+
+/// How long they are not told again.
+const BETWEEN_HINTS: Duration = Duration::from_hours(1);
+
+impl Crossing {
+    /// What the first word of one user to another says: whom one writes to one wants to hear.
+    pub(super) fn first_word(
+        &self,
+        sender: &UserId,
+        target: &Network,
+        recipient: &UserId,
+        at: Timestamp,
+    ) -> Vec<PeopleChange> {
+        if !target.has_stranger(recipient) || self.people.is_contact(sender, recipient) {
+            return Vec::new();
+        }
+        let (owner, other) = (sender.clone(), recipient.clone());
+        vec![PeopleChange::Contact { owner, other, at }]
+    }
+
+    /// Asks a user about a stranger.
+    pub(super) fn request_row(
+        &self,
+        target: &Network,
+        event: &Event,
+        to: &UserId,
+        at: Timestamp,
+    ) -> NewRow {
+        let from = &event.sender.user;
+        let name = event.sender.name.as_deref().and_then(name::clean);
+        let text = match &event.content {
+            Content::Text { body } => Some(brief(body)),
+            _ => None,
+        };
+        let (user, kind) = (from.to_string(), event.content.kind().to_string());
+        let shown = name.as_deref().unwrap_or("none");
+        let words = match &text {
+            Some(text) => {
+                self.words.say("request", &[("user", &user), ("name", shown), ("text", text)])
+            }
+            None => self
+                .words
+                .say("request-without-text", &[("user", &user), ("name", shown), ("kind", &kind)]),
+        };
+        let command = if target.capabilities.requests {
+            let from = Party { user: from.clone(), name };
+            Command::Request(Request { from, to: to.clone(), text, words })
+        } else {
+            Command::Notice(Notice { to: to.clone(), text: words, reply_path: None })
+        };
+        self.own_row(command, at)
+    }
+
+    /// Tells a sender that the network they wrote to is off for them: it is their own switch. Now and
+    /// then only.
+    pub(super) fn hint(
+        &self,
+        sender: &UserId,
+        target: Option<(&Network, &UserId)>,
+        refusal: Refusal,
+        at: Timestamp,
+    ) -> Option<NewRow> {
+        let (target, recipient) = target?;
+        let off = target.setup.role == Role::ThirdParty
+            && refusal.code == Code::NotReachable
+            && !self.people.has_enabled(sender, &target.setup.id);
+        if !off || !self.may_hint(sender, at) {
+            return None;
+        }
+        let (user, network) = (recipient.to_string(), target.setup.id.as_str());
+        let text = self.words.say("not-enabled", &[("user", &user), ("network", network)]);
+        let notice = Notice { to: sender.clone(), text, reply_path: None };
+        Some(self.own_row(Command::Notice(notice), at))
+    }
+
+    fn may_hint(&self, sender: &UserId, at: Timestamp) -> bool {
+        let mut hinted = self.hinted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if hinted.get(sender).is_some_and(|before| at.since(*before) < BETWEEN_HINTS) {
+            return false;
+        }
+        if hinted.len() >= HINTED {
+            hinted.retain(|_, before| at.since(*before) < BETWEEN_HINTS);
+        }
+        hinted.len() < HINTED && hinted.insert(sender.clone(), at).is_none_or(|_| true)
+    }
+
+    /// What a command asks of what waits: the first texts, for the list of requests.
+    pub(super) async fn asked_about(&self, event: &Event) -> Result<Vec<Held>, StoreError> {
+        let is_list = match (&event.to, &event.content) {
+            (Destination::Bridge, Content::Text { body }) => {
+                crate::commands::read(body).is_ok_and(|wish| wish.command == "requests")
+            }
+            _ => false,
+        };
+        if !is_list {
+            return Ok(Vec::new());
+        }
+        self.store.held_for(&event.sender.user, crate::gate::MOST_HELD * 100).await
+    }
+
+    /// Ends what has waited too long for a word, and for whom turning away is over.
+    pub(super) async fn end_requests(&self, now: Timestamp) -> Result<(), StoreError> {
+        let _turn = self.changing_people.lock().await;
+        let over = self.people.declines_over(now);
+        if !over.is_empty() {
+            self.store.change_people(over.clone(), Vec::new(), now).await?;
+            self.now_known(&over);
+        }
+        let held = self.store.held_since(earlier(now, HELD_FOR), ENDED).await?;
+        if held.is_empty() {
+            return Ok(());
+        }
+        let refusal = Refusal::from(Code::Expired);
+        let ends = held.iter().filter_map(|held| {
+            let Back { network, status, .. } = held.payload.back()?;
+            let status = Status { state: failed(refusal), ..status };
+            Some((held.clone(), refusal, self.status_row(&network, status, now)))
+        });
+        // Each of them is a message or what is left of one: all have a way back.
+        let waited = self.store.end_held(ends.collect()).await?;
+        for (held, _) in held.iter().zip(waited).filter(|(_, waited)| *waited) {
+            self.note_end(held, now);
+        }
+        Ok(())
+    }
+
+    fn note_end(&self, held: &Held, now: Timestamp) {
+        let shown = matches!(held.payload, crate::store::Payload::Message { .. });
+        let (owner, other) = (held.owner.clone(), held.other.clone());
+        self.people.apply(&PeopleChange::HeldOver { owner, other, shown });
+        let Some(Back { network: from, status, .. }) = held.payload.back() else { return };
+        let msg = self.tag_event(&from, &status.event);
+        let (to, user) = (held.owner.network(), self.tag_user(&held.other));
+        let (kind, ms) = (status.kind, now.since(held.at).as_millis());
+        let why = "the recipient did not answer";
+        let code = Code::Expired;
+        log!(MESSAGE_REFUSED, %msg, %from, %to, %user, %kind, bytes = 0, ms, outcome = %code, why);
+        if let Some(network) = self.networks.get(to) {
+            network.tally.failed(code);
+        }
+    }
+}
+
+/// The beginning of a text in one line: it stands among the bridge's own words, and must not look
+/// like them.
+pub(super) fn brief(text: &str) -> String {
+    let mut shown = String::new();
+    let mut words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    for word in words.by_ref().filter(|word| !word.is_empty()) {
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.push_str(word);
+        if shown.chars().count() > SHOWN {
+            return shown.chars().take(SHOWN).chain(['…']).collect();
+        }
+    }
+    shown
+}
+
+/// The name of a stranger, and the first of what they have sent.
+pub(super) fn first_of(held: &[Held], other: &UserId) -> Option<(Option<String>, String)> {
+    let first = held.iter().find(|held| held.other == *other)?;
+    let crate::store::Payload::Message { message, .. } = &first.payload else { return None };
+    let text = match &message.content {
+        Content::Text { body } => brief(body),
+        other => other.kind().to_string(),
+    };
+    Some((message.from.name.clone(), text))
+}

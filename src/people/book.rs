@@ -1,0 +1,245 @@
+//! The maps.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use drawbridge_adapter::{NetworkId, Timestamp, UserId};
+
+use super::Known;
+use crate::store::{Block, PeopleChange};
+
+/// The number of an account that a rule speaks of: a million rules hold numbers, not names.
+pub(super) type Number = u32;
+
+#[derive(Default)]
+pub(super) struct Book {
+    numbers: HashMap<UserId, Number>,
+    pub(super) accounts: Vec<UserId>,
+    /// Which networks each user has switched on.
+    pub(super) enabled: BTreeSet<(Number, NetworkId)>,
+    /// Whom each owner has blocked.
+    pub(super) blocks: BTreeMap<(Number, Number), Blocked>,
+    /// The same pairs, the blocked first.
+    pub(super) blocked_by: BTreeSet<(Number, Number)>,
+    pub(super) contacts: BTreeSet<(Number, Number)>,
+    pub(super) declines: BTreeMap<(Number, Number), Timestamp>,
+    /// What waits for an owner's word on another.
+    pub(super) waiting: BTreeMap<(Number, Number), Waiting>,
+    persons: HashMap<Number, i64>,
+    members: BTreeMap<i64, BTreeSet<Number>>,
+    /// The codes by which accounts may become one person's, and until when.
+    pub(super) offers: HashMap<Number, (String, Timestamp)>,
+}
+
+/// A block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Blocked {
+    pub(super) at: Timestamp,
+    pub(super) named: bool,
+}
+
+/// Messages that wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waiting {
+    /// How many, for the sender's share.
+    pub(super) messages: usize,
+    /// How many of them the owner may see.
+    pub(super) shown: usize,
+}
+
+impl Book {
+    pub(super) fn number(&self, user: &UserId) -> Option<Number> {
+        self.numbers.get(user).copied()
+    }
+
+    fn numbered(&mut self, user: &UserId) -> Number {
+        if let Some(number) = self.numbers.get(user) {
+            return *number;
+        }
+        // Two billion accounts do not fit the memory: the number never saturates.
+        let number = Number::try_from(self.accounts.len()).unwrap_or(Number::MAX);
+        self.numbers.insert(user.clone(), number);
+        self.accounts.push(user.clone());
+        number
+    }
+
+    pub(super) fn account(&self, number: Number) -> Option<UserId> {
+        self.accounts.get(usize::try_from(number).ok()?).cloned()
+    }
+
+    pub(super) fn pair(&self, owner: &UserId, other: &UserId) -> Option<(Number, Number)> {
+        Some((self.number(owner)?, self.number(other)?))
+    }
+
+    /// The pairs of one owner, or all, that stand behind a pair; nothing if there is no such owner.
+    pub(super) fn behind(
+        &self,
+        owner: Option<&UserId>,
+        after: Option<(&UserId, &UserId)>,
+    ) -> Option<(Bound<(Number, Number)>, Bound<(Number, Number)>)> {
+        let (first, last) = match owner.map(|owner| self.number(owner)) {
+            None => (0, Number::MAX),
+            Some(owner) => (owner?, owner?),
+        };
+        let after = after.and_then(|(owner, other)| self.pair(owner, other));
+        let begin = match after {
+            Some(after) if after >= (first, 0) => Bound::Excluded(after),
+            _ => Bound::Included((first, 0)),
+        };
+        // Behind the last there is nothing: a range must not end before it begins.
+        let end = (last, Number::MAX).max(after.unwrap_or_default());
+        Some((begin, Bound::Included(end)))
+    }
+
+    pub(super) fn block_of(
+        &self,
+        ((owner, blocked), how): (&(Number, Number), &Blocked),
+    ) -> Option<Block> {
+        let (owner, blocked) = (self.account(*owner)?, self.account(*blocked)?);
+        Some(Block { owner, blocked, at: how.at, named: how.named })
+    }
+
+    /// All accounts of a person, by the number of one of them.
+    pub(super) fn person(&self, account: Number) -> Vec<Number> {
+        let person = self.persons.get(&account).and_then(|person| self.members.get(person));
+        person.map_or_else(|| vec![account], |members| members.iter().copied().collect())
+    }
+
+    pub(super) fn person_number(&self, account: Number) -> Option<i64> {
+        self.persons.get(&account).copied()
+    }
+
+    /// The strangers that `owner` is asked about, with how many of their messages wait.
+    pub(super) fn strangers(&self, owner: Number) -> impl Iterator<Item = (Number, usize)> {
+        let waiting = self.waiting.range((owner, 0)..=(owner, Number::MAX));
+        waiting.filter(|(_, waiting)| waiting.shown > 0).map(|((_, other), w)| (*other, w.shown))
+    }
+
+    /// Whom an account is paired with in a map or set that is ordered by pairs.
+    pub(super) fn seconds<'a>(
+        pairs: impl Iterator<Item = &'a (Number, Number)>,
+    ) -> impl Iterator<Item = Number> {
+        pairs.map(|(_, second)| *second)
+    }
+
+    pub(super) fn known(&self, user: &UserId) -> Option<Known> {
+        let number = self.number(user)?;
+        let all = (number, 0)..=(number, Number::MAX);
+        let names = |numbers: Vec<Number>| {
+            numbers.into_iter().filter_map(|number| self.account(number)).collect::<Vec<_>>()
+        };
+        let named = self.blocks.range(all.clone()).filter(|(_, how)| how.named);
+        let known = Known {
+            user: user.clone(),
+            enabled: self
+                .enabled
+                .iter()
+                .skip_while(|(of, _)| *of < number)
+                .take_while(|(of, _)| *of == number)
+                .map(|(_, network)| network.clone())
+                .collect(),
+            contacts: names(Self::seconds(self.contacts.range(all)).collect()),
+            blocks: names(Self::seconds(named.map(|(pair, _)| pair)).collect()),
+            accounts: names(self.person(number).into_iter().filter(|n| *n != number).collect()),
+        };
+        let empty = known.enabled.is_empty()
+            && known.contacts.is_empty()
+            && known.blocks.is_empty()
+            && known.accounts.is_empty();
+        (!empty).then_some(known)
+    }
+
+    pub(super) fn apply(&mut self, change: &PeopleChange) {
+        match change {
+            PeopleChange::Block(Block { owner, blocked, at, named }) => {
+                let pair = (self.numbered(owner), self.numbered(blocked));
+                self.blocks.insert(pair, Blocked { at: *at, named: *named });
+                self.blocked_by.insert((pair.1, pair.0));
+                self.hush(pair);
+            }
+            PeopleChange::Unblock { owner, blocked } => {
+                if let Some(pair) = self.pair(owner, blocked) {
+                    self.blocks.remove(&pair);
+                    self.blocked_by.remove(&(pair.1, pair.0));
+                }
+            }
+            PeopleChange::Enable { user, network, .. } => {
+                let user = self.numbered(user);
+                self.enabled.insert((user, network.clone()));
+            }
+            PeopleChange::Disable { user, network } => {
+                let user = self.numbered(user);
+                self.enabled.remove(&(user, network.clone()));
+            }
+            PeopleChange::Contact { owner, other, .. } => {
+                let pair = (self.numbered(owner), self.numbered(other));
+                self.contacts.insert(pair);
+                self.declines.remove(&pair);
+                self.waiting.remove(&pair);
+            }
+            PeopleChange::Decline { owner, other, at } => {
+                let pair = (self.numbered(owner), self.numbered(other));
+                self.declines.insert(pair, *at);
+                self.hush(pair);
+            }
+            PeopleChange::DeclineOver { owner, other } => {
+                self.pair(owner, other).map(|pair| self.declines.remove(&pair));
+            }
+            PeopleChange::Person { user, person } => {
+                let user = self.numbered(user);
+                self.leave(user);
+                self.persons.insert(user, *person);
+                self.members.entry(*person).or_default().insert(user);
+            }
+            PeopleChange::Alone { user } => {
+                let user = self.numbered(user);
+                self.leave(user);
+            }
+            PeopleChange::Erase { user } => {
+                let Some(user) = self.number(user) else { return };
+                self.enabled.retain(|(of, _)| *of != user);
+                self.contacts.retain(|(owner, other)| *owner != user && *other != user);
+                self.declines.retain(|(owner, other), _| *owner != user && *other != user);
+                self.blocks.retain(|(owner, _), _| *owner != user);
+                self.blocked_by.retain(|(_, owner)| *owner != user);
+                self.leave(user);
+            }
+            PeopleChange::Held { owner, other, shown } => {
+                let pair = (self.numbered(owner), self.numbered(other));
+                let waiting = self.waiting.entry(pair).or_default();
+                waiting.messages += 1;
+                waiting.shown += usize::from(*shown);
+            }
+            PeopleChange::HeldOver { owner, other, shown } => {
+                let Some(pair) = self.pair(owner, other) else { return };
+                let Some(waiting) = self.waiting.get_mut(&pair) else { return };
+                waiting.messages = waiting.messages.saturating_sub(1);
+                waiting.shown = waiting.shown.saturating_sub(usize::from(*shown));
+                if waiting.messages == 0 {
+                    self.waiting.remove(&pair);
+                }
+            }
+            PeopleChange::Offer { user, code, until } => {
+                let user = self.numbered(user);
+                self.offers.insert(user, (code.clone(), *until));
+            }
+            PeopleChange::OfferOver { user } => {
+                self.number(user).map(|user| self.offers.remove(&user));
+            }
+        }
+    }
+
+    /// What waits between two is not shown any more.
+    fn hush(&mut self, pair: (Number, Number)) {
+        if let Some(waiting) = self.waiting.get_mut(&pair) {
+            waiting.shown = 0;
+        }
+    }
+
+    fn leave(&mut self, user: Number) {
+        let Some(person) = self.persons.remove(&user) else { return };
+        if let Some(members) = self.members.get_mut(&person) {
+            members.remove(&user);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a wish changes: pure, of what is known now. Nothing is known of it before it is on disk.
+
+use std::collections::BTreeSet;
+
+use drawbridge_adapter::{Timestamp, UserId};
+
+use super::People;
+use super::book::{Book, Number};
+use crate::store::{Block, PeopleChange};
+
+/// The most accounts of one person.
+const ACCOUNTS: usize = 8;
+
+/// Why two accounts do not become one person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkError {
+    /// They are already.
+    Already,
+    /// The person would have more accounts than this.
+    TooMany(usize),
+}
+
+impl People {
+    /// What is to change so that nothing of `blocked`'s person reaches `owner`'s; nothing if it is so
+    /// already.
+    pub(crate) fn blocking(
+        &self,
+        owner: &UserId,
+        blocked: &UserId,
+        at: Timestamp,
+    ) -> Vec<PeopleChange> {
+        let book = self.read();
+        let named = book
+            .pair(owner, blocked)
+            .and_then(|pair| book.blocks.get(&pair))
+            .is_some_and(|b| b.named);
+        drop(book);
+        if named {
+            return Vec::new();
+        }
+        let (owners, others) = (self.accounts(owner), self.accounts(blocked));
+        let mut changes = Vec::new();
+        for owner in &owners {
+            for other in others.iter().filter(|other| !owners.contains(other)) {
+                let named = other == blocked || self.has_named(owner, other);
+                let (owner, blocked) = (owner.clone(), other.clone());
+                changes.push(PeopleChange::Block(Block { owner, blocked, at, named }));
+            }
+        }
+        changes
+    }
+
+    /// Whether `owner` has blocked this very account of `other`.
+    pub(crate) fn has_named(&self, owner: &UserId, other: &UserId) -> bool {
+        let book = self.read();
+        let block = book.pair(owner, other).and_then(|pair| book.blocks.get(&pair));
+        block.is_some_and(|block| block.named)
+    }
+
+    /// What is to change so that `owner`'s person hears `blocked`'s again; nothing if it is so already.
+    pub(crate) fn unblocking(&self, owner: &UserId, blocked: &UserId) -> Vec<PeopleChange> {
+        let (owners, others) = (self.accounts(owner), self.accounts(blocked));
+        let pairs = owners.iter().flat_map(|owner| others.iter().map(move |other| (owner, other)));
+        let blocked = pairs.filter(|(owner, other)| self.has_blocked(owner, other));
+        blocked
+            .map(|(owner, other)| PeopleChange::Unblock {
+                owner: owner.clone(),
+                blocked: other.clone(),
+            })
+            .collect()
+    }
+
+    /// What is to change so that two accounts are one person's. Each block that holds for one of them
+    /// or against one of them then holds for and against all. `new` is a number that no person has.
+    pub(crate) fn linking(
+        &self,
+        one: &UserId,
+        other: &UserId,
+        new: i64,
+        at: Timestamp,
+    ) -> Result<Vec<PeopleChange>, LinkError> {
+        let accounts = self.accounts(one);
+        if accounts.contains(other) {
+            return Err(LinkError::Already);
+        }
+        let all: Vec<UserId> = accounts.into_iter().chain(self.accounts(other)).collect();
+        if all.len() > ACCOUNTS {
+            return Err(LinkError::TooMany(ACCOUNTS));
+        }
+        let book = self.read();
+        let person = |user: &UserId| book.number(user).and_then(|user| book.person_number(user));
+        let person = person(one).or_else(|| person(other)).unwrap_or(new);
+        let mut changes: Vec<_> =
+            all.iter().map(|user| PeopleChange::Person { user: user.clone(), person }).collect();
+        let numbers: Vec<Number> = all.iter().filter_map(|user| book.number(user)).collect();
+        changes.extend(book.spread(&all, &numbers, at));
+        Ok(changes)
+    }
+}
+
+impl Book {
+    /// The blocks that are missing if these accounts are one person's.
+    fn spread(&self, all: &[UserId], numbers: &[Number], at: Timestamp) -> Vec<PeopleChange> {
+        let by: BTreeSet<Number> = numbers.iter().flat_map(|of| self.blocked_of(*of)).collect();
+        let against: BTreeSet<Number> =
+            numbers.iter().flat_map(|of| self.blockers_of(*of)).collect();
+        let mut changes = Vec::new();
+        for user in all {
+            let number = self.number(user);
+            let ours = by.iter().map(|other| (number, Some(*other)));
+            let theirs = against.iter().map(|other| (Some(*other), number));
+            for (owner, blocked) in ours.chain(theirs) {
+                let held = owner.zip(blocked).is_some_and(|pair| self.blocks.contains_key(&pair));
+                let name = |number: Option<Number>| match number {
+                    Some(number) => self.account(number),
+                    None => Some(user.clone()),
+                };
+                let (Some(owner), Some(blocked)) = (name(owner), name(blocked)) else { continue };
+                // Nobody is kept from themselves.
+                if held || (all.contains(&owner) && all.contains(&blocked)) {
+                    continue;
+                }
+                changes.push(PeopleChange::Block(Block { owner, blocked, at, named: false }));
+            }
+        }
+        changes
+    }
+
+    fn blocked_of(&self, owner: Number) -> impl Iterator<Item = Number> {
+        Self::seconds(self.blocks.range((owner, 0)..=(owner, Number::MAX)).map(|(pair, _)| pair))
+    }
+
+    fn blockers_of(&self, blocked: Number) -> impl Iterator<Item = Number> {
+        Self::seconds(self.blocked_by.range((blocked, 0)..=(blocked, Number::MAX)))
+    }
+}
