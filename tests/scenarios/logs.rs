@@ -22,6 +22,7 @@ fn nothing_private_is_logged(software: XmppSoftware) -> Result<()> {
     let quentin = town.xmpp_user("quentin")?;
     let wilhelmina = town.partner_user("wilhelmina")?;
     let people: [&dyn User; 3] = [&zuzanna, &quentin, &wilhelmina];
+    town.introduces(&people)?;
 
     for format in ["human", "json"] {
         for (from, to) in six(people) {
@@ -118,6 +119,7 @@ fn a_peer_that_comes_and_goes_is_one_line_a_change() -> Result<()> {
     town.xmpp.wait()?;
     let quentin = town.xmpp_user("quentin")?;
     let carol = town.partner_user("carol")?;
+    town.introduces(&[&quentin, &carol])?;
     carol.says(&quentin, "all is well")?;
     quentin.hears(&carol, "all is well")?;
 
@@ -140,7 +142,7 @@ fn a_peer_that_comes_and_goes_is_one_line_a_change() -> Result<()> {
     }
     let others = lines.iter().filter(|line| {
         let event = line["event"].as_str().unwrap_or_default();
-        !event.starts_with("network_") && event != "message_crossed"
+        !event.starts_with("network_") && !["message_crossed", "contact_made"].contains(&event)
     });
     let others: Vec<_> = others.collect();
     ensure!(others.is_empty(), "beside the changes: {others:?}");
@@ -153,6 +155,7 @@ fn one_id_follows_a_message_through_its_whole_way() -> Result<()> {
     let town = Town::start_with(&programs()?, debug)?;
     let alice = town.matrix_user("alice")?;
     let carol = town.partner_user("carol")?;
+    town.introduces(&[&alice, &carol])?;
     carol.says(&alice, "one message")?;
     alice.hears(&carol, "one message")?;
     alice.says(&carol, "and one back")?;

@@ -55,8 +55,15 @@ fn programs() -> Result<Programs> {
     Programs::beside(env!("CARGO_BIN_EXE_drawbridge"))
 }
 
-/// Alice on Matrix, Bob on XMPP, Carol on the partner's app.
+/// Alice on Matrix, Bob on XMPP, Carol on the partner's app, who know each other.
 fn three(town: &Town) -> Result<(MatrixUser, XmppUser, PartnerUser)> {
+    let (alice, bob, carol) = three_strangers(town)?;
+    town.introduces(&[&alice, &bob, &carol])?;
+    Ok((alice, bob, carol))
+}
+
+/// The same three, who have never heard of each other.
+fn three_strangers(town: &Town) -> Result<(MatrixUser, XmppUser, PartnerUser)> {
     Ok((town.matrix_user("alice")?, town.xmpp_user("bob")?, town.partner_user("carol")?))
 }
 

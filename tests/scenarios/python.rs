@@ -10,6 +10,7 @@ fn the_python_client_talks_with_everybody() -> Result<()> {
     let town = town()?;
     let (alice, bob) = (town.matrix_user("alice")?, town.xmpp_user("bob")?);
     let carol = town.python_user("carol")?;
+    town.introduces(&[&alice, &bob, &carol])?;
 
     bob.says(&carol, "Do you speak Python?")?;
     carol.hears(&bob, "Do you speak Python?")?;
@@ -35,6 +36,7 @@ fn the_python_client_goes_on_where_it_was() -> Result<()> {
     let mut town = town()?;
     let bob = town.xmpp_user("bob")?;
     let carol = town.python_user("carol")?;
+    town.introduces(&[&bob, &carol])?;
     bob.says(&carol, "before")?;
     carol.hears(&bob, "before")?;
 

@@ -11,6 +11,8 @@ use drawbridge_servers::{
 
 use crate::cargo;
 
+mod consent;
+
 /// What became of one message, as its sender's and its receiver's clients showed it.
 #[derive(PartialEq, Eq)]
 enum Outcome {
@@ -42,11 +44,12 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     let alice = town.matrix_user("alice")?;
     let bob = town.xmpp_user("bob")?;
     let carol = town.partner_user("carol")?;
-    say("alice is on Matrix, bob on XMPP, carol on the partner app; each writes to the others");
-
+    say("alice is on Matrix, bob on XMPP, carol on the partner app");
+    let wishes = consent::play(&alice, &bob, &carol)?;
+    say("now each writes to the others");
     let rows = play(&[&alice, &bob, &carol])?;
     println!();
-    let good = print(&rows);
+    let good = consent::print(&wishes) & print(&rows);
     if !once {
         how_to_log_in(&town, &alice, &bob, &carol)?;
         stay(&carol)?;

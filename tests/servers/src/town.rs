@@ -8,13 +8,14 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::partner::{AUTHORITY, BRIDGE_KEYS};
 use crate::python::PythonApp;
 use crate::{
     Addresses, Daemon, MatrixClients, MatrixUser, PATIENCE, PartnerApp, PartnerUser, Port,
-    PythonUser, Synapse, XmppClients, XmppServer, XmppSoftware, XmppUser, install, until,
+    PythonUser, Synapse, User, XmppClients, XmppServer, XmppSoftware, XmppUser, install, until,
     workspace, xmpp_server,
 };
 
@@ -190,6 +191,23 @@ impl Town {
         PythonUser::new(app, name, &self.addresses)
     }
 
+    /// Lets everybody here hear everybody else: the app is on for them, and nobody is a stranger.
+    pub fn introduces(&self, people: &[&dyn User]) -> Result<()> {
+        let mut lines = String::new();
+        for user in people {
+            let others = || people.iter().filter(|other| other.id() != user.id());
+            let apps = others().any(|other| other.network() == APP);
+            let contacts: Vec<&str> = others().map(|other| other.id()).collect();
+            let enabled = if apps && user.network() != APP { vec![APP] } else { Vec::new() };
+            let line = json!({ "user": user.id(), "enabled": enabled, "contacts": contacts });
+            lines += &format!("{line}\n");
+        }
+        let file = tempfile::NamedTempFile::new_in(self.folder())?;
+        fs::write(file.path(), lines)?;
+        self.daemon.asks(&["people", "import", &file.path().display().to_string()])?;
+        Ok(())
+    }
+
     /// Starts the daemon, which was stopped or killed, and returns when it is connected again.
     pub fn start_daemon(&mut self) -> Result<()> {
         let before = self.xmpp.arrivals();
@@ -321,6 +339,9 @@ pub fn dialling(config: String) -> String {
     };
     format!("{others}{PARTNER}{}", partner.lines().map(dials).collect::<String>())
 }
+
+/// The network of the partner's app.
+const APP: &str = "birdychat";
 
 const PARTNER: &str = "[networks.birdychat]";
 
