@@ -14,6 +14,7 @@ use crate::config::MatrixConfig;
 use crate::core::Core;
 use crate::doctor::Patient;
 use crate::homeserver::Homeserver;
+use crate::lists::{self, Lists};
 use crate::registration::Agreed;
 use crate::{connection, inbound, outbound};
 
@@ -30,6 +31,9 @@ pub(crate) struct MatrixAdapter {
     listen: SocketAddr,
     from_homeserver: Secret,
     ephemeral: bool,
+    /// Proves that the bridge may speak as every local user.
+    puppets: Option<Secret>,
+    url: String,
     /// There since `run` was called.
     core: OnceLock<Arc<Core>>,
 }
@@ -39,6 +43,7 @@ impl MatrixAdapter {
         config: &MatrixConfig,
         network: &NetworkId,
         agreed: Agreed,
+        puppets: Option<Secret>,
     ) -> Result<Self, Vec<Problem>> {
         let homeserver = Homeserver::new(&config.homeserver_url, agreed.to_homeserver)
             .map_err(|fatal| vec![Problem::new("homeserver_url", fatal.to_string())])?;
@@ -49,6 +54,8 @@ impl MatrixAdapter {
             listen: config.listen,
             from_homeserver: agreed.from_homeserver,
             ephemeral: agreed.ephemeral,
+            puppets,
+            url: config.homeserver_url.clone(),
             core: OnceLock::new(),
         })
     }
@@ -69,11 +76,16 @@ impl Adapter for MatrixAdapter {
     fn capabilities(&self) -> Capabilities {
         // Synapse takes every character, U+0000 too.
         let text = TextLimits { max_bytes: MAX_TEXT, controls: true };
-        Capabilities::new(text).with(Kind::Text, Level::Full).showing_requests()
+        let all = Capabilities::new(text).with(Kind::Text, Level::Full).showing_requests();
+        if self.puppets.is_some() { all.keeping_block_lists() } else { all }
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
-        let core = Core::new(bridge, self.names.clone(), Arc::clone(&self.homeserver));
+        let lists = match &self.puppets {
+            Some(token) => Some(Lists::new(Homeserver::new(&self.url, token.clone())?)),
+            None => None,
+        };
+        let core = Core::new(bridge, self.names.clone(), Arc::clone(&self.homeserver), lists);
         let core = Arc::clone(self.core.get_or_init(|| Arc::new(core)));
         let listener = inbound::bind(self.listen).await?;
         core.bridge.report(Connection::Waiting);
@@ -81,10 +93,11 @@ impl Adapter for MatrixAdapter {
         // The homeserver is called only once it can call back.
         let watch = connection::watch(&core, &self.appservice);
         let receipts = outbound::send_receipts(&core);
-        let background = async { tokio::join!(watch, receipts, core.portals.sweep()) };
+        let lists = lists::watch(&core);
+        let background = async { tokio::join!(watch, receipts, lists, core.portals.sweep()) };
         tokio::select! {
             served = serve => served,
-            ((), (), ()) = background => Ok(()),
+            ((), (), (), ()) = background => Ok(()),
         }
     }
 

@@ -34,6 +34,12 @@ pub struct MatrixConfig {
     /// The registration file, which the homeserver reads too. It holds secrets.
     #[schemars(example = "secrets/registration.yaml")]
     pub registration_file: SecretFile,
+    /// A second registration, by which the bridge may speak as every user of the homeserver: then
+    /// whom they ignore in their own clients is blocked, and whom they block elsewhere is ignored
+    /// there. You write that file yourself, as `docs/install.md` says. Without it people block by
+    /// a word to the bridge.
+    #[schemars(example = "secrets/puppets.yaml")]
+    pub puppet_registration_file: Option<SecretFile>,
     /// The start of every ghost's name. Never change it later: all ghosts would be strangers.
     #[serde(default = "default_ghost_prefix")]
     pub ghost_prefix: String,
@@ -113,6 +119,10 @@ impl Configuration for MatrixConfig {
         if self.registration_file.0.as_os_str().is_empty() {
             problem("registration_file", "expected the path of a file");
         }
+        if self.puppet_registration_file.as_ref().is_some_and(|file| file.0.as_os_str().is_empty())
+        {
+            problem("puppet_registration_file", "expected the path of a file, or no such key");
+        }
         if !is_localpart(&self.ghost_prefix) {
             problem("ghost_prefix", LOCALPART);
         }
@@ -135,11 +145,30 @@ impl Configuration for MatrixConfig {
         let file = self.registration_file.read(place, "registration_file");
         let tokens = file.map_err(|problem| vec![problem])?;
         let tokens = registration::read(&self, &tokens)?;
-        Ok(Arc::new(MatrixAdapter::new(&self, &network, tokens)?))
+        let puppets = match &self.puppet_registration_file {
+            None => None,
+            Some(file) => {
+                let file =
+                    file.read(place, registration::PUPPETS).map_err(|problem| vec![problem])?;
+                Some(registration::read_puppets(&self, &file, &tokens)?)
+            }
+        };
+        Ok(Arc::new(MatrixAdapter::new(&self, &network, tokens, puppets)?))
     }
 
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
-        vec![("registration_file", self.registration_file.0.clone())]
+        let mut files = vec![("registration_file", self.registration_file.0.clone())];
+        let puppets = self.puppet_registration_file.clone();
+        files.extend(puppets.map(|file| (registration::PUPPETS, file.0)));
+        files
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let what = "whoever reads this file can speak and listen as every user of the homeserver: \
+                    the bridge only reads and writes whom they ignore, but keep the file as safe as \
+                    the homeserver itself, or take the key away";
+        let puppets = self.puppet_registration_file.iter();
+        puppets.map(|_| Problem::new(registration::PUPPETS, what)).collect()
     }
 
     fn registration(&self, _network: &NetworkId) -> Option<Registration> {

@@ -70,7 +70,7 @@ fn judge(error: &CallError) -> Connection {
 }
 
 /// Half to all of `wait`, so that many bridges do not come back as one.
-fn jittered(bridge: &Bridge, wait: Duration) -> Duration {
+pub(crate) fn jittered(bridge: &Bridge, wait: Duration) -> Duration {
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(2);
     Duration::from_millis(millis / 2 + bridge.random() % (millis / 2))
 }

@@ -11,6 +11,7 @@ use crate::address::MatrixAddressing;
 use crate::cache::Cache;
 use crate::ghosts::Ghosts;
 use crate::homeserver::{CallError, Homeserver};
+use crate::lists::Lists;
 use crate::outbound::{Notices, Receipts};
 use crate::portals::Portals;
 
@@ -36,13 +37,20 @@ pub(crate) struct Core {
     pub(crate) unseen: Cache<OwnedRoomId, u32>,
     pub(crate) receipts: Receipts,
     pub(crate) notices: Notices,
+    /// The users' own lists, if the operator lets the bridge see them.
+    pub(crate) lists: Option<Lists>,
     pub(crate) remote_invites: Arc<Semaphore>,
     /// A call found the homeserver gone.
     pub(crate) lost: Notify,
 }
 
 impl Core {
-    pub(crate) fn new(bridge: Bridge, names: MatrixAddressing, hs: Arc<Homeserver>) -> Self {
+    pub(crate) fn new(
+        bridge: Bridge,
+        names: MatrixAddressing,
+        hs: Arc<Homeserver>,
+        lists: Option<Lists>,
+    ) -> Self {
         Self {
             portals: Portals::new(bridge.clone()),
             bridge,
@@ -54,6 +62,7 @@ impl Core {
             unseen: Cache::new(ROOMS_UNSEEN),
             receipts: Receipts::default(),
             notices: Notices::new(),
+            lists,
             remote_invites: Arc::new(Semaphore::new(REMOTE_INVITES)),
             lost: Notify::new(),
         }

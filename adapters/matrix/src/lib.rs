@@ -3,7 +3,9 @@
 //! Users of other networks appear on the homeserver as ghosts, in direct rooms ("portals") with
 //! one Matrix user each. Inward, the homeserver pushes transactions (`inbound`), whose events are
 //! translated by `wire` and handed to the daemon before the transaction is answered. Outward
-//! (`outbound`), messages are sent as ghosts, and outcomes are shown to Matrix users.
+//! (`outbound`), messages are sent as ghosts, and outcomes are shown to Matrix users. The bridge's
+//! own bot is one more ghost, behind whom is nobody. Whom users ignore is watched and written by
+//! `lists`, where the operator allows it.
 //!
 //! What is not here: rules on who may reach whom, queues, retries over time (the daemon's), and
 //! encryption: in an encrypted room the ghost says that it cannot read.
@@ -18,6 +20,7 @@ mod doctor;
 mod ghosts;
 mod homeserver;
 mod inbound;
+mod lists;
 mod log;
 mod outbound;
 mod portals;

@@ -59,6 +59,32 @@ drawbridge_adapter::log_events! {
     pub(crate) OUTCOME_UNTOLD: DEBUG, "an outcome could not be told in its room",
         fields [msg],
         action "None.";
+    /// The network has a `puppet_registration_file`: whoever reads that file can speak as every user
+    /// of the homeserver. The bridge only reads and writes whom they ignore.
+    pub(crate) MAY_SPEAK_AS_ALL: WARN, "the bridge may speak as every user of the homeserver",
+        fields [],
+        action "None, if you mean it. Keep the file as safe as the homeserver itself.";
+    /// The homeserver does not show the bridge whom a user ignores: what they change there is no block
+    /// until it does. At most one line a minute.
+    pub(crate) LISTS_REFUSED: WARN, "the homeserver does not show whom a user ignores",
+        fields [],
+        action "Look whether the homeserver has read the file in `puppet_registration_file`, and \
+                whether its regex holds all local users.";
+    /// The homeserver did not take, from the bridge, whom a user ignores. The block holds in the bridge
+    /// all the same. At most one line a minute.
+    pub(crate) LIST_NOT_WRITTEN: WARN, "the homeserver did not take whom a user ignores",
+        fields [],
+        action "As for `lists_refused`.";
+    /// A client has written something else than a list in the place of the list of ignored users. Blocks
+    /// stay as they were. At most one line a minute.
+    pub(crate) LIST_LEFT_ASIDE: DEBUG, "a list of ignored users is none, and was left aside",
+        fields [],
+        action "None.";
+    /// More users than are watched have to do with the bridge: whom the others ignore in their clients
+    /// is not known. At most one line a minute.
+    pub(crate) TOO_MANY_LISTS: WARN, "too many users to watch all their lists",
+        fields [],
+        action "Tell these users to block by a word to the bridge.";
     /// A ghost keeps the name it had.
     pub(crate) DISPLAY_NAME_REFUSED: WARN, "the homeserver refused a ghost's display name",
         fields [status: "the homeserver's HTTP status"],

@@ -6,6 +6,8 @@ use ruma::api::appservice::{self, Namespace, Namespaces, RegistrationInit};
 use crate::config::MatrixConfig;
 
 const KEY: &str = "registration_file";
+/// The key of the registration by which the bridge may speak as every user.
+pub(crate) const PUPPETS: &str = "puppet_registration_file";
 
 /// What the bridge takes from a registration file.
 #[derive(Debug, Clone)]
@@ -85,6 +87,48 @@ pub(crate) fn read(config: &MatrixConfig, file: &Secret) -> Result<Agreed, Vec<P
     })
 }
 
+/// Reads the operator's own registration for speaking as every user, and gives its token.
+///
+/// It must be one that the homeserver sends nothing to, and that takes no name for itself alone:
+/// else nobody could log in any more.
+pub(crate) fn read_puppets(
+    config: &MatrixConfig,
+    file: &Secret,
+    agreed: &Agreed,
+) -> Result<Secret, Vec<Problem>> {
+    let parsed = serde_yaml_ng::from_str::<appservice::Registration>(file.expose());
+    let Ok(found) = parsed else {
+        return Err(vec![Problem::new(
+            PUPPETS,
+            "not a registration file; docs/install.md has one",
+        )]);
+    };
+    let mut problems = Vec::new();
+    let mut wrong = |what: &str| problems.push(Problem::new(PUPPETS, what));
+    if found.url.is_some_and(|url| !url.is_empty()) {
+        wrong("url is an address; expected null: the homeserver is to send nothing there");
+    }
+    let spaces = &found.namespaces;
+    if spaces.users.is_empty() {
+        wrong("namespaces.users is empty; expected the regex of all local users");
+    }
+    if [&spaces.users, &spaces.aliases, &spaces.rooms].into_iter().flatten().any(|n| n.exclusive) {
+        wrong("exclusive is true; expected false: else nobody else could be these users");
+    }
+    if found.id == config.appservice_id {
+        wrong("id is that of registration_file; expected one of its own");
+    }
+    if found.sender_localpart == config.bot_localpart {
+        wrong("sender_localpart is that of registration_file; expected one of its own");
+    }
+    if found.as_token.is_empty() {
+        wrong("as_token is empty");
+    } else if found.as_token == agreed.to_homeserver.expose() {
+        wrong("as_token is that of registration_file; expected one of its own");
+    }
+    if problems.is_empty() { Ok(Secret::new(found.as_token)) } else { Err(problems) }
+}
+
 /// The regex of the ghosts' names.
 fn ghosts(config: &MatrixConfig) -> String {
     let literal = |text: &str| text.replace('.', "\\.").replace('+', "\\+");
@@ -147,6 +191,52 @@ mod tests {
         assert!(problems[1].what.contains("^@_other_"), "{}", problems[1].what);
         let problems = read(&config(), &Secret::new("as_token: [hush")).unwrap_err();
         assert!(!problems[0].what.contains("hush"));
+    }
+
+    /// As `docs/install.md` has it.
+    const EVERYBODY: &str = "\
+id: drawbridge-puppets
+url: null
+as_token: everybody
+hs_token: nobody
+sender_localpart: drawbridge-puppets
+rate_limited: false
+namespaces:
+  users:
+    - exclusive: false
+      regex: '@.*:hs\\.test'
+";
+
+    #[test]
+    fn a_registration_for_all_users_is_one_that_harms_nobody() {
+        let agreed = read(&config(), &make(&config()).unwrap().content).unwrap();
+        let read = |text: &str| read_puppets(&config(), &Secret::new(text), &agreed);
+        assert_eq!(read(EVERYBODY), Ok(Secret::new("everybody")));
+        let own = format!("as_token: {}", agreed.to_homeserver.expose());
+        for (from, to, what) in [
+            ("url: null", "url: http://127.0.0.1:1", "expected null"),
+            ("exclusive: false", "exclusive: true", "expected false"),
+            ("id: drawbridge-puppets", "id: drawbridge", "id is that of"),
+            ("sender_localpart: drawbridge-puppets", "sender_localpart: drawbridge", "localpart"),
+            ("as_token: everybody", "as_token: ''", "as_token is empty"),
+            ("as_token: everybody", own.as_str(), "as_token is that of"),
+            ("namespaces:", "namespaces: [", "not a registration"),
+        ] {
+            let problems = read(&EVERYBODY.replace(from, to)).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].what.contains(what), "{what}: {problems:?}");
+            assert!(!problems[0].what.contains(agreed.to_homeserver.expose()));
+        }
+    }
+
+    #[test]
+    fn a_registration_for_all_users_is_warned_of() {
+        assert_eq!(config().warnings(), []);
+        let loud = MatrixConfig {
+            puppet_registration_file: Some(drawbridge_adapter::SecretFile("puppets.yaml".into())),
+            ..config()
+        };
+        assert_eq!(loud.warnings().len(), 1);
+        assert_eq!(loud.files().len(), 2);
     }
 
     proptest! {

@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use crate::address::MatrixAddressing;
 use crate::core::Core;
 use crate::homeserver::Homeserver;
+use crate::lists::Lists;
 use crate::portals::{Company, Room};
 
 pub(crate) const ALICE: &str = "@alice:hs.test";
@@ -65,7 +66,8 @@ impl Stub {
         let bridge = ReferenceBridge::new(network.clone());
         let names = MatrixAddressing::new(network, "hs.test", "_drawbridge_", "drawbridge");
         let homeserver = Homeserver::new(&url, Secret::new("token")).unwrap();
-        let core = Arc::new(Core::new(bridge.handle(), names, Arc::new(homeserver)));
+        let lists = Lists::new(Homeserver::new(&url, Secret::new("everybody")).unwrap());
+        let core = Arc::new(Core::new(bridge.handle(), names, Arc::new(homeserver), Some(lists)));
         Self { core, bridge, calls, server: serve.abort_handle() }
     }
 

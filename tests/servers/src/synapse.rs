@@ -35,6 +35,8 @@ impl Synapse {
         );
         fs::write(folder.join("signing.key"), format!("ed25519 a_town {seed}A\n"))?;
         fs::write(folder.join("log.yaml"), LOG)?;
+        let puppets = PUPPETS.replace("{name}", SERVER_NAME).replace("{secret}", &seed);
+        fs::write(folder.join(PUPPETS_FILE), puppets)?;
         let config = CONFIG
             .replace("{port}", &port.number().to_string())
             .replace("{name}", SERVER_NAME)
@@ -43,6 +45,11 @@ impl Synapse {
             .replace("{secret}", &seed);
         fs::write(folder.join("homeserver.yaml"), config)?;
         Ok(Self { python: installed.synapse.clone(), folder: folder.to_owned(), port, child: None })
+    }
+
+    /// The registration file, in its folder, by which the bridge may speak as every user.
+    pub fn puppets(&self) -> PathBuf {
+        self.folder.join(PUPPETS_FILE)
     }
 
     /// Where clients reach it.
@@ -80,6 +87,21 @@ impl Synapse {
     }
 }
 
+const PUPPETS_FILE: &str = "puppets.yaml";
+
+/// As `docs/install.md` has it.
+const PUPPETS: &str = r"id: drawbridge-puppets
+url: null
+as_token: '{secret}p'
+hs_token: '{secret}h'
+sender_localpart: drawbridge-puppets
+rate_limited: false
+namespaces:
+  users:
+    - exclusive: false
+      regex: '@.*:{name}'
+";
+
 const LOG: &str = "version: 1
 formatters: {plain: {format: '%(asctime)s %(levelname)s %(name)s %(message)s'}}
 handlers: {out: {class: logging.StreamHandler, formatter: plain}}
@@ -98,7 +120,7 @@ media_store_path: '{folder}/media'
 signing_key_path: '{folder}/signing.key'
 macaroon_secret_key: '{secret}m'
 form_secret: '{secret}f'
-app_service_config_files: ['{registration}']
+app_service_config_files: ['{registration}', '{folder}/puppets.yaml']
 report_stats: false
 trusted_key_servers: []
 suppress_key_server_warning: true

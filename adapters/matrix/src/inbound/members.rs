@@ -109,6 +109,7 @@ impl Core {
         ghost: &UserId,
         of: fn(Account) -> Gesture,
     ) -> Result<(), Later> {
+        self.meets(user).await?;
         let (user, other) = (self.names.user(user.as_str()), self.names.behind(ghost.as_str()));
         if let (Some(user), Some(other)) = (user, other) {
             self.bridge.gesture(&user, of(other)).await?;

@@ -91,6 +91,7 @@ impl Core {
             log!(MESSAGE_OUTSIDE_PORTAL, msg = %self.bridge.tag_event(&id));
             return Ok(None);
         };
+        self.meets(&event.sender).await?;
         // Programs must not answer each other for ever (client-server API, "m.notice").
         if room.ghost == self.names.bot() && event.text("msgtype") == Some("m.notice") {
             return Ok(None);

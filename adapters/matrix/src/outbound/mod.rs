@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use message::{key_of, say_again};
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
+pub(crate) use rooms::retry;
 
 use std::time::Duration;
 
@@ -84,10 +85,7 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
         Command::Notice(notice) => core.announce(delivery, notice).await,
         Command::Request(request) => core.ask(delivery, request).await,
         Command::RequestOver(over) => core.ask_no_more(over).await,
-        Command::Block(_) => {
-            let refusal = drawbridge_adapter::Code::Forbidden.into();
-            Err(DeliveryError::Refused { refusal, why: "not carried yet" })
-        }
+        Command::Block(entry) => core.write_block(entry, delivery.accepted_at).await,
     }
 }
 

@@ -184,6 +184,6 @@ impl Core {
     }
 }
 
-pub(super) fn retry(_: Unavailable) -> DeliveryError {
+pub(crate) fn retry(_: Unavailable) -> DeliveryError {
     DeliveryError::Retry { after: None, why: "the daemon's store did not answer" }
 }

@@ -2,6 +2,7 @@
 
 mod bot;
 mod hostile;
+mod lists;
 mod portals;
 mod requests;
 

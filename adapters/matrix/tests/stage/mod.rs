@@ -52,6 +52,7 @@ impl Homeserver {
             "server_name": "hs.test",
             "listen": listen.address(),
             "registration_file": registration,
+            "puppet_registration_file": synapse.puppets(),
         }))?;
         let made = config.registration(&network).context("no registration file was made")?;
         let here = format!("http://{}", listen.address());
