@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use crate::config::{Finding, Loaded, Network};
-use crate::crossing::{Crossing, Limits, NetworkRules, NetworkSetup};
+use crate::crossing::{Crossing, Limits, NetworkRules, NetworkSetup, Rate, Rates};
 use crate::log::{
     ADAPTER_CLOSED_BADLY, ADAPTER_LEFT, DAEMON_STARTED, DAEMON_STOPPED, DAEMON_STOPPING, STORE_LEFT,
 };
@@ -157,11 +157,17 @@ impl<F: Fn() -> Result<Loaded, Vec<Finding>>> Watched for Overview<'_, F> {
 
 /// The bounds of the configuration.
 pub(crate) fn limits(loaded: &Loaded) -> Limits {
+    let (limits, rate) = (&loaded.limits, Rate::per_minute);
     Limits {
         queue: loaded.max_messages.into(),
         expire_after: loaded.expire_after,
         pending_after: PENDING,
         keep_ids: loaded.keep_ids,
+        rates: Rates {
+            network: rate(limits.network_messages_per_minute, limits.network_burst_messages),
+            sender: rate(limits.sender_messages_per_minute, limits.sender_burst_messages),
+            recipient: rate(limits.recipient_messages_per_minute, limits.recipient_burst_messages),
+        },
     }
 }
 

@@ -40,7 +40,7 @@ pub use adapters::{ADAPTERS, AdapterType};
 pub use finding::{Finding, Severity};
 pub use network::{Network, NetworkAdapter};
 pub use origin::Origin;
-pub use settings::{LogFormat, LogLevels};
+pub use settings::{LimitSettings, LogFormat, LogLevels};
 pub use values::Values;
 
 use check::Checker;
@@ -70,6 +70,8 @@ pub struct Loaded {
     pub operator: Operator,
     /// For how long the ids of messages are kept after they were accepted.
     pub keep_ids: Duration,
+    /// How much may come from a third-party network.
+    pub limits: LimitSettings,
     /// The networks, by id.
     pub networks: Vec<Network>,
     /// Where adapters find their files.
@@ -178,6 +180,7 @@ fn read_text(
         expire_after: Duration::from_secs(u64::from(settings.queue.expire_after_hours) * 3600),
         operator,
         keep_ids: Duration::from_hours(u64::from(settings.retention.ids_days) * 24),
+        limits: settings.limits,
         networks,
         place: Place { config_dir: folder.to_owned(), credentials_dir },
         values,

@@ -25,6 +25,10 @@ pub(super) struct Settings {
     /// and `drawbridge queue`.
     #[serde(default)]
     pub(super) operator: OperatorSettings,
+    /// How much may come from a third-party network. What comes beyond is refused, and its sender
+    /// told when to try again: `rate_limited`. A home network's own server has limits of its own.
+    #[serde(default)]
+    pub(super) limits: LimitSettings,
     /// What waits for a network that is down.
     #[serde(default)]
     pub(super) queue: QueueSettings,
@@ -63,6 +67,45 @@ pub(super) struct OperatorSettings {
     /// `control.sock` in `data_dir` unless it is set. At most 107 bytes with its folders.
     #[schemars(example = "/run/drawbridge/control.sock")]
     pub(super) socket: Option<PathBuf>,
+}
+
+/// How much may come from a third-party network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LimitSettings {
+    /// How many messages of one network may come at once, after a rest: what waited with it while
+    /// the bridge was away comes so.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub network_burst_messages: u32,
+    /// How many messages a minute one network may send in the long run; 0 for no limit, here and
+    /// below.
+    #[schemars(range(max = 1_000_000))]
+    pub network_messages_per_minute: u32,
+    /// How many messages to one user may come at once from one network, whoever writes them.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub recipient_burst_messages: u32,
+    /// How many messages a minute to one user, from one network.
+    #[schemars(range(max = 1_000_000))]
+    pub recipient_messages_per_minute: u32,
+    /// How many messages of one sender may come at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sender_burst_messages: u32,
+    /// How many messages a minute of one sender.
+    #[schemars(range(max = 1_000_000))]
+    pub sender_messages_per_minute: u32,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            network_burst_messages: 50_000,
+            network_messages_per_minute: 60_000,
+            recipient_burst_messages: 10_000,
+            recipient_messages_per_minute: 1200,
+            sender_burst_messages: 5000,
+            sender_messages_per_minute: 600,
+        }
+    }
 }
 
 /// For how long something is kept.

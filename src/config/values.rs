@@ -10,6 +10,12 @@ use super::origin::{KeyPath, Origins};
 
 /// The keys that a reload changes; `*` stands for a network's id. All others want a restart.
 const RELOADABLE: &[&str] = &[
+    "limits.network_burst_messages",
+    "limits.network_messages_per_minute",
+    "limits.recipient_burst_messages",
+    "limits.recipient_messages_per_minute",
+    "limits.sender_burst_messages",
+    "limits.sender_messages_per_minute",
     "log.level",
     "queue.expire_after_hours",
     "queue.max_messages",

@@ -1,17 +1,18 @@
 //! Into the inbox: route, ask the gate, and write event, verdict and what follows in one commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use drawbridge_adapter::{
     Acceptance, Answer, Code, Command, ConversationId, Destination, Event, EventId, Kind, Message,
     NetworkId, Notice, Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable,
     UserId, log,
 };
+use tokio::time::Instant;
 
 use super::desk::Obeyed;
 use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
-use crate::gate::{self, As, Facts, Side, Standing, Verdict};
+use crate::gate::{self, As, Facts, Role, Side, Standing, Verdict};
 use crate::log::{
     COMMAND_ANSWERED, EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_HELD, MESSAGE_REFUSED,
     STORE_FAILED,
@@ -37,6 +38,13 @@ enum Course {
     Obeyed,
     /// It goes nowhere.
     Refused(Code),
+}
+
+/// An event that was counted against what its network may send.
+struct Counted {
+    event: Event,
+    /// Why it does not cross, if there were too many.
+    limited: Option<Refusal>,
 }
 
 impl Judged {
@@ -67,7 +75,10 @@ impl Crossing {
         if network.is_full(&self.limits()) {
             return Err(Unavailable::Full);
         }
-        let answers = if events.iter().any(|event| self.concerns_people(network, event)) {
+        let events: Vec<_> = events.into_iter().map(|event| self.counted(network, event)).collect();
+        let concerns =
+            |it: &Counted| it.limited.is_none() && self.concerns_people(network, &it.event);
+        let answers = if events.iter().any(concerns) {
             let (crossing, source) = (Arc::clone(self), source.clone());
             // What is on disk must be in force too, whether anybody waits for the answer or not.
             let work = tokio::spawn(async move { crossing.accept_in_turn(&source, events).await });
@@ -94,7 +105,7 @@ impl Crossing {
     async fn accept_together(
         &self,
         source: &Network,
-        events: Vec<Event>,
+        events: Vec<Counted>,
     ) -> Result<Vec<Acceptance>, Unavailable> {
         let mut admissions = Vec::with_capacity(events.len());
         let mut judged = Vec::with_capacity(events.len());
@@ -124,17 +135,17 @@ impl Crossing {
     async fn accept_in_turn(
         &self,
         source: &NetworkId,
-        events: Vec<Event>,
+        events: Vec<Counted>,
     ) -> Result<Vec<Acceptance>, Unavailable> {
         let Some(source) = self.networks.get(source) else { return Err(Unavailable::Failed) };
         let mut answers = Vec::with_capacity(events.len());
         for event in events {
             let _turn = self.changing_people.lock().await;
-            let planned = match &event.to {
-                Destination::Bridge => {
-                    let asked = self.asked_about(&event).await;
+            let planned = match (&event.event.to, event.limited) {
+                (Destination::Bridge, None) => {
+                    let asked = self.asked_about(&event.event).await;
                     let asked = asked.map_err(|error| self.unavailable(&error))?;
-                    self.command(source, event, &asked)
+                    self.command(source, event.event, &asked)
                 }
                 _ => self.admission(source, event),
             };
@@ -199,12 +210,16 @@ impl Crossing {
     }
 
     /// A message with all that follows from it; `None` if the adapter broke its contract with it.
-    fn admission(&self, source: &Network, event: Event) -> Option<(Admission, Judged)> {
+    fn admission(&self, source: &Network, counted: Counted) -> Option<(Admission, Judged)> {
+        let Counted { event, limited } = counted;
         let at = clock::now();
         let judged = self.looked_at(source, &event)?;
         let id = &source.setup.id;
         let target = self.target(source, &event);
-        let verdict = self.judge(source, target, &event, at);
+        let verdict = match limited {
+            Some(refusal) => Verdict::Refuse(refusal),
+            None => self.judge(source, target, &event, at),
+        };
         let full = |target: &Network| target.is_full(&self.limits());
         let (refused, target) = match (verdict, target) {
             (Verdict::Refuse(refusal), _) => (Some(refusal), target),
@@ -248,6 +263,25 @@ impl Crossing {
         let hold = Some(Hold { owner, other, row });
         let judged = Judged { course: Course::Waits(to), ..judged };
         Some((Admission { people, hold, ..admission }, judged))
+    }
+
+    /// Counts an event of a third-party network, before anything is known of its recipient, so that
+    /// the answer tells nothing of them. A home network's own server has limits of its own.
+    fn counted(&self, source: &Network, event: Event) -> Counted {
+        if source.setup.role == Role::Home {
+            return Counted { event, limited: None };
+        }
+        let recipient = match &event.to {
+            Destination::Direct(recipient) => Some(recipient),
+            _ => None,
+        };
+        let rates = self.limits().rates;
+        let mut buckets = source.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = buckets.take(&event.sender.user, recipient, &rates, Instant::now());
+        drop(buckets);
+        let limited =
+            taken.err().map(|wait| Refusal { code: Code::RateLimited, retry_after: Some(wait) });
+        Counted { event, limited }
     }
 
     /// Where the event goes: to a user of another configured network, spelt as that one does.

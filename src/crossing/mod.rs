@@ -21,6 +21,7 @@ mod people;
 mod port;
 mod progress;
 mod queue;
+mod rate;
 mod report;
 mod requests;
 mod sweep;
@@ -53,6 +54,8 @@ use lanes::Lanes;
 use pace::Pace;
 pub(crate) use people::{Change, PeopleError};
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
+use rate::Buckets;
+pub(crate) use rate::{Rate, Rates};
 pub(crate) use report::{NetworkReport, Report};
 #[cfg(test)]
 pub(crate) use tally::Tallied;
@@ -87,6 +90,8 @@ pub(crate) struct Limits {
     pub(crate) pending_after: Duration,
     /// For how long ids are kept after they were accepted, and longer if messages may wait longer.
     pub(crate) keep_ids: Duration,
+    /// How much a third-party network may send.
+    pub(crate) rates: Rates,
 }
 
 /// One network, at run time.
@@ -105,6 +110,8 @@ struct Network {
     tally: Tally,
     /// How long its deliveries take.
     pace: Pace,
+    /// How much it may still send, if it is a third-party network.
+    buckets: Mutex<Buckets>,
 }
 
 /// How a network's connection stands.
@@ -285,6 +292,7 @@ impl Network {
             oldest: AtomicI64::new(0),
             tally: Tally::new(),
             pace: Pace::default(),
+            buckets: Mutex::default(),
             setup,
         }
     }

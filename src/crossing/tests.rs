@@ -227,6 +227,7 @@ fn limits() -> Limits {
         expire_after: Duration::from_hours(1),
         pending_after: Duration::from_hours(1),
         keep_ids: Duration::from_hours(90 * 24),
+        rates: Rates::FREE,
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::health::{Health, ReasonCode, Standing, judge};
 use super::*;
-use crate::crossing::{Limits, NetworkReport, Report};
+use crate::crossing::{Limits, NetworkReport, Rates, Report};
 use crate::generated;
 
 /// A crossing without networks, and what shows it.
@@ -33,6 +33,7 @@ impl House {
             expire_after: Duration::from_hours(1),
             pending_after: Duration::from_hours(1),
             keep_ids: Duration::from_hours(1),
+            rates: Rates::FREE,
         };
         let crossing = Crossing::open(dir.path(), Vec::new(), limits).await.unwrap();
         crossing.start();
