@@ -31,6 +31,7 @@ mod crash;
 mod dial;
 mod doctor;
 mod hostile;
+mod limits;
 mod logs;
 mod operator;
 mod python;
