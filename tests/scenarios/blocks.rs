@@ -8,7 +8,7 @@ use crate::{nothing_else_arrives, six, three, town_on};
 crate::with_each_xmpp_server!(blocks_hold_in_every_direction);
 
 /// How many messages the daemon has swallowed, by its log.
-fn swallowed(town: &Town) -> Result<usize> {
+pub(crate) fn swallowed(town: &Town) -> Result<usize> {
     Ok(town.daemon.log()?.lines().filter(|line| line.contains("swallowed")).count())
 }
 
