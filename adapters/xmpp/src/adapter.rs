@@ -1,15 +1,19 @@
 //! The adapter as the daemon sees it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, Fatal, Kind, Level, Request, RequestOver, Secret,
-    StatusNeeds, TextLimits, async_trait, log,
+    Adapter, BlockEntry, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
+    DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Kind, Level, Message, Request,
+    RequestOver, Secret, StatusNeeds, TextLimits, UserId, async_trait, log,
 };
+use tokio::time::Instant;
 
 use crate::address::Addresses;
-use crate::outward::{Outward, Ready};
+use crate::failure::Returned;
+use crate::lists::{Lists, Work};
+use crate::log::BOUNCE_SWALLOWED;
+use crate::outward::{Outward, Ready, Undelivered};
 use crate::{intake, link, message, presence};
 
 /// The longest text, in bytes. Servers end the stream of a component that sends them a stanza of
@@ -24,16 +28,20 @@ pub(crate) struct XmppAdapter {
     server: (String, u16),
     secret: Secret,
     addresses: Arc<Addresses>,
-    outward: Outward,
+    outward: Arc<Outward>,
+    lists: Lists,
+    work: Mutex<Option<Work>>,
     bridge: OnceLock<Bridge>,
 }
 
 impl XmppAdapter {
     /// Connects nothing yet.
     pub(crate) fn new(server: (String, u16), addresses: Addresses, secret: Secret) -> Self {
-        let outward = Outward::new(addresses.component().to_owned());
+        let outward = Arc::new(Outward::new(addresses.component().to_owned()));
         let addresses = Arc::new(addresses);
-        Self { server, secret, addresses, outward, bridge: OnceLock::new() }
+        let (lists, work) = Lists::new(Arc::clone(&addresses), Arc::clone(&outward));
+        let work = Mutex::new(Some(work));
+        Self { server, secret, addresses, outward, lists, work, bridge: OnceLock::new() }
     }
 
     /// The stanza for a command; `Ok(None)` if there is nothing to send.
@@ -64,19 +72,31 @@ impl XmppAdapter {
                 let asked = asked.map(|stanza| stanza.to_wire()).unwrap_or_default();
                 (said.to_wire() + &asked, to.id())
             }
-            Command::RequestOver(RequestOver { accepted: true, .. }) => return Ok(None),
-            Command::RequestOver(RequestOver { from, to, .. }) => {
+            Command::RequestOver(RequestOver { from, to, accepted: false }) => {
                 match presence::take_back(from, to, &self.addresses) {
                     Some(stanza) => (stanza.to_wire(), to.id()),
                     None => return Ok(None),
                 }
             }
-            Command::Block(_) => return Err(refused(Code::Forbidden, "not declared")),
+            // A request that was accepted stays as it is, and lists are written by `Lists`.
+            Command::RequestOver(_) | Command::Block(_) => return Ok(None),
         };
         if wire.len() > MAX_STANZA {
             return Err(refused(Code::TextTooLong, "the stanza would be too large"));
         }
         Ok(Some(Ready { key: delivery.key.clone(), to: to.to_owned(), wire }))
+    }
+}
+
+/// The user who gets to see what a command does.
+fn recipient(command: &Command) -> &UserId {
+    match command {
+        Command::Message(message) => &message.to,
+        Command::Status(status) => &status.sender,
+        Command::Notice(notice) => &notice.to,
+        Command::Request(request) => &request.to,
+        Command::RequestOver(over) => &over.to,
+        Command::Block(entry) => &entry.owner,
     }
 }
 
@@ -101,21 +121,28 @@ impl Adapter for XmppAdapter {
             .with(Kind::Text, Level::Full)
             .bouncing()
             .showing_requests()
+            .keeping_block_lists()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
-        if self.bridge.set(bridge.clone()).is_err() {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(work) = work.filter(|_| self.bridge.set(bridge.clone()).is_ok()) else {
             return Err(Fatal::new("the XMPP adapter was started twice"));
-        }
+        };
         let (inlet, intake) = intake::channel();
         let link = link::Link {
             server: &self.server,
             secret: &self.secret,
             addresses: &self.addresses,
             outward: &self.outward,
+            lists: &self.lists,
             bridge: &bridge,
         };
-        tokio::join!(link.keep(inlet), intake.run(&bridge));
+        tokio::join!(
+            link.keep(inlet),
+            intake.run(&self.lists, &bridge),
+            self.lists.run(work, &bridge)
+        );
         Ok(())
     }
 
@@ -128,6 +155,43 @@ impl Adapter for XmppAdapter {
         let Some(bridge) = self.bridge.get() else {
             return vec![Err(DeliveryError::Disconnected)];
         };
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut rest = batch;
+        while let Some(next) = rest.first() {
+            let of_stanzas = rest.iter().take_while(|one| entry(one).is_none()).count();
+            let (window, after) = rest.split_at(of_stanzas.max(1));
+            match entry(next) {
+                Some(entry) => outcomes.push(self.lists.write(entry, bridge).await),
+                None => outcomes.extend(self.carry(window, bridge).await),
+            }
+            rest = after;
+            let ends = |error: &DeliveryError| !matches!(error, DeliveryError::Refused { .. });
+            if outcomes.last().is_some_and(|last| last.as_ref().is_err_and(ends)) {
+                break;
+            }
+        }
+        for (delivery, outcome) in batch.iter().zip(&outcomes) {
+            log(delivery, outcome);
+        }
+        outcomes
+    }
+}
+
+/// What is to be written to a list.
+fn entry(delivery: &Delivery) -> Option<&BlockEntry> {
+    match &delivery.command {
+        Command::Block(entry) => Some(entry),
+        _ => None,
+    }
+}
+
+impl XmppAdapter {
+    /// Carries out commands that are stanzas.
+    async fn carry(
+        &self,
+        batch: &[Delivery],
+        bridge: &Bridge,
+    ) -> Vec<Result<Delivered, DeliveryError>> {
         // What needs no stanza is decided here; the rest waits for the server's word, in order.
         let prepared: Vec<_> = batch.iter().map(|one| self.prepare(one, bridge)).collect();
         let mut decided = Vec::with_capacity(batch.len());
@@ -144,13 +208,56 @@ impl Adapter for XmppAdapter {
         }
         let mut sent = if ready.is_empty() { Vec::new() } else { self.outward.send(ready).await };
         let mut sent = sent.drain(..);
-        // The first stanza without an outcome ends the answer: it was not tried.
-        let outcomes: Vec<_> =
-            decided.into_iter().map_while(|decided| decided.or_else(|| sent.next())).collect();
-        for (delivery, outcome) in batch.iter().zip(&outcomes) {
-            log(delivery, outcome);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut hidden = None;
+        for (delivery, decided) in batch.iter().zip(decided) {
+            outcomes.push(match decided {
+                Some(decided) => decided,
+                None => match sent.next() {
+                    Some(Ok(delivered)) => {
+                        self.lists.seen.got(recipient(&delivery.command));
+                        Ok(delivered)
+                    }
+                    Some(Err(Undelivered::Returned(returned))) => {
+                        self.came_back(delivery, returned, &mut hidden, bridge).await
+                    }
+                    Some(Err(Undelivered::Other(error))) => Err(error),
+                    // The first stanza without an outcome ends the answer: it was not tried.
+                    None => break,
+                },
+            });
         }
         outcomes
+    }
+
+    /// What a command comes to that came back. `hidden`: what was found out of the same window.
+    async fn came_back(
+        &self,
+        delivery: &Delivery,
+        returned: Returned,
+        hidden: &mut Option<bool>,
+        bridge: &Bridge,
+    ) -> Result<Delivered, DeliveryError> {
+        let Returned { refusal, why, perhaps_blocked } = returned;
+        if perhaps_blocked {
+            let owner = recipient(&delivery.command);
+            self.lists.seen.came_back(owner);
+            match &delivery.command {
+                Command::Message(Message { from, to, .. }) => {
+                    let hides = match *hidden {
+                        Some(hides) => hides,
+                        None => self.lists.hides(to, &from.user, Instant::now(), bridge).await,
+                    };
+                    *hidden = Some(hides);
+                    if hides {
+                        log!(BOUNCE_SWALLOWED, msg = %delivery.tag);
+                        return Ok(Delivered { id: EventId::new(delivery.key.as_str()).ok() });
+                    }
+                }
+                _ => self.lists.look(owner),
+            }
+        }
+        Err(DeliveryError::Refused { refusal, why })
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Addressing, Bridge, EventId, Refusal, UserId, log};
+use drawbridge_adapter::{Addressing, Bridge, EventId, UserId, log};
 use minidom::Element;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::address::Addresses;
-use crate::failure;
+use crate::failure::{self, Returned};
 use crate::intake::stops;
-use crate::log::{BOUNCE_HANDED_OVER, BOUNCE_LOST};
+use crate::lists::Lists;
+use crate::log::{BOUNCE_HANDED_OVER, BOUNCE_LOST, BOUNCE_SWALLOWED};
 
 /// How many may wait. Beyond, they are dropped: the stream must be read on.
 pub(crate) const WAITING: usize = 1024;
@@ -29,8 +30,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 pub(crate) struct Bounce {
     id: EventId,
     by: UserId,
-    refusal: Refusal,
-    due: Instant,
+    /// Whose ghost wrote it, if a ghost did.
+    of: Option<UserId>,
+    returned: Returned,
+    at: Instant,
 }
 
 impl Bounce {
@@ -40,8 +43,8 @@ impl Bounce {
         let ours = |id: &&str| id.len() <= MAX_KEY && id.bytes().all(|b| b.is_ascii_hexdigit());
         let id = EventId::new(stanza.attr("id").filter(ours)?).ok()?;
         let by = addresses.canonical(stanza.attr("from")?).ok()?;
-        let (refusal, _) = failure::read(stanza);
-        Some(Self { id, by, refusal, due: Instant::now() + SETTLING })
+        let of = stanza.attr("to").and_then(|to| addresses.user_at(to).ok());
+        Some(Self { id, by, of, returned: failure::read(stanza), at: Instant::now() })
     }
 
     /// Puts it where the daemon gets it from, if there is room.
@@ -54,10 +57,17 @@ impl Bounce {
 }
 
 /// Until no more can come and all are handed over.
-pub(crate) async fn run(mut bounces: mpsc::Receiver<Bounce>, bridge: &Bridge) {
+pub(crate) async fn run(mut bounces: mpsc::Receiver<Bounce>, lists: &Lists, bridge: &Bridge) {
     while let Some(bounce) = bounces.recv().await {
-        sleep_until(bounce.due).await;
-        let (msg, code) = (bridge.tag_event(&bounce.id), bounce.refusal.code);
+        let (msg, code) = (bridge.tag_event(&bounce.id), bounce.returned.refusal.code);
+        if let Some(of) = bounce.of.as_ref().filter(|_| bounce.returned.perhaps_blocked) {
+            lists.seen.came_back(&bounce.by);
+            if lists.hides(&bounce.by, of, bounce.at, bridge).await {
+                log!(BOUNCE_SWALLOWED, %msg);
+                continue;
+            }
+        }
+        sleep_until(bounce.at + SETTLING).await;
         let known = hand_over(&bounce, bridge).await;
         if let Some(known) = known {
             log!(BOUNCE_HANDED_OVER, %msg, %code, known);
@@ -71,7 +81,7 @@ pub(crate) async fn run(mut bounces: mpsc::Receiver<Bounce>, bridge: &Bridge) {
 async fn hand_over(bounce: &Bounce, bridge: &Bridge) -> Option<bool> {
     let mut wait = FIRST_WAIT;
     loop {
-        match bridge.bounced(&bounce.id, &bounce.by, bounce.refusal).await {
+        match bridge.bounced(&bounce.id, &bounce.by, bounce.returned.refusal).await {
             Ok(known) => return Some(known),
             Err(_) if stops(bridge).await => return None,
             Err(_) => {}

@@ -64,7 +64,7 @@ const WAIT: &str = "wait";
 const AUTH: &str = "auth";
 
 /// The type and defined condition that fit a code.
-fn condition(code: Code) -> (&'static str, &'static str) {
+fn fitting(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::NotReachable | Code::TargetNotFound => (CANCEL, "item-not-found"),
         Code::UnsupportedKind(_) | Code::GroupUnsupported => (CANCEL, "feature-not-implemented"),
@@ -89,7 +89,7 @@ pub(crate) fn refuse(
     refusal: Refusal,
     retriable: bool,
 ) -> Xml {
-    let (kind, condition) = condition(refusal.code);
+    let (kind, condition) = fitting(refusal.code);
     let seconds = refusal.retry_after.map(|after| after.as_secs().to_string());
     let code = Xml::within("code", ns::DRAWBRIDGE)
         .attr_maybe("retry-after", seconds.as_deref())
@@ -113,16 +113,41 @@ pub(crate) fn plain(
     envelope.answer(name, "error").child(error)
 }
 
-/// What an error stanza, in answer to a message of ours, means for it. For good, also where time
-/// may heal it: what was sent after it stands there already, and nothing may overtake.
-pub(crate) fn read(stanza: &Element) -> (Refusal, &'static str) {
+/// A message of ours that was refused by its recipient's server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// What it means for the message. For good, also where time may heal it: what was sent after
+    /// it stands there already, and nothing may overtake.
+    pub(crate) refusal: Refusal,
+    /// For the log.
+    pub(crate) why: &'static str,
+    /// Whether it comes back like this when the recipient blocks its sender (XEP-0191, 3.5): by the
+    /// server's own word, not that of a client.
+    pub(crate) perhaps_blocked: bool,
+}
+
+/// What an error stanza, in answer to a message of ours, means.
+pub(crate) fn read(stanza: &Element) -> Returned {
+    let (refusal, why) = meaning(stanza);
+    let by_server = stanza.attr("from").is_some_and(|from| !from.contains('/'));
+    let unavailable = condition(stanza) == "service-unavailable";
+    let perhaps_blocked = by_server && unavailable && refusal.code == Code::NotReachable;
+    Returned { refusal, why, perhaps_blocked }
+}
+
+/// The defined condition of an error stanza, or of a query in one.
+pub(crate) fn condition(stanza: &Element) -> &str {
+    let error = stanza.children().find(|child| child.name() == "error");
+    let mut conditions = error.into_iter().flat_map(Element::children);
+    let found = conditions.find(|child| child.ns() == ns::STANZAS && child.name() != "text");
+    found.map_or("undefined-condition", Element::name)
+}
+
+fn meaning(stanza: &Element) -> (Refusal, &'static str) {
     let Some(error) = stanza.children().find(|child| child.name() == "error") else {
         return (Code::NotReachable.into(), "the server refused it without a reason");
     };
-    let condition =
-        error.children().find(|child| child.ns() == ns::STANZAS && child.name() != "text");
-    let condition = condition.map_or("undefined-condition", Element::name);
-    match condition {
+    match condition(stanza) {
         // RFC 6120, 8.3.3: what time may heal says so by its type.
         _ if error.attr("type") == Some(WAIT) => (
             Refusal { code: Code::RateLimited, retry_after: Some(LATER) },
@@ -159,7 +184,7 @@ mod tests {
              <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>x</text>\
              <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
         );
-        read(&text.parse().unwrap()).0
+        read(&text.parse().unwrap()).refusal
     }
 
     #[test]
@@ -176,7 +201,26 @@ mod tests {
         let wait = bounced("wait", "resource-constraint");
         assert_eq!(wait, Refusal { code: Code::RateLimited, retry_after: Some(LATER) });
         let empty = "<message xmlns='jabber:component:accept' type='error'/>".parse().unwrap();
-        assert_eq!(read(&empty).0, Code::NotReachable.into());
+        assert_eq!(read(&empty).refusal, Code::NotReachable.into());
+    }
+
+    #[test]
+    fn only_a_server_can_mean_a_block() {
+        for (from, kind, condition, perhaps) in [
+            ("bob@p.test", "cancel", "service-unavailable", true),
+            ("bob@p.test/phone", "cancel", "service-unavailable", false),
+            ("bob@p.test", "wait", "service-unavailable", false),
+            ("bob@p.test", "cancel", "item-not-found", false),
+            ("bob@p.test", "cancel", "not-acceptable", false),
+        ] {
+            let text = format!(
+                "<message xmlns='jabber:component:accept' type='error' from='{from}'>\
+                 <error type='{kind}'><{condition} \
+                 xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+            );
+            let read = read(&text.parse().unwrap());
+            assert_eq!(read.perhaps_blocked, perhaps, "{from} {kind} {condition}");
+        }
     }
 
     #[test]

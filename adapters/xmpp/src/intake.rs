@@ -11,6 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bounces::{self, Bounce};
 use crate::gestures::{self, Shown};
+use crate::lists::Lists;
 use crate::log::{INTAKE_STALLED, MESSAGES_LOST};
 
 /// The most events in one call to the daemon, and the most that wait for the next one: 64
@@ -87,11 +88,11 @@ impl Inlet {
 
 impl Intake {
     /// Until every [`Inlet`] is gone and all is handed over, or the daemon takes no more.
-    pub(crate) async fn run(self, bridge: &Bridge) {
+    pub(crate) async fn run(self, lists: &Lists, bridge: &Bridge) {
         let Self { events, stalled, bounces, gestures } = self;
         tokio::join!(
             Events { events, stalled }.run(bridge),
-            bounces::run(bounces, bridge),
+            bounces::run(bounces, lists, bridge),
             gestures::run(gestures, bridge)
         );
     }

@@ -11,6 +11,7 @@
 //! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
+//! - `privilege`, `lists`, `seen`: whom users block, by the lists of their own servers.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
 //! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
@@ -28,13 +29,16 @@ mod gestures;
 mod hex;
 mod intake;
 mod link;
+mod lists;
 mod log;
 mod message;
 mod names;
 mod ns;
 mod outward;
 mod presence;
+mod privilege;
 mod query;
+mod seen;
 mod session;
 mod stream;
 mod xml;

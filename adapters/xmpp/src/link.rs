@@ -13,6 +13,7 @@ use xmpp_parsers::component::Handshake;
 use crate::address::Addresses;
 use crate::hex::hex;
 use crate::intake::Inlet;
+use crate::lists::Lists;
 use crate::ns;
 use crate::outward::Outward;
 use crate::session::{Ending, Session};
@@ -39,6 +40,7 @@ pub(crate) struct Link<'a> {
     pub(crate) secret: &'a Secret,
     pub(crate) addresses: &'a Arc<Addresses>,
     pub(crate) outward: &'a Outward,
+    pub(crate) lists: &'a Lists,
     pub(crate) bridge: &'a Bridge,
 }
 
@@ -97,6 +99,7 @@ impl Link<'_> {
             write,
             addresses: self.addresses,
             outward: self.outward,
+            lists: self.lists,
             bridge: self.bridge,
         })
     }

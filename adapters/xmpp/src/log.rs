@@ -34,6 +34,20 @@ drawbridge_adapter::log_events! {
     pub(crate) GESTURE_HANDED_OVER: DEBUG, "a gesture",
         fields [user, what: "which one"],
         action "None.";
+    /// A user's server lets the bridge neither read nor write whom the user blocks. What the user
+    /// tells the bridge's own user holds all the same. Once a connection.
+    pub(crate) LISTS_FORBIDDEN: INFO,
+        "a block is not written to the user's own list: the server does not allow it",
+        fields [],
+        action "Let the server give the bridge the privilege (`docs/install.md`), if it can.";
+    /// A user's block list could not be read: the server's answer is an error, or too long.
+    pub(crate) LIST_UNREADABLE: DEBUG, "a block list could not be read",
+        fields [user, why],
+        action "None.";
+    /// A message came back as one does that its recipient blocks: its sender is told nothing.
+    pub(crate) BOUNCE_SWALLOWED: DEBUG, "came back, perhaps of a block",
+        fields [msg],
+        action "None.";
     /// A message was refused by the adapter itself: it cannot be read, or cannot be taken now. Its
     /// sender is told.
     pub(crate) STANZA_REFUSED: INFO, "refused here",

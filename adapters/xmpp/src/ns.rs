@@ -17,6 +17,12 @@ pub(crate) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 pub(crate) const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// XEP-0004.
 pub(crate) const DATA: &str = "jabber:x:data";
+/// XEP-0191.
+pub(crate) const BLOCKING: &str = "urn:xmpp:blocking";
+/// XEP-0356.
+pub(crate) const PRIVILEGE: &str = "urn:xmpp:privilege:2";
+/// RFC 6120: stanzas within others.
+pub(crate) const CLIENT: &str = "jabber:client";
 /// XEP-0100.
 pub(crate) const GATEWAY: &str = "jabber:iq:gateway";
 /// XEP-0092.

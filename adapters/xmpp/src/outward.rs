@@ -8,21 +8,26 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Delivered, DeliveryError, EventId, Refusal, log};
+use drawbridge_adapter::{Delivered, DeliveryError, EventId, log};
 use minidom::Element;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::failure;
+use crate::failure::{self, Returned};
 use crate::log::DOMAIN_SHARED;
 use crate::ns;
+use crate::stream::Stanza;
 use crate::xml::Xml;
 
 /// How long the server may take for one window.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take for one query.
+const ANSWER: Duration = Duration::from_secs(3);
 /// How many stanzas may wait for the writer.
 const WAITING: usize = 64;
 /// How many barriers may be open. The daemon opens one a conversation, and bounds those.
 const MAX_BARRIERS: usize = 1024;
+/// How many queries may be open.
+const MAX_QUERIES: usize = 1024;
 
 /// One stanza, ready to go.
 pub(crate) struct Ready {
@@ -45,6 +50,8 @@ struct State {
     link: Option<mpsc::Sender<String>>,
     barriers: HashMap<String, oneshot::Sender<()>>,
     watched: HashMap<String, Watched>,
+    /// Queries of ours, by their ids: whom they ask, and who waits.
+    asked: HashMap<String, (String, oneshot::Sender<Stanza>)>,
     pings: u64,
     /// What the pings of this connection begin with, and of the one before.
     epoch: u64,
@@ -63,7 +70,16 @@ impl State {
 
 struct Watched {
     to: String,
-    error: Option<(Refusal, &'static str)>,
+    error: Option<Returned>,
+}
+
+/// Why a stanza did not get through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// It came back.
+    Returned(Returned),
+    /// All else.
+    Other(DeliveryError),
 }
 
 /// Forgets a window, also when its delivery was dropped half-way.
@@ -80,6 +96,18 @@ impl Drop for Window<'_> {
         for key in &self.keys {
             state.watched.remove(key);
         }
+    }
+}
+
+/// Forgets a query, also when nobody waits for its answer any more.
+struct Asked<'a> {
+    outward: &'a Outward,
+    id: String,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.outward.lock().asked.remove(&self.id);
     }
 }
 
@@ -115,6 +143,24 @@ impl Outward {
         let mut state = self.lock();
         state.link = None;
         state.barriers.clear();
+        state.asked.clear();
+    }
+
+    /// Whether an IQ stanza is the answer to a query of ours; if not, it is given back.
+    pub(crate) fn informed(&self, stanza: Stanza) -> Option<Stanza> {
+        let element = &stanza.element;
+        let answers = matches!(element.attr("type"), Some("result" | "error"));
+        let id = element.attr("id").filter(|_| answers);
+        let mut state = self.lock();
+        let asked = id.and_then(|id| state.asked.get(id)).map(|(to, _)| to.as_str());
+        if asked.is_none() || asked != element.attr("from") {
+            return Some(stanza);
+        }
+        if let Some((_, waits)) = id.and_then(|id| state.asked.remove(id)) {
+            // A receiver that is gone gave up before.
+            let _ = waits.send(stanza);
+        }
+        None
     }
 
     /// Whether an IQ stanza is one of our pings, come back, or the answer to one.
@@ -171,9 +217,9 @@ impl Outward {
 
     /// Sends a window, in order, and waits until the server has taken it: one result for each, or
     /// one for all.
-    pub(crate) async fn send(&self, ready: Vec<Ready>) -> Vec<Result<Delivered, DeliveryError>> {
+    pub(crate) async fn send(&self, ready: Vec<Ready>) -> Vec<Result<Delivered, Undelivered>> {
         let Some((link, window, barrier)) = self.enlist(&ready) else {
-            return vec![Err(DeliveryError::Disconnected)];
+            return vec![Err(Undelivered::Other(DeliveryError::Disconnected))];
         };
         let ping = self.ping(&window.ping);
         let going = async move {
@@ -190,7 +236,46 @@ impl Outward {
             Ok(Err(())) => "the connection was lost before the server confirmed",
             Err(_) => "the server did not confirm in time",
         };
-        vec![Err(DeliveryError::Unknown { why })]
+        vec![Err(Undelivered::Other(DeliveryError::Unknown { why }))]
+    }
+
+    /// Waits until the server has taken all that was sent before, and told what it had to tell.
+    pub(crate) async fn confirm(&self) -> Result<(), DeliveryError> {
+        // A window without stanzas has no outcome but that of its barrier.
+        match self.send(Vec::new()).await.pop() {
+            Some(Err(Undelivered::Other(error))) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks `to` something, and waits for the answer, which may be an error. `query` makes the stanza
+    /// with the id that it is given.
+    pub(crate) async fn ask(
+        &self,
+        to: &str,
+        query: impl Fn(&str) -> Xml,
+    ) -> Result<Stanza, DeliveryError> {
+        let (link, asked, answer) = {
+            let mut state = self.lock();
+            let open = state.asked.len() < MAX_QUERIES;
+            let link = state.link.clone().filter(|_| open).ok_or(DeliveryError::Disconnected)?;
+            state.pings += 1;
+            let id = format!("{:016x}-{}", state.epoch, state.pings);
+            let (waits, answer) = oneshot::channel();
+            state.asked.insert(id.clone(), (to.to_owned(), waits));
+            (link, Asked { outward: self, id }, answer)
+        };
+        let wire = query(&asked.id).to_wire();
+        let going = async move {
+            link.send(wire).await.map_err(|_| ())?;
+            drop(link);
+            answer.await.map_err(|_| ())
+        };
+        match tokio::time::timeout(ANSWER, going).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(())) => Err(DeliveryError::Unknown { why: "the connection was lost" }),
+            Err(_) => Err(DeliveryError::Unknown { why: "the server did not answer in time" }),
+        }
     }
 
     fn enlist(
@@ -212,14 +297,14 @@ impl Outward {
         Some((link, Window { outward: self, keys, ping }, barrier))
     }
 
-    fn outcomes(&self, window: &Window<'_>) -> Vec<Result<Delivered, DeliveryError>> {
+    fn outcomes(&self, window: &Window<'_>) -> Vec<Result<Delivered, Undelivered>> {
         let mut state = self.lock();
         let outcome = |key: &String| match state
             .watched
             .get_mut(key)
             .and_then(|watched| watched.error.take())
         {
-            Some((refusal, why)) => Err(DeliveryError::Refused { refusal, why }),
+            Some(returned) => Err(Undelivered::Returned(returned)),
             None => Ok(Delivered { id: EventId::new(key.as_str()).ok() }),
         };
         window.keys.iter().map(outcome).collect()

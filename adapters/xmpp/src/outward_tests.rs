@@ -34,7 +34,7 @@ async fn reads_to_ping(written: &mut mpsc::Receiver<String>) -> (Vec<String>, El
     }
 }
 
-type Outcomes = Vec<Result<Delivered, DeliveryError>>;
+type Outcomes = Vec<Result<Delivered, Undelivered>>;
 
 /// A window of three, answered by these errors, and then by the ping.
 async fn window(errors: &[Element]) -> Outcomes {
@@ -55,12 +55,12 @@ async fn window(errors: &[Element]) -> Outcomes {
 }
 
 fn shown(outcomes: &Outcomes) -> Vec<String> {
-    let show = |outcome: &Result<Delivered, DeliveryError>| match outcome {
+    let show = |outcome: &Result<Delivered, Undelivered>| match outcome {
         Ok(_) => "ok".to_owned(),
-        Err(DeliveryError::Refused { refusal, .. }) => refusal.code.to_string(),
-        Err(DeliveryError::Retry { .. }) => "retry".to_owned(),
-        Err(DeliveryError::Unknown { .. }) => "unknown".to_owned(),
-        Err(DeliveryError::Disconnected) => "disconnected".to_owned(),
+        Err(Undelivered::Returned(returned)) => returned.refusal.code.to_string(),
+        Err(Undelivered::Other(DeliveryError::Unknown { .. })) => "unknown".to_owned(),
+        Err(Undelivered::Other(DeliveryError::Disconnected)) => "disconnected".to_owned(),
+        Err(Undelivered::Other(other)) => panic!("{other:?}"),
     };
     outcomes.iter().map(show).collect()
 }
@@ -84,10 +84,10 @@ async fn nothing_is_sent_again_behind_what_was_shown() {
     let full = bounce("b", "bob@p.test/phone", "wait", "resource-constraint");
     let outcomes = window(&[full]).await;
     assert_eq!(shown(&outcomes), ["ok", "rate_limited", "ok"]);
-    let Err(DeliveryError::Refused { refusal, .. }) = &outcomes[1] else {
+    let Err(Undelivered::Returned(returned)) = &outcomes[1] else {
         panic!("not refused: {outcomes:?}")
     };
-    assert!(refusal.retry_after.is_some());
+    assert!(returned.refusal.retry_after.is_some() && !returned.perhaps_blocked);
 }
 
 #[tokio::test]
@@ -139,4 +139,30 @@ async fn a_server_that_confirms_nothing_is_not_waited_for_for_ever() {
     let _written = outward.open(1);
     assert_eq!(shown(&outward.send(vec![ready("a")]).await), ["unknown"]);
     assert!(outward.lock().watched.is_empty() && outward.lock().barriers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_is_answered_by_whom_it_asks() {
+    let outward = Outward::new(DOMAIN.to_owned());
+    let query = |id: &str| Xml::new("iq").attr("type", "get").attr("id", id);
+    let answer = |id: &str, from: &str, kind: &str| {
+        let text = format!("<iq type='{kind}' id='{id}' from='{from}'/>");
+        Stanza { element: element(&text), whole: true }
+    };
+    assert_eq!(outward.ask("bob@p.test", query).await.err(), Some(DeliveryError::Disconnected));
+    let mut written = outward.open(1);
+    let serving = async {
+        let id = element(&written.recv().await.unwrap()).attr("id").unwrap().to_owned();
+        for (from, kind) in [("mallory@p.test", "result"), ("bob@p.test", "get")] {
+            assert!(outward.informed(answer(&id, from, kind)).is_some(), "{from} {kind}");
+        }
+        assert!(outward.informed(answer(&id, "bob@p.test", "result")).is_none());
+        assert!(outward.informed(answer(&id, "bob@p.test", "result")).is_some());
+    };
+    let (answered, ()) = tokio::join!(outward.ask("bob@p.test", query), serving);
+    assert_eq!(answered.unwrap().element.attr("type"), Some("result"));
+    // Nobody answers the next one.
+    let unanswered = outward.ask("bob@p.test", query).await;
+    assert!(matches!(unanswered, Err(DeliveryError::Unknown { .. })), "{unanswered:?}");
+    assert!(outward.lock().asked.is_empty());
 }

@@ -41,6 +41,12 @@ pub(crate) fn answers(stanza: &Element, addresses: &Addresses, bridge: &Bridge) 
     }
 }
 
+/// The user who comes or goes.
+pub(crate) fn shown(stanza: &Element, addresses: &Addresses) -> Option<UserId> {
+    let comes_or_goes = matches!(stanza.attr("type"), None | Some("unavailable"));
+    addresses.canonical(stanza.attr("from").filter(|_| comes_or_goes)?).ok()
+}
+
 /// What a presence stanza shows of what its sender wants.
 pub(crate) fn gesture(
     stanza: &Element,

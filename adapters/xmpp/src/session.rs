@@ -16,11 +16,13 @@ use crate::failure::{self, Envelope};
 use crate::gestures::Shown;
 use crate::intake::Inlet;
 use crate::link;
+use crate::lists::Lists;
 use crate::log::{ANSWER_DROPPED, REFUSAL_UNTOLD, STANZA_IGNORED, STANZA_REFUSED, STREAM_CLOSED};
 use crate::message::{self, Heard};
 use crate::ns;
 use crate::outward::Outward;
 use crate::presence;
+use crate::privilege;
 use crate::query;
 use crate::stream::{ReadError, Stanza, StanzaReader};
 use crate::xml::Xml;
@@ -51,12 +53,14 @@ pub(crate) struct Session<'a, R, W> {
     pub(crate) write: W,
     pub(crate) addresses: &'a Addresses,
     pub(crate) outward: &'a Outward,
+    pub(crate) lists: &'a Lists,
     pub(crate) bridge: &'a Bridge,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
     /// Until the connection is gone, or the daemon stops.
     pub(crate) async fn run(self, inlet: &Inlet) -> Ending {
+        self.lists.connected();
         let outgoing = self.outward.open(self.bridge.random());
         let (answers, answering) = mpsc::channel(ANSWERS);
         let (stop, stopped) = oneshot::channel();
@@ -64,6 +68,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             reader: self.reader,
             addresses: self.addresses,
             outward: self.outward,
+            lists: self.lists,
             bridge: self.bridge,
             inlet,
             answers,
@@ -117,6 +122,7 @@ struct Reading<'a, R> {
     reader: StanzaReader<R>,
     addresses: &'a Addresses,
     outward: &'a Outward,
+    lists: &'a Lists,
     bridge: &'a Bridge,
     inlet: &'a Inlet,
     answers: mpsc::Sender<String>,
@@ -167,13 +173,16 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         match stanza.element.name() {
             "message" => self.take_message(stanza).await,
             "presence" => self.take_presence(&stanza.element),
-            "iq" => self.take_query(&stanza).await,
+            "iq" => self.take_query(stanza).await,
             _ => log!(STANZA_IGNORED, what = "not a stanza"),
         }
         None
     }
 
     fn take_presence(&mut self, stanza: &Element) {
+        if let Some(user) = presence::shown(stanza, self.addresses) {
+            self.lists.look(&user);
+        }
         let answers = presence::answers(stanza, self.addresses, self.bridge);
         let answers: Vec<_> = answers.iter().map(Xml::to_wire).collect();
         match presence::gesture(stanza, self.addresses, self.bridge) {
@@ -186,11 +195,12 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         }
     }
 
-    async fn take_query(&mut self, stanza: &Stanza) {
+    async fn take_query(&mut self, stanza: Stanza) {
+        let Some(stanza) = self.outward.informed(stanza) else { return };
         if self.outward.answered(&stanza.element) {
             return;
         }
-        match command::take(stanza, self.addresses, self.bridge) {
+        match command::take(&stanza, self.addresses, self.bridge) {
             Some(Asked::Event(event, envelope)) => self.hand_over("iq", *event, &envelope).await,
             Some(Asked::Answer(answer)) => self.answer(&answer),
             None => {
@@ -204,12 +214,17 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     /// An event that came as a stanza of the kind `name`.
     async fn hand_over(&mut self, name: &'static str, event: Event, envelope: &Envelope) {
         let msg = self.bridge.tag_event(&event.id);
+        self.lists.wrote(&event.sender.user);
         if let Err(code) = self.inlet.put(event).await {
             self.refuse(name, envelope, Some(msg), code, true).await;
         }
     }
 
     async fn take_message(&mut self, stanza: Stanza) {
+        if let Some((domain, grant)) = privilege::granted(&stanza.element) {
+            self.lists.grant(domain, grant);
+            return;
+        }
         match message::read(stanza, self.addresses, self.bridge) {
             Heard::Event(event, envelope) => self.hand_over("message", *event, &envelope).await,
             Heard::Refused(envelope, code) => {

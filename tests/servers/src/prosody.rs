@@ -59,5 +59,6 @@ VirtualHost "{domain}"
 VirtualHost "{far}"
 Component "{component}"
     component_secret = "{secret}"
+    modules_enabled = { "privilege" }
 Component "rooms.{domain}" "muc"
 "#;

@@ -1,6 +1,8 @@
 //! What people say to the bridge itself, and show it with their clients' own means. Against real
 //! servers and a foreign client.
 
+mod blocks;
+
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};

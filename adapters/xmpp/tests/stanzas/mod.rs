@@ -84,7 +84,7 @@ impl Here {
     }
 
     /// Bob writes to carol, and the bridge hears it on the very first connection.
-    async fn still_carries(&self, text: &str) -> Result<()> {
+    pub(crate) async fn still_carries(&self, text: &str) -> Result<()> {
         let body = text.to_owned();
         with(&self.bob, move |bob| bob.writes(CAROL, &body)).await?;
         self.hears(text).await?;
