@@ -34,6 +34,7 @@ mod hostile;
 mod limits;
 mod logs;
 mod operator;
+mod own_means;
 mod partner_people;
 mod python;
 mod reach;
