@@ -30,6 +30,7 @@ mod catalogue;
 mod crash;
 mod dial;
 mod doctor;
+mod evasion;
 mod hostile;
 mod limits;
 mod logs;
@@ -38,6 +39,7 @@ mod own_means;
 mod partner_people;
 mod python;
 mod reach;
+mod requests;
 mod restart;
 mod talk;
 

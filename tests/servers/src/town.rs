@@ -174,6 +174,11 @@ impl Town {
         self.xmpp_user_of(name, xmpp_server::FAR_DOMAIN)
     }
 
+    /// The same user of the XMPP server on a second client, with a resource of its own.
+    pub fn xmpp_again(&self, user: &XmppUser) -> Result<XmppUser> {
+        self.xmpp_clients.login_again(user)
+    }
+
     fn xmpp_user_of(&self, name: &str, domain: &str) -> Result<XmppUser> {
         let password = random()?;
         self.xmpp.register(name, domain, &password)?;

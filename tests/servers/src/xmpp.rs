@@ -38,6 +38,15 @@ impl XmppClients {
     /// Logs an account in; its local part must be nobody else's, whatever the domain.
     pub fn login(&self, jid: &str, password: &str) -> Result<XmppUser> {
         let name = jid.split('@').next().unwrap_or_default().to_owned();
+        self.login_as(name, jid, password)
+    }
+
+    /// Logs an account in once more, on a client with a resource of its own.
+    pub fn login_again(&self, user: &XmppUser) -> Result<XmppUser> {
+        self.login_as(format!("{} again", user.name), &user.jid, &user.password)
+    }
+
+    fn login_as(&self, name: String, jid: &str, password: &str) -> Result<XmppUser> {
         let command = json!({"do": "login", "as": name, "jid": jid, "password": password});
         self.script.ask(command)?;
         Ok(XmppUser {

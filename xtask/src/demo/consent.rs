@@ -27,19 +27,17 @@ pub(super) fn play(alice: &MatrixUser, bob: &XmppUser, carol: &PartnerUser) -> R
     });
     step("alice says enable birdychat", "birdychat is on", alice.asks_bridge("enable birdychat"));
     step("bob says enable birdychat", "birdychat is on", bob.asks_bridge("enable birdychat"));
-    step("carol writes again: it waits for alice's word", "held", {
-        let said = carol.says(alice, "Hi, it is Carol.");
+    step("carol writes to bob: it waits for his word", "held", {
+        let said = carol.says(bob, "Hi, it is Carol.");
         said.and_then(|id| carol.sees_held(&id)).map(|()| "held".to_owned())
     });
-    step("alice is asked, with the first words", "wants to write to you", alice.hears_bridge());
-    step("alice says accept", "You hear from", {
-        alice.asks_bridge(&format!("accept {}", carol.id()))
+    step("bob is asked, with the first words", "wants to write to you", bob.hears_bridge());
+    step("bob says accept", "You hear from", bob.asks_bridge(&format!("accept {}", carol.id())));
+    step("the words that waited arrive", "Hi, it is Carol.", heard(bob, carol, "Hi, it is Carol."));
+    step("carol writes to alice, whose client joins where it is invited", "Hi, Alice.", {
+        carol.says(alice, "Hi, Alice.").and_then(|_| heard(alice, carol, "Hi, Alice."))
     });
-    step(
-        "the words that waited arrive",
-        "Hi, it is Carol.",
-        heard(alice, carol, "Hi, it is Carol."),
-    );
+    step("alice was asked too", "wants to write to you", alice.hears_bridge());
     step("bob links his account with alice's", "one person's now", {
         let told = alice.asks_bridge("link");
         told.and_then(|told| {
