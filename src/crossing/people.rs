@@ -170,9 +170,8 @@ impl Crossing {
             Change::Enable { user, network } => {
                 self.spelled(&user)?;
                 self.switchable(&network)?;
-                let change = PeopleChange::Enable { user: user.clone(), network, at };
-                let PeopleChange::Enable { network, .. } = &change else { return Ok(Vec::new()) };
-                let is_new = !people.has_enabled(&user, network);
+                let is_new = !people.has_enabled(&user, &network);
+                let change = PeopleChange::Enable { user, network, at };
                 Ok(is_new.then_some(change).into_iter().collect())
             }
             Change::Disable { user, network } => {

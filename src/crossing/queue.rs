@@ -154,7 +154,9 @@ impl Crossing {
             Payload::Status(status) => {
                 (Some(status.state.as_str()), status.kind, None, &status.sender)
             }
-            Payload::Own(command) => (Some("own"), Kind::Other, None, addressee(command)),
+            Payload::Own(command) => {
+                (Some(word_of(command)), Kind::Other, None, addressee(command))
+            }
         };
         let (state, tries) = match self.networks.get(&row.network) {
             Some(network) => network.waits(&row.lane, now),
@@ -173,6 +175,18 @@ impl Crossing {
             state,
             tries,
         }
+    }
+}
+
+/// What something of the bridge's own is, in a word.
+fn word_of(command: &Command) -> &'static str {
+    match command {
+        Command::Message(_) => "message",
+        Command::Status(_) => "status",
+        Command::Notice(_) => "notice",
+        Command::Request(_) => "request",
+        Command::RequestOver(_) => "request_over",
+        Command::Block(_) => "block_entry",
     }
 }
 

@@ -39,7 +39,10 @@ fn no_other_way_leads_around_a_block(software: XmppSoftware) -> Result<()> {
     bob.says(&alice, "nor this")?;
     // Nor another resource, or the address in another case.
     let again = town.xmpp_again(&bob)?;
-    again.writes(&again.address_of(&alice)?.to_uppercase().replace("BRIDGE.P.TEST", "bridge.p.test"), "nor this")?;
+    again.writes(
+        &again.address_of(&alice)?.to_uppercase().replace("BRIDGE.P.TEST", "bridge.p.test"),
+        "nor this",
+    )?;
     again.says(&alice, "nor from here")?;
 
     // Nor an end of the daemon.

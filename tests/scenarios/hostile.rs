@@ -121,6 +121,7 @@ fn hostile_stanzas(software: XmppSoftware) -> Result<()> {
         mallory.sends(&stanza.replace("{to}", &alice_there))?;
     }
     // She, too, is still there: nothing of it ended her stream, or ours.
+    town.introduces(&[&mallory, &carol])?;
     mallory.says(&carol, "I was rude.")?;
     carol.hears(&mallory, "I was rude.")?;
     ensure!(

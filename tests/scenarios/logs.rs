@@ -127,7 +127,8 @@ fn a_peer_that_comes_and_goes_is_one_line_a_change() -> Result<()> {
     let lines: Vec<Value> =
         log[before..].lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     for network in ["birdychat", "xmpp"] {
-        let of = |line: &&Value| line["network"] == network;
+        let of =
+            |line: &&Value| line["network"] == network && line["event"] != "network_switched_on";
         let states: Vec<_> = lines
             .iter()
             .filter(of)

@@ -24,6 +24,7 @@ macro_rules! with_each_xmpp_server {
 }
 pub(crate) use with_each_xmpp_server;
 
+mod alike;
 mod bans;
 mod blocks;
 mod catalogue;

@@ -89,6 +89,8 @@ async fn measure(run: &Run) -> Result<()> {
         }
         eprintln!("run {} of {runs}: many portals", number + 1);
         many_portals(run, &mut report).await?;
+        eprintln!("run {} of {runs}: many people", number + 1);
+        many_people(run, &mut report).await?;
     }
     if run.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -154,6 +156,31 @@ async fn many_portals(run: &Run, report: &mut Report) -> Result<()> {
     report.note(&format!("memory, {what} portals at rest"), "MB", who, subject.memory()?);
     flood(&mut subject, Way::B, 1, 0..1, 1).await?;
     let name = format!("one room of {what}");
+    Flooding { rooms: 0..1, what: &name, run: 2 }.both_ways(run, &mut subject, report).await?;
+    subject.stop().await?;
+    report.flaws += subject.flaws();
+    Ok(())
+}
+
+/// What the daemon does where many people have blocked many others.
+async fn many_people(run: &Run, report: &mut Report) -> Result<()> {
+    let (people, blocks, what) = if run.quick {
+        (10_000, 100_000, "10,000 people, 100,000 blocks")
+    } else {
+        (100_000, 1_000_000, "100,000 people, 1,000,000 blocks")
+    };
+    let who = Who::Daemon;
+    let mut subject = Subject::prepare(who, &run.daemon).await?;
+    subject.start().await?;
+    flood(&mut subject, Way::B, 1, 0..1, 0).await?;
+    subject.stop().await?;
+    seed::people(&subject.database(), people, blocks)?;
+    let start = subject.start().await?;
+    report.note(&format!("start, {what}"), "ms", who, start.as_secs_f64() * 1000.0);
+    subject.cpu_at_rest().await?;
+    report.note(&format!("memory, {what}"), "MB", who, subject.memory()?);
+    flood(&mut subject, Way::B, 1, 0..1, 1).await?;
+    let name = format!("one room, {what}");
     Flooding { rooms: 0..1, what: &name, run: 2 }.both_ways(run, &mut subject, report).await?;
     subject.stop().await?;
     report.flaws += subject.flaws();

@@ -1,5 +1,5 @@
 //! Portals by the thousand: the daemon opens one by itself, and what it wrote down of it is
-//! written again under other names.
+//! written again under other names. And people with what they have said of each other.
 
 use std::path::Path;
 
@@ -31,6 +31,32 @@ pub(crate) fn portals(database: &Path, count: usize) -> Result<()> {
                 let (key, value) = (key.replace(&first, &mark), value.replace(&first, &mark));
                 insert.execute(params![network, key, value])?;
             }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Makes this many people, of both networks, who have switched an app on and blocked others: so many
+/// times in all. The daemon must not be running.
+pub(crate) fn people(database: &Path, people: usize, blocks: usize) -> Result<()> {
+    let name = |number: usize| match number % 2 {
+        0 => format!("matrix:@person-{number}:hs.test"),
+        _ => format!("xmpp:person-{number}@p.test"),
+    };
+    let mut connection = Connection::open(database)?;
+    let transaction = connection.transaction()?;
+    {
+        let mut enable = transaction.prepare("INSERT INTO enabled VALUES (?, 'birdychat', 1)")?;
+        for number in 0..people {
+            enable.execute([name(number)])?;
+        }
+        let mut block = transaction.prepare("INSERT INTO blocks VALUES (?, ?, 1, 1)")?;
+        for number in 0..blocks {
+            // Each of them others, an odd number of people further.
+            let (owner, round) = (number % people, number / people);
+            let blocked = (owner + 2 * round + 1) % people;
+            block.execute([name(owner), name(blocked)])?;
         }
     }
     transaction.commit()?;

@@ -34,7 +34,7 @@ pub use daemon::Daemon;
 pub use heard::{Heard, PATIENCE, Told};
 pub use install::{Installed, debian, install, workspace};
 pub use matrix::{MatrixClients, MatrixUser};
-pub use partner::{PartnerApp, PartnerUser};
+pub use partner::{PartnerApp, PartnerUser, Probe};
 pub use ports::Port;
 pub use python::PythonUser;
 pub use synapse::Synapse;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -150,6 +150,15 @@ pub struct PartnerUser {
     addresses: Arc<Addresses>,
 }
 
+/// What the partner sees of one message.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// The time until its ack, and until its outcome.
+    pub times: [Duration; 2],
+    /// Both frames, in the order in which they came, without the ids that each has for itself.
+    pub frames: String,
+}
+
 impl PartnerUser {
     fn is_message(&self, line: &Value) -> bool {
         line["saw"] == "event" && line["frame"]["to"] == self.name.as_str()
@@ -171,6 +180,34 @@ impl PartnerUser {
         };
         self.reader.next("accepted", PATIENCE, "the status accepted", is)?;
         Ok(())
+    }
+
+    /// Writes to somebody, and looks closely at what comes of it.
+    pub fn probes(&self, to: &str, body: &str) -> Result<Probe> {
+        let from = self.script.count();
+        let sent = Instant::now();
+        let id = self.writes(to, body)?;
+        let is_ack = |line: &Value| {
+            let ids = line["frame"]["ids"].as_array();
+            line["saw"] == "ack" && ids.is_some_and(|ids| ids.iter().any(|one| *one == id))
+        };
+        let is_outcome = |line: &Value| self.is_status(line) && line["frame"]["event"] == id;
+        let (mut at, mut ack, mut outcome) = (from, None, None);
+        let mut frames = Vec::new();
+        while ack.is_none() || outcome.is_none() {
+            let is = |line: &Value| is_ack(line) || is_outcome(line);
+            let (next, line) = self.script.find(at, PATIENCE, "an answer to a probe", is)?;
+            at = next;
+            let seen = if is_ack(&line) { &mut ack } else { &mut outcome };
+            *seen = Some(sent.elapsed());
+            let mut frame = line["frame"].clone();
+            for own in ["id", "event", "ids", "to"] {
+                frame.as_object_mut().map(|frame| frame.remove(own));
+            }
+            frames.push(frame.to_string());
+        }
+        let times = [ack.unwrap_or_default(), outcome.unwrap_or_default()];
+        Ok(Probe { times, frames: frames.join(" ") })
     }
 
     /// Says something to the bridge itself, and gives its answer.
