@@ -23,6 +23,7 @@ fn no_other_way_leads_around_a_block(software: XmppSoftware) -> Result<()> {
     let (alice, bob, carol) = three(&town)?;
     nothing_else_arrives(&carol, &alice, "we know each other")?;
     nothing_else_arrives(&bob, &alice, "so do we")?;
+    alice.holds_invites()?;
     let told = alice.asks_bridge(&format!("block {}", carol.id()))?;
     tells(&town, &told, "You hear nothing more of birdychat:carol")?;
     vanishes(&carol, &alice)?;
@@ -54,8 +55,9 @@ fn no_other_way_leads_around_a_block(software: XmppSoftware) -> Result<()> {
     let dora = town.partner_user("carol2")?;
     let knock = dora.says(&alice, "It is me, Carol!")?;
     dora.sees_held(&knock)?;
+    tells(&town, &alice.hears_bridge()?, "birdychat:carol2 wants to write to you")?;
     let listed = alice.asks_bridge("requests")?;
-    tells(&town, &listed, "birdychat:carol2")?;
+    tells(&town, &listed, "birdychat:carol2, one message: “It is me, Carol!”")?;
     // And the account can be blocked as well.
     let told = alice.asks_bridge("block birdychat:carol2")?;
     tells(&town, &told, "You hear nothing more of birdychat:carol2")?;
