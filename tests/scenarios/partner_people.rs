@@ -1,10 +1,10 @@
 //! What a partner's users decide, in their app or by commands, and what is decided about them.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PATIENCE, User, until};
+use drawbridge_servers::{PATIENCE, Town, User, XmppSoftware, until};
 
 use crate::blocks::swallowed;
-use crate::{nothing_else_arrives, three, three_strangers, town};
+use crate::{nothing_else_arrives, programs, three, three_strangers, town};
 
 #[test]
 fn a_partners_user_waits_to_be_accepted_and_sees_it() -> Result<()> {
@@ -24,6 +24,37 @@ fn a_partners_user_waits_to_be_accepted_and_sees_it() -> Result<()> {
     bob.hears(&carol, "It is Carol.")?;
     carol.sees_accepted(&second)?;
     nothing_else_arrives(&bob, &carol, "and back")?;
+    Ok(())
+}
+
+#[test]
+fn a_stranger_from_afar_is_shown_as_a_request_in_the_app() -> Result<()> {
+    let asks = |config: String| {
+        let local = "users.local = [\"p.test\"]";
+        config.replace(local, &format!("{local}\nusers.remote = \"request\""))
+    };
+    let town = Town::start_on(XmppSoftware::Prosody, &programs()?, asks)?;
+    let carol = town.partner_user("carol")?;
+    let (eve, mallory) = (town.remote_xmpp_user("eve")?, town.remote_xmpp_user("mallory")?);
+    for (stranger, word) in [(&eve, "May I?"), (&mallory, "Me too?")] {
+        stranger.asks_bridge("enable birdychat")?;
+        stranger.says(&carol, word)?;
+        let asked = carol.hears_request(stranger)?;
+        ensure!(asked.body == word, "{asked:?}");
+    }
+    ensure!(carol.everything_heard().is_empty(), "heard before she accepted");
+
+    carol.declines(&mallory)?;
+    ensure!(!carol.sees_request_over(&mallory)?);
+    carol.accepts(&eve)?;
+    ensure!(carol.sees_request_over(&eve)?);
+    carol.hears(&eve, "May I?")?;
+    mallory.says(&carol, "Well?")?;
+    // When she is answered, what she wrote before has been judged.
+    mallory.asks_bridge("networks")?;
+    nothing_else_arrives(&eve, &carol, "and not Mallory")?;
+    nothing_else_arrives(&carol, &eve, "you may")?;
+    ensure!(mallory.everything_failed().is_empty(), "mallory was told");
     Ok(())
 }
 
