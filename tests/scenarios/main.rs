@@ -35,6 +35,7 @@ mod evasion;
 mod hostile;
 mod limits;
 mod logs;
+mod matrix_gestures;
 mod operator;
 mod own_means;
 mod partner_people;

@@ -125,8 +125,8 @@ async fn look(
     let answer = lists.homeserver.call(As::Ghost(user), request).await?;
     let events = answer.account_data.events.iter();
     let events = events.filter_map(|raw| raw.deserialize_as_unchecked::<AccountData>().ok());
-    let content = events.filter(|event| event.kind == TYPE).last().map(|event| event.content);
-    let list = match content {
+    let mut contents = events.filter(|event| event.kind == TYPE).map(|event| event.content);
+    let list = match contents.next_back() {
         Some(content) => {
             let list = list::read(&content);
             if list.is_none() && lists.rarely.may(&LIST_LEFT_ASIDE) {
@@ -188,20 +188,18 @@ pub(super) async fn recalled<'a>(
     user: &UserId,
     state: &'a mut Option<Known>,
 ) -> Result<&'a mut Known, Unavailable> {
-    let known = match state.take() {
-        Some(known) => known,
-        None => {
-            let seen = all(core, &seen_key(user.as_str(), "")).await?;
-            let written = all(core, &written_key(user.as_str(), "")).await?;
-            let written = written
-                .into_iter()
-                .map(|(other, memo)| (other, Written { listed: memo == LISTED, missed: 0 }));
-            Known {
-                seen: seen.into_iter().map(|(other, _)| other).collect(),
-                written: written.collect(),
-                ..Known::default()
-            }
-        }
+    if let Some(known) = state.take() {
+        return Ok(state.insert(known));
+    }
+    let seen = all(core, &seen_key(user.as_str(), "")).await?;
+    let written = all(core, &written_key(user.as_str(), "")).await?;
+    let written = written
+        .into_iter()
+        .map(|(other, memo)| (other, Written { listed: memo == LISTED, missed: 0 }));
+    let known = Known {
+        seen: seen.into_iter().map(|(other, _)| other).collect(),
+        written: written.collect(),
+        ..Known::default()
     };
     Ok(state.insert(known))
 }

@@ -164,8 +164,8 @@ async fn what_another_client_overwrites_is_written_again_or_told() -> Result<()>
                     Gesture::Block(who) | Gesture::Unblock(who) => who.id() == other,
                     _ => false,
                 };
-                let last = told.iter().map(|(_, gesture)| gesture).filter(of_them).next_back();
-                listed != matches!(last, Some(Gesture::Unblock(_)))
+                let newest = told.iter().map(|(_, gesture)| gesture).rfind(of_them);
+                listed != matches!(newest, Some(Gesture::Unblock(_)))
             };
             if others.iter().all(is_agreed) {
                 return Ok(());
