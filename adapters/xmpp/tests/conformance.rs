@@ -30,7 +30,7 @@ impl Stage for Real {
             network: NetworkId::new("xmpp")?,
             adapter,
             addressing,
-            peer: Box::new(Bob::new(Arc::clone(&server))),
+            peer: Box::new(Bob::new(Arc::clone(&server), software)),
             nobody: Some("xmpp:nobody@p.test".parse()?),
             log_target: "drawbridge_xmpp",
             secrets: vec![SECRET.to_owned()],
@@ -39,11 +39,12 @@ impl Stage for Real {
     }
 
     fn skips(&self) -> Vec<(&'static str, &'static str)> {
-        vec![
-            ("not_taken", "a component stream has no acknowledgements"),
-            ("block_in", "bob does not block yet"),
-            ("block_out", "bob does not look at his list yet"),
-        ]
+        let mut skips = vec![("not_taken", "a component stream has no acknowledgements")];
+        if self.0 == XmppSoftware::Ejabberd {
+            let hidden = "ejabberd 23.01 lets no component see its users' block lists";
+            skips.extend([("block_in", hidden), ("block_out", hidden)]);
+        }
+        skips
     }
 }
 

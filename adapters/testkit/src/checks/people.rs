@@ -78,17 +78,27 @@ pub async fn request_out(stage: &dyn Stage) -> Result<Done> {
 }
 
 /// Rule: what a user blocks with the network's own means, the bridge hears, and also that the
-/// block is lifted.
+/// block is lifted; at the latest when the two next have to do with each other.
 pub async fn block_in(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     if !play.adapter.capabilities().block_lists {
         return Ok(Done::Skipped(NO_LISTS));
     }
     let address = play.address()?;
+    // One blocks whom one knows.
+    play.crosses_in("good morning").await?;
+    play.crosses_out("good morning to you").await?;
     for blocked in [true, false] {
         let tried = timeout(play.patience, play.peer.blocks(&address, blocked)).await;
         if tried.context("the peer could not block in time")?? == Tried::Impossible {
             return Ok(Done::Skipped("the peer cannot block"));
+        }
+        if blocked {
+            // Whether it is shown is the bridge's business, which here knows no blocks.
+            let in_vain = play.message("do you hear me?")?;
+            play.delivers_once(&[in_vain]).await?;
+        } else {
+            play.crosses_in("I hear you again").await?;
         }
         let carol = play.carol.clone();
         let gesture = if blocked { Gesture::Block(carol) } else { Gesture::Unblock(carol) };

@@ -143,12 +143,15 @@ pub(crate) struct Bob {
     /// What was said: id, address, text.
     said: Vec<(String, String, String)>,
     shown: Vec<String>,
+    /// Whether the server lets the component see his block list.
+    lists: bool,
 }
 
 impl Bob {
     /// Not yet online.
-    pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, user: None, said: Vec::new(), shown: Vec::new() }
+    pub(crate) fn new(server: Arc<Server>, software: XmppSoftware) -> Self {
+        let lists = software == XmppSoftware::Prosody;
+        Self { server, user: None, said: Vec::new(), shown: Vec::new(), lists }
     }
 
     fn client(&self) -> Result<&Arc<XmppUser>> {
@@ -240,6 +243,28 @@ impl Peer for Bob {
             if accepts { bob.accepts(&from) } else { bob.declines(&from) }
         })
         .await?;
+        Ok(Tried::Done)
+    }
+
+    async fn blocks(&mut self, address: &str, blocked: bool) -> Result<Tried> {
+        if !self.lists {
+            return Ok(Tried::Impossible);
+        }
+        let address = address.to_owned();
+        let change = move |bob: &XmppUser| {
+            if blocked { bob.blocks(&address) } else { bob.unblocks(&address) }
+        };
+        with(self.client()?, change).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn sees_block(&mut self, address: &str, blocked: bool) -> Result<Tried> {
+        if !self.lists {
+            return Ok(Tried::Impossible);
+        }
+        while with(self.client()?, XmppUser::block_list).await?.iter().any(|one| one == address)
+            != blocked
+        {}
         Ok(Tried::Done)
     }
 
