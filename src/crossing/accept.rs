@@ -262,7 +262,7 @@ impl Crossing {
         let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
         let hold = Some(Hold { owner, other, row });
         let judged = Judged { course: Course::Waits(to), ..judged };
-        Some((Admission { people, hold, ..admission }, judged))
+        Some((Admission { hold, people, ..admission }, judged))
     }
 
     /// Counts an event of a third-party network, before anything is known of its recipient, so that

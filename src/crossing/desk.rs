@@ -123,10 +123,10 @@ impl Crossing {
         };
         let others = self.networks.iter().filter(|(id, _)| *id != by.network());
         let lines: Vec<String> = others.map(line).collect();
-        match lines.is_empty() {
-            true => self.words.say("no-networks", &[]),
-            false => self.words.say("networks", &[("list", &lines.join("\n"))]),
+        if lines.is_empty() {
+            return self.words.say("no-networks", &[]);
         }
+        self.words.say("networks", &[("list", &lines.join("\n"))])
     }
 
     fn switch(&self, by: &UserId, command: &str, name: &str, at: Timestamp) -> Obeyed {
@@ -232,19 +232,19 @@ impl Crossing {
             self.words.say("request-line", &with)
         };
         let lines: Vec<String> = self.people.strangers(by).into_iter().map(line).collect();
-        match lines.is_empty() {
-            true => self.words.say("no-requests", &[]),
-            false => self.words.say("requests", &[("list", &lines.join("\n"))]),
+        if lines.is_empty() {
+            return self.words.say("no-requests", &[]);
         }
+        self.words.say("requests", &[("list", &lines.join("\n"))])
     }
 
     fn blocks_of(&self, by: &UserId) -> String {
         let blocks = self.people.blocks(Some(by), None, LISTED);
         let lines: Vec<String> = blocks.iter().map(|block| block.blocked.to_string()).collect();
-        match lines.is_empty() {
-            true => self.words.say("no-blocks", &[]),
-            false => self.words.say("blocks", &[("list", &lines.join("\n"))]),
+        if lines.is_empty() {
+            return self.words.say("no-blocks", &[]);
         }
+        self.words.say("blocks", &[("list", &lines.join("\n"))])
     }
 
     fn chat(&self, by: &UserId, other: &UserId) -> String {

@@ -406,7 +406,7 @@ impl Crossing {
             Payload::Own(_) => {
                 return match outcome {
                     Outcome::Failed { code, why } => {
-                        log!(OWN_UNTOLD, %msg, %to, outcome = %code, why)
+                        log!(OWN_UNTOLD, %msg, %to, outcome = %code, why);
                     }
                     Outcome::Crossed | Outcome::Swallowed => log!(OWN_TOLD, %msg, %to, ms),
                 };

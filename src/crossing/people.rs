@@ -108,11 +108,9 @@ impl Crossing {
         };
         let takes_part = self.networks.get(network).is_some_and(|network| network.admits(by));
         for change in changes.into_iter().filter(|_| takes_part) {
-            match self.make(change, Some(by)).await {
-                Ok(_) => {}
-                Err(PeopleError::Store(error)) => return Err(self.unavailable(&error)),
-                // About nobody that could be meant.
-                Err(_) => {}
+            // Any other error is about nobody that could be meant.
+            if let Err(PeopleError::Store(error)) = self.make(change, Some(by)).await {
+                return Err(self.unavailable(&error));
             }
         }
         Ok(())
@@ -228,10 +226,10 @@ impl Crossing {
                         rows.push(self.entry_row(owner, blocked, true, at));
                     }
                 }
-                PeopleChange::Unblock { owner, blocked } => {
-                    if self.people.has_named(owner, blocked) && lists(owner) {
-                        rows.push(self.entry_row(owner, blocked, false, at));
-                    }
+                PeopleChange::Unblock { owner, blocked }
+                    if self.people.has_named(owner, blocked) && lists(owner) =>
+                {
+                    rows.push(self.entry_row(owner, blocked, false, at));
                 }
                 PeopleChange::Contact { owner, other, .. } => {
                     rows.extend(self.request_over(owner, other, true, at));

@@ -106,6 +106,7 @@ pub struct Facts<'a> {
 
 /// What two users have said about each other, and about each other's networks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 pub struct Between {
     /// Whether the sender has switched on the recipient's network.
     pub sender_enabled: bool,

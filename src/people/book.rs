@@ -11,6 +11,9 @@ use crate::store::{Block, PeopleChange};
 /// The number of an account that a rule speaks of: a million rules hold numbers, not names.
 pub(super) type Number = u32;
 
+/// Whose word it is, and on whom.
+type Pair = (Number, Number);
+
 #[derive(Default)]
 pub(super) struct Book {
     numbers: HashMap<UserId, Number>,
@@ -76,7 +79,7 @@ impl Book {
         &self,
         owner: Option<&UserId>,
         after: Option<(&UserId, &UserId)>,
-    ) -> Option<(Bound<(Number, Number)>, Bound<(Number, Number)>)> {
+    ) -> Option<(Bound<Pair>, Bound<Pair>)> {
         let (first, last) = match owner.map(|owner| self.number(owner)) {
             None => (0, Number::MAX),
             Some(owner) => (owner?, owner?),
@@ -128,7 +131,7 @@ impl Book {
         let names = |numbers: Vec<Number>| {
             numbers.into_iter().filter_map(|number| self.account(number)).collect::<Vec<_>>()
         };
-        let named = self.blocks.range(all.clone()).filter(|(_, how)| how.named);
+        let blocked = self.blocks.range(all.clone()).filter(|(_, how)| how.named);
         let known = Known {
             user: user.clone(),
             enabled: self
@@ -139,7 +142,7 @@ impl Book {
                 .map(|(_, network)| network.clone())
                 .collect(),
             contacts: names(Self::seconds(self.contacts.range(all)).collect()),
-            blocks: names(Self::seconds(named.map(|(pair, _)| pair)).collect()),
+            blocks: names(Self::seconds(blocked.map(|(pair, _)| pair)).collect()),
             accounts: names(self.person(number).into_iter().filter(|n| *n != number).collect()),
         };
         let empty = known.enabled.is_empty()

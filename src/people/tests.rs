@@ -11,7 +11,9 @@ fn user(number: u8) -> UserId {
 }
 
 fn apply(people: &People, changes: &[PeopleChange]) -> usize {
-    changes.iter().for_each(|change| people.apply(change));
+    for change in changes {
+        people.apply(change);
+    }
     changes.len()
 }
 

@@ -215,7 +215,9 @@ impl Writing {
             Job::People { changes, rows, now, reply } => {
                 let work = self.guarded(started, |writing| {
                     writing.change_people(&changes, now)?;
-                    rows.into_iter().for_each(|row| writing.enqueue(NO_EVENT, row));
+                    for row in rows {
+                        writing.enqueue(NO_EVENT, row);
+                    }
                     Ok(())
                 });
                 after(reply, work)
@@ -289,7 +291,9 @@ impl Writing {
             people::hold(&self.connection, inbox, (&owner, &other), &row)?;
         }
         self.change_people(&people, at)?;
-        rows.into_iter().for_each(|row| self.enqueue(inbox, row));
+        for row in rows {
+            self.enqueue(inbox, row);
+        }
         Ok(Admitted { answer, repeat: false })
     }
 
@@ -300,7 +304,9 @@ impl Writing {
     ) -> Result<(), StoreError> {
         let mut free = Vec::new();
         people::write(&self.connection, changes, now, |inbox, row| free.push((inbox, row)))?;
-        free.into_iter().for_each(|(inbox, row)| self.enqueue(inbox, row));
+        for (inbox, row) in free {
+            self.enqueue(inbox, row);
+        }
         Ok(())
     }
 

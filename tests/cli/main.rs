@@ -61,7 +61,7 @@ fn check_accepts_a_configuration_whose_files_come_later() {
     let desk = Desk::ready();
     let done = desk.does(&["check"]);
     assert!(
-        done.out.starts_with("warning: line 20: networks.birdychat.audience: "),
+        done.out.starts_with("warning: line 19: networks.birdychat.audience: "),
         "{}",
         done.out
     );
@@ -83,10 +83,10 @@ fn check_tells_every_error_with_its_place() {
     assert_eq!(
         lines[..4],
         [
-            "error: line 27: networks.birdychat.kinds.allow: sticker cannot be allowed: towards \
+            "error: line 26: networks.birdychat.kinds.allow: sticker cannot be allowed: towards \
              and from a third-party network it never crosses",
-            "error: line 28: networks.birdychat.max_user: unknown key; did you mean \"max_users\"?",
-            "error: line 30: queu: unknown key; did you mean \"queue\"?",
+            "error: line 27: networks.birdychat.max_user: unknown key; did you mean \"max_users\"?",
+            "error: line 29: queu: unknown key; did you mean \"queue\"?",
             "error: environment variable DRAWBRIDGE_LOG__FORMAT: log.format: expected one of \
              auto, human, json, journald",
         ]
@@ -103,7 +103,7 @@ fn every_command_refuses_a_wrong_configuration() {
     for arguments in commands {
         let done = desk.does(arguments);
         assert_eq!(done.code, Some(78), "{arguments:?}");
-        assert!(done.err.starts_with("error: line 27: networks.birdychat.nonsense: unknown key"));
+        assert!(done.err.starts_with("error: line 26: networks.birdychat.nonsense: unknown key"));
     }
 }
 

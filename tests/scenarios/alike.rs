@@ -74,8 +74,9 @@ fn cannot_tell(prober: &PartnerUser, first: &str, second: &str) -> Result<()> {
     }
     let (train, test) = samples.split_at(samples.len() / 2);
     let right = |guess: &dyn Fn(&[f64; 3]) -> bool| {
-        let right = test.iter().filter(|sample| guess(&sample.times) == sample.is_first).count();
-        100.0 * right as f64 / test.len() as f64
+        let shares = test.iter().map(|sample| f64::from(guess(&sample.times) == sample.is_first));
+        let (right, all) = shares.fold((0.0, 0.0), |(right, all), one| (right + one, all + 1.0));
+        100.0 * right / all
     };
     let bayes = bayes(train);
     let by_ranges = right(&|times| bayes(times));

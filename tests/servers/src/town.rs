@@ -205,7 +205,8 @@ impl Town {
             let contacts: Vec<&str> = others().map(|other| other.id()).collect();
             let enabled = if apps && user.network() != APP { vec![APP] } else { Vec::new() };
             let line = json!({ "user": user.id(), "enabled": enabled, "contacts": contacts });
-            lines += &format!("{line}\n");
+            lines += &line.to_string();
+            lines.push('\n');
         }
         let file = tempfile::NamedTempFile::new_in(self.folder())?;
         fs::write(file.path(), lines)?;
