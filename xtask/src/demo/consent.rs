@@ -19,7 +19,7 @@ pub(super) fn play(alice: &MatrixUser, bob: &XmppUser, carol: &PartnerUser) -> V
     let mut step = |what: &str, expected: &str, seen: Result<String>| {
         say(what);
         let seen = seen.unwrap_or_else(|error| format!("{error:#}"));
-        let seen: String = seen.lines().next().unwrap_or_default().chars().take(100).collect();
+        let seen = seen.lines().next().unwrap_or_default().to_owned();
         steps.push(Step { what: what.to_owned(), good: seen.contains(expected), seen });
     };
     step("carol writes to alice, who has not switched birdychat on", "not_reachable", {
