@@ -155,9 +155,11 @@ async fn serve(server: Arc<Server>, listener: TcpListener) -> Result<()> {
             continue;
         }
         server.change(|state| state.connected = true);
+        // Once it is away it takes no line more, though one be there already.
         tokio::select! {
-            _ = talk(&server, stream) => {}
+            biased;
             _ = server.wait(|state| state.away.then_some(())) => {}
+            _ = talk(&server, stream) => {}
         }
         server.change(|state| state.connected = false);
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{Child, Installed, Port, http, until};
 
@@ -35,8 +35,6 @@ impl Synapse {
         );
         fs::write(folder.join("signing.key"), format!("ed25519 a_town {seed}A\n"))?;
         fs::write(folder.join("log.yaml"), LOG)?;
-        let puppets = PUPPETS.replace("{name}", SERVER_NAME).replace("{secret}", &seed);
-        fs::write(folder.join(PUPPETS_FILE), puppets)?;
         let config = CONFIG
             .replace("{port}", &port.number().to_string())
             .replace("{name}", SERVER_NAME)
@@ -47,9 +45,21 @@ impl Synapse {
         Ok(Self { python: installed.synapse.clone(), folder: folder.to_owned(), port, child: None })
     }
 
-    /// The registration file, in its folder, by which the bridge may speak as every user.
-    pub fn puppets(&self) -> PathBuf {
-        self.folder.join(PUPPETS_FILE)
+    /// Lets the bridge speak as every user too, from its start on; gives the registration file.
+    ///
+    /// Only where it is needed: the numbers of transactions are one row for all application services,
+    /// and this one takes a number for each event.
+    pub fn lets_puppets(&self) -> Result<PathBuf> {
+        let file = self.folder.join(PUPPETS_FILE);
+        let secret = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
+        let puppets = PUPPETS.replace("{name}", SERVER_NAME).replace("{secret}", &secret);
+        fs::write(&file, puppets)?;
+        let config = fs::read_to_string(self.folder.join("homeserver.yaml"))?;
+        let files = config.lines().find(|line| line.starts_with("app_service_config_files: ["));
+        let files = files.context("no registration in the configuration")?;
+        let more = files.replace(']', &format!(", '{}']", file.display()));
+        fs::write(self.folder.join("homeserver.yaml"), config.replace(files, &more))?;
+        Ok(file)
     }
 
     /// Where clients reach it.
@@ -120,7 +130,7 @@ media_store_path: '{folder}/media'
 signing_key_path: '{folder}/signing.key'
 macaroon_secret_key: '{secret}m'
 form_secret: '{secret}f'
-app_service_config_files: ['{registration}', '{folder}/puppets.yaml']
+app_service_config_files: ['{registration}']
 report_stats: false
 trusted_key_servers: []
 suppress_key_server_warning: true

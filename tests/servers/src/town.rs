@@ -110,6 +110,9 @@ impl Town {
         );
         let config_file = at.join("drawbridge.toml");
         let config = change(config);
+        if config.contains("\npuppet_registration_file = ") {
+            synapse.lets_puppets()?;
+        }
         let dials = config.contains("\ndial = ");
         fs::write(&config_file, config)?;
         let mut listens = vec![matrix_port.address(), partner_port.address()];

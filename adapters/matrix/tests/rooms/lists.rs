@@ -43,7 +43,7 @@ impl MatrixPeer {
 impl Play {
     /// Alice has had to do with the bridge, and her list is seen.
     async fn watched() -> Result<Self> {
-        let mut play = Self::open().await?;
+        let mut play = Self::open_with_puppets().await?;
         let ghost = play.ghost.clone();
         within("alice writes", play.alice.says(&ghost, "hello")).await?;
         play.arrives("hello").await?;

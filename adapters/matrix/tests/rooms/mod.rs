@@ -36,7 +36,15 @@ struct Play {
 
 impl Play {
     async fn open() -> Result<Self> {
-        let homeserver = Homeserver::start().await?;
+        Self::open_at(Homeserver::start().await?).await
+    }
+
+    /// The same, where the bridge may speak as every user.
+    async fn open_with_puppets() -> Result<Self> {
+        Self::open_at(Homeserver::start_with_puppets().await?).await
+    }
+
+    async fn open_at(homeserver: Homeserver) -> Result<Self> {
         let alice = homeserver.user("alice").await?;
         let bridge = ReferenceBridge::new(homeserver.network.clone());
         let adapter = homeserver.adapter()?;

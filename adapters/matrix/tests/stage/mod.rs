@@ -40,6 +40,15 @@ pub(crate) struct Homeserver {
 
 impl Homeserver {
     pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// One that lets the bridge speak as every user, too.
+    pub(crate) async fn start_with_puppets() -> Result<Self> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(puppets: bool) -> Result<Self> {
         let network = NetworkId::new("matrix")?;
         let folder = tempfile::tempdir()?;
         let installed = tokio::task::spawn_blocking(install).await??;
@@ -47,13 +56,16 @@ impl Homeserver {
         let registration = folder.path().join("registration.yaml");
         let synapse = Synapse::prepare(&installed, &folder.path().join("synapse"), &registration)?;
         let url = format!("http://{}", synapse.address());
-        let config: MatrixConfig = serde_json::from_value(serde_json::json!({
+        let mut config = serde_json::json!({
             "homeserver_url": url,
             "server_name": "hs.test",
             "listen": listen.address(),
             "registration_file": registration,
-            "puppet_registration_file": synapse.puppets(),
-        }))?;
+        });
+        if puppets {
+            config["puppet_registration_file"] = serde_json::json!(synapse.lets_puppets()?);
+        }
+        let config: MatrixConfig = serde_json::from_value(config)?;
         let made = config.registration(&network).context("no registration file was made")?;
         let here = format!("http://{}", listen.address());
         let there = format!("http://{}", posted.address());
