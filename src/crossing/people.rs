@@ -9,7 +9,6 @@ use drawbridge_adapter::{
 
 use serde::{Deserialize, Serialize};
 
-use super::queue::addressee;
 use super::{Crossing, Network};
 use crate::clock;
 use crate::gate::Role;
@@ -263,7 +262,7 @@ impl Crossing {
 
     /// A row with something that the bridge says or wants by itself.
     pub(super) fn own_row(&self, command: Command, at: Timestamp) -> NewRow {
-        let user = addressee(&command);
+        let user = command.addressee();
         let other = match &command {
             Command::Message(message) => Some(&message.from.user),
             Command::Request(request) => Some(&request.from.user),

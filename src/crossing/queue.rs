@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Command, Kind, NetworkId, Tag, Timestamp, UserId};
+use drawbridge_adapter::{Code, Command, Kind, NetworkId, Tag, Timestamp};
 use tokio::time::Instant;
 
 use super::lane::{Outcome, Turn};
@@ -155,7 +155,7 @@ impl Crossing {
                 (Some(status.state.as_str()), status.kind, None, &status.sender)
             }
             Payload::Own(command) => {
-                (Some(word_of(command)), Kind::Other, None, addressee(command))
+                (Some(word_of(command)), Kind::Other, None, command.addressee())
             }
         };
         let (state, tries) = match self.networks.get(&row.network) {
@@ -187,18 +187,6 @@ fn word_of(command: &Command) -> &'static str {
         Command::Request(_) => "request",
         Command::RequestOver(_) => "request_over",
         Command::Block(_) => "block_entry",
-    }
-}
-
-/// Whom something of the bridge's own is for.
-pub(super) fn addressee(command: &Command) -> &UserId {
-    match command {
-        Command::Message(message) => &message.to,
-        Command::Status(status) => &status.sender,
-        Command::Notice(notice) => &notice.to,
-        Command::Request(request) => &request.to,
-        Command::RequestOver(over) => &over.to,
-        Command::Block(entry) => &entry.owner,
     }
 }
 

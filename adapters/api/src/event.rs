@@ -108,6 +108,20 @@ pub enum Command {
     Block(BlockEntry),
 }
 
+impl Command {
+    /// The user of the adapter's network whom it is for.
+    pub fn addressee(&self) -> &UserId {
+        match self {
+            Self::Message(message) => &message.to,
+            Self::Status(status) => &status.sender,
+            Self::Notice(notice) => &notice.to,
+            Self::Request(request) => &request.to,
+            Self::RequestOver(over) => &over.to,
+            Self::Block(entry) => &entry.owner,
+        }
+    }
+}
+
 /// What the bridge itself says to a user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {

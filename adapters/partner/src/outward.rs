@@ -109,12 +109,8 @@ impl Shows {
 /// Whom the app needs to know for this. A status is told also of those who have left since.
 fn speaks_to(command: &Command) -> Option<&UserId> {
     match command {
-        Command::Message(message) => Some(&message.to),
         Command::Status(_) => None,
-        Command::Notice(notice) => Some(&notice.to),
-        Command::Request(request) => Some(&request.to),
-        Command::RequestOver(over) => Some(&over.to),
-        Command::Block(entry) => Some(&entry.owner),
+        other => Some(other.addressee()),
     }
 }
 

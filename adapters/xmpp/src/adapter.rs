@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use drawbridge_adapter::{
     Adapter, BlockEntry, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
     DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Kind, Level, Message, Request,
-    RequestOver, Secret, StatusNeeds, TextLimits, UserId, async_trait, log,
+    RequestOver, Secret, StatusNeeds, TextLimits, async_trait, log,
 };
 use tokio::time::Instant;
 
@@ -85,18 +85,6 @@ impl XmppAdapter {
             return Err(refused(Code::TextTooLong, "the stanza would be too large"));
         }
         Ok(Some(Ready { key: delivery.key.clone(), to: to.to_owned(), wire }))
-    }
-}
-
-/// The user who gets to see what a command does.
-fn recipient(command: &Command) -> &UserId {
-    match command {
-        Command::Message(message) => &message.to,
-        Command::Status(status) => &status.sender,
-        Command::Notice(notice) => &notice.to,
-        Command::Request(request) => &request.to,
-        Command::RequestOver(over) => &over.to,
-        Command::Block(entry) => &entry.owner,
     }
 }
 
@@ -215,7 +203,7 @@ impl XmppAdapter {
                 Some(decided) => decided,
                 None => match sent.next() {
                     Some(Ok(delivered)) => {
-                        self.lists.seen.got(recipient(&delivery.command));
+                        self.lists.seen.got(delivery.command.addressee());
                         Ok(delivered)
                     }
                     Some(Err(Undelivered::Returned(returned))) => {
@@ -240,7 +228,7 @@ impl XmppAdapter {
     ) -> Result<Delivered, DeliveryError> {
         let Returned { refusal, why, perhaps_blocked } = returned;
         if perhaps_blocked {
-            let owner = recipient(&delivery.command);
+            let owner = delivery.command.addressee();
             self.lists.seen.came_back(owner);
             match &delivery.command {
                 Command::Message(Message { from, to, .. }) => {
