@@ -15,7 +15,7 @@ use drawbridge_adapter::{
     Tag, Timestamp, UserId,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
-use drawbridge_testkit::ReferenceBridge;
+use drawbridge_testkit::{Journal, ReferenceBridge};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -342,12 +342,15 @@ fn a_bridge_that_comes_again_is_taken_at_once() {
     app.saw("welcome");
     drop(first);
     let delivery = message("1", "birdychat:dave", "hi dave");
-    let delivered = async {
-        while second.partner.deliver(std::slice::from_ref(&delivery)).await[0].is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let twice = |journal: &Journal| {
+        let ups = journal.connections.iter().filter(|report| **report == Connection::Up);
+        (ups.count() == 2).then_some(())
     };
-    second.runtime.block_on(async { tokio::time::timeout(PATIENCE, delivered).await }).unwrap();
+    let delivered = second.runtime.block_on(async {
+        bridge.wait_for(PATIENCE, "the second connection", twice).await.unwrap();
+        second.partner.deliver(&[delivery]).await
+    });
+    assert!(delivered[0].is_ok(), "{delivered:?}");
     assert_eq!(app.saw("event")["content"]["body"], "hi dave");
     app.quits();
 }
