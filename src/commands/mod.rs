@@ -11,37 +11,79 @@ const LONGEST: usize = 4096;
 /// A command: its word, and what comes after it.
 pub(crate) struct Form {
     pub(crate) name: &'static str,
-    /// What is filled in, and whether it must be.
-    pub(crate) field: Option<(&'static str, bool)>,
+    /// What is filled in, in order; what need not be stands last.
+    pub(crate) fields: &'static [Field],
+    /// Whether only users of a network that takes their login have it.
+    pub(crate) needs_access: bool,
 }
 
-const fn form(name: &'static str, field: Option<(&'static str, bool)>) -> Form {
-    Form { name, field }
+/// What is filled in after a command.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    /// What may be filled in; anything, if it is empty.
+    pub(crate) options: &'static [&'static str],
 }
+
+const fn field(name: &'static str) -> Field {
+    Field { name, required: true, options: &[] }
+}
+
+const fn choice(name: &'static str, options: &'static [&'static str]) -> Field {
+    Field { name, required: true, options }
+}
+
+const fn optional(field: Field) -> Field {
+    Field { required: false, ..field }
+}
+
+const fn form(name: &'static str, fields: &'static [Field]) -> Form {
+    Form { name, fields, needs_access: false }
+}
+
+const USER: &[Field] = &[field("user")];
+const NETWORK: &[Field] = &[field("network")];
+
+/// The field that is a secret.
+const TOKEN: &str = "token";
 
 /// Every command, in the order of the help.
 pub(crate) const FORMS: &[Form] = &[
-    form("help", None),
-    form("networks", None),
-    form("enable", Some(("network", true))),
-    form("disable", Some(("network", true))),
-    form("requests", None),
-    form("accept", Some(("user", true))),
-    form("decline", Some(("user", true))),
-    form("block", Some(("user", true))),
-    form("unblock", Some(("user", true))),
-    form("blocks", None),
-    form("chat", Some(("user", true))),
-    form("who", Some(("user", true))),
-    form("link", Some(("code", false))),
-    form("unlink", None),
+    form("help", &[]),
+    form("networks", &[]),
+    form("enable", NETWORK),
+    form("disable", NETWORK),
+    form("inbox", &[optional(choice("mode", &["separate", "combined"]))]),
+    form("requests", &[]),
+    form("accept", USER),
+    form("decline", USER),
+    form("block", USER),
+    form("unblock", USER),
+    form("blocks", &[]),
+    form("mute", &[field("user"), choice("duration", &["8h", "1w", "1y", "always"])]),
+    form("unmute", USER),
+    form("chat", USER),
+    form("who", USER),
+    form("strict", &[optional(choice("level", &["off", "on", "sealed"]))]),
+    form(
+        "report",
+        &[
+            field("user"),
+            choice("reason", &["spam", "abuse", "other"]),
+            optional(choice("count", &["0", "1", "2", "3", "4", "5"])),
+        ],
+    ),
+    form("link", &[optional(field("code"))]),
+    form("unlink", &[]),
+    Form { needs_access: true, ..form("login", &[field(TOKEN)]) },
+    Form { needs_access: true, ..form("logout", &[]) },
 ];
 
 /// A command that was understood: its word, and what came after it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wish<'a> {
     pub(crate) command: &'static str,
-    pub(crate) about: Option<&'a str>,
+    pub(crate) words: Vec<&'a str>,
 }
 
 /// Why a command was not understood.
@@ -51,29 +93,44 @@ pub(crate) enum Misread<'a> {
     Unknown { word: &'a str, near: Option<&'static str> },
     /// It lacks what must come after it.
     Missing { command: &'static str, field: &'static str },
+    /// What comes after it is none of what may.
+    NotOneOf { command: &'static str, word: &'a str, options: &'static [&'static str] },
     /// Too much comes after it.
-    TooMuch { command: &'static str },
+    TooMuch { command: &'static str, most: usize },
 }
 
 /// Understands a text.
 pub(crate) fn read(text: &str) -> Result<Wish<'_>, Misread<'_>> {
-    let mut words = text.get(..LONGEST).unwrap_or(text).split_whitespace();
+    let mut said = text.get(..LONGEST).unwrap_or(text).split_whitespace();
     // As other bridges' users are used to.
-    let first = words.next().unwrap_or_default().trim_start_matches(['!', '/']);
+    let first = said.next().unwrap_or_default().trim_start_matches(['!', '/']);
     let Some(form) = FORMS.iter().find(|form| form.name.eq_ignore_ascii_case(first)) else {
         // Whoever says nothing wants to know what can be said.
         if first.is_empty() {
-            return Ok(Wish { command: "help", about: None });
+            return Ok(Wish { command: "help", words: Vec::new() });
         }
         return Err(Misread::Unknown { word: first, near: near(first) });
     };
     let command = form.name;
-    let (about, more) = (words.next(), words.next());
-    match (form.field, about, more) {
-        (Some((field, true)), None, _) => Err(Misread::Missing { command, field }),
-        (None, Some(_), _) | (Some(_), _, Some(_)) => Err(Misread::TooMuch { command }),
-        _ => Ok(Wish { command, about }),
+    let mut words = Vec::new();
+    for Field { name, required, options } in form.fields {
+        let Some(word) = said.next() else {
+            if *required {
+                return Err(Misread::Missing { command, field: name });
+            }
+            break;
+        };
+        let option = options.iter().find(|option| option.eq_ignore_ascii_case(word));
+        words.push(match option {
+            Some(option) => option,
+            None if options.is_empty() => word,
+            None => return Err(Misread::NotOneOf { command, word, options }),
+        });
     }
+    if said.next().is_some() {
+        return Err(Misread::TooMuch { command, most: form.fields.len() });
+    }
+    Ok(Wish { command, words })
 }
 
 fn near(word: &str) -> Option<&'static str> {
@@ -87,22 +144,21 @@ fn near(word: &str) -> Option<&'static str> {
     (distance <= 1.max(near.len() / 3)).then_some(near)
 }
 
-/// All commands, as forms.
-pub(crate) fn forms(words: &Words, example: &str) -> Vec<CommandForm> {
+/// The commands that a user has, as forms.
+pub(crate) fn forms(words: &Words, example: &str, access: bool) -> Vec<CommandForm> {
+    let asked = |field: &Field| FormField {
+        name: field.name,
+        label: words.say(&format!("field-{}", field.name), &[("example", example)]),
+        required: field.required,
+        options: field.options,
+        secret: field.name == TOKEN,
+    };
     let shown = |form: &Form| CommandForm {
         name: form.name,
         about: words.say(&format!("about-{}", form.name), &[]),
-        fields: form
-            .field
-            .map(|(name, required)| FormField {
-                name,
-                label: words.say(&format!("field-{name}"), &[("example", example)]),
-                required,
-            })
-            .into_iter()
-            .collect(),
+        fields: form.fields.iter().map(asked).collect(),
     };
-    FORMS.iter().map(shown).collect()
+    FORMS.iter().filter(|form| access || !form.needs_access).map(shown).collect()
 }
 
 #[cfg(test)]
@@ -111,23 +167,34 @@ mod tests {
 
     use super::*;
 
-    fn wish<'a>(command: &'static str, about: Option<&'a str>) -> Wish<'a> {
-        Wish { command, about }
+    fn wish<'a>(command: &'static str, words: &[&'a str]) -> Wish<'a> {
+        Wish { command, words: words.to_vec() }
     }
 
     #[test]
     fn commands_are_read_as_people_write_them() {
+        let durations = &["8h", "1w", "1y", "always"];
         for (text, expected) in [
-            ("help", Ok(wish("help", None))),
-            ("  HELP ", Ok(wish("help", None))),
-            ("", Ok(wish("help", None))),
-            ("!enable birdychat", Ok(wish("enable", Some("birdychat")))),
-            ("/block\nbirdychat:carol", Ok(wish("block", Some("birdychat:carol")))),
-            ("link", Ok(wish("link", None))),
-            ("link ABCD", Ok(wish("link", Some("ABCD")))),
+            ("help", Ok(wish("help", &[]))),
+            ("  HELP ", Ok(wish("help", &[]))),
+            ("", Ok(wish("help", &[]))),
+            ("!enable birdychat", Ok(wish("enable", &["birdychat"]))),
+            ("/block\nbirdychat:carol", Ok(wish("block", &["birdychat:carol"]))),
+            ("link", Ok(wish("link", &[]))),
+            ("link ABCD", Ok(wish("link", &["ABCD"]))),
+            ("inbox", Ok(wish("inbox", &[]))),
+            ("inbox Separate", Ok(wish("inbox", &["separate"]))),
+            ("mute carol 8H", Ok(wish("mute", &["carol", "8h"]))),
+            ("report carol spam", Ok(wish("report", &["carol", "spam"]))),
+            ("report carol spam 3", Ok(wish("report", &["carol", "spam", "3"]))),
+            ("mute carol", Err(Misread::Missing { command: "mute", field: "duration" })),
+            (
+                "mute carol 2 days",
+                Err(Misread::NotOneOf { command: "mute", word: "2", options: durations }),
+            ),
             ("block", Err(Misread::Missing { command: "block", field: "user" })),
-            ("help me", Err(Misread::TooMuch { command: "help" })),
-            ("block a b", Err(Misread::TooMuch { command: "block" })),
+            ("help me", Err(Misread::TooMuch { command: "help", most: 0 })),
+            ("block a b", Err(Misread::TooMuch { command: "block", most: 1 })),
             ("blok a", Err(Misread::Unknown { word: "blok", near: Some("block") })),
             ("hello there", Err(Misread::Unknown { word: "hello", near: None })),
         ] {

@@ -318,7 +318,10 @@ impl Crossing {
             let name = event.sender.name.as_deref().and_then(name::clean);
             let from = Party { user: sender, name };
             let (content, sent_at) = (event.content.clone(), event.sent_at);
-            Payload::Message { message: Message { from, to: recipient, content, sent_at }, source }
+            Payload::Message {
+                message: Message { from, to: recipient, content, sent_at, silent: false },
+                source,
+            }
         };
         NewRow { network: to.clone(), lane: lane.as_str().to_owned(), key, at, payload }
     }

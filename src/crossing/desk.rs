@@ -44,7 +44,8 @@ struct Words {
 impl Crossing {
     /// The commands, as forms, for users of `network`.
     pub(super) fn forms(&self, network: &NetworkId) -> Vec<CommandForm> {
-        commands::forms(&self.words, &self.example(network))
+        let access = self.networks.get(network).is_some_and(|n| n.capabilities.access);
+        commands::forms(&self.words, &self.example(network), access)
     }
 
     /// Carries out a command of `by`. `asked` is what waits for their word, if they want to see it.
@@ -58,22 +59,29 @@ impl Crossing {
         let say = |name, with: &[(&str, &str)]| Obeyed::from(self.words.say(name, with));
         let example = self.example(by.network());
         let Content::Text { body } = content else { return say("not-text", &[]) };
-        let Wish { command, about } = match commands::read(body) {
+        let Wish { command, words } = match commands::read(body) {
             Ok(wish) => wish,
             Err(Misread::Unknown { word, near }) => {
                 let word: String = word.chars().take(40).collect();
                 let hint = near.unwrap_or("none");
                 return say("unknown-word", &[("word", &word), ("hint", hint)]);
             }
-            Err(Misread::Missing { command, field: "network" }) => {
-                return say("missing-network", &[("command", command)]);
+            Err(Misread::Missing { command, field }) => {
+                let name = format!("missing-{field}");
+                return say(&name, &[("command", command), ("example", &example)]);
             }
-            Err(Misread::Missing { command, .. }) => {
-                return say("missing-user", &[("command", command), ("example", &example)]);
+            Err(Misread::NotOneOf { command, word, options }) => {
+                let word: String = word.chars().take(40).collect();
+                let options = options.join(", ");
+                let with = [("command", command), ("word", &word), ("options", &options)];
+                return say("not-one-of", &with);
             }
-            Err(Misread::TooMuch { command }) => return say("too-much", &[("command", command)]),
+            Err(Misread::TooMuch { command, most }) => {
+                let most = most.to_string();
+                return say("too-much", &[("command", command), ("most", &most)]);
+            }
         };
-        match (command, about) {
+        match (command, words.first().copied()) {
             ("networks", _) => self.networks_of(by).into(),
             ("enable" | "disable", Some(network)) => self.switch(by, command, network, at),
             ("requests", _) => self.requests_of(by, asked).into(),
@@ -93,12 +101,13 @@ impl Crossing {
     fn help(&self, example: &str) -> String {
         let line = |form: &commands::Form| {
             let about = self.words.say(&format!("about-{}", form.name), &[]);
-            let field = match form.field {
-                Some((field, true)) => format!(" {}", field.to_uppercase()),
-                Some((field, false)) => format!(" [{}]", field.to_uppercase()),
-                None => String::new(),
+            let field = |field: &commands::Field| {
+                let choice = field.options.join("|");
+                let name = if choice.is_empty() { field.name.to_uppercase() } else { choice };
+                if field.required { format!(" {name}") } else { format!(" [{name}]") }
             };
-            format!("{}{field}: {about}", form.name)
+            let fields: String = form.fields.iter().map(field).collect();
+            format!("{}{fields}: {about}", form.name)
         };
         let lines: Vec<String> = commands::FORMS.iter().map(line).collect();
         self.words.say("help", &[("commands", &lines.join("\n")), ("example", example)])

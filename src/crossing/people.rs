@@ -268,7 +268,11 @@ impl Crossing {
             Command::Request(request) => Some(&request.from.user),
             Command::RequestOver(over) => Some(&over.from),
             Command::Block(entry) => Some(&entry.other),
-            Command::Status(_) | Command::Notice(_) => None,
+            Command::Mute(entry) => Some(&entry.other),
+            Command::Report(report) => Some(&report.by),
+            Command::Status(_) | Command::Notice(_) | Command::Folder(_) | Command::Access(_) => {
+                None
+            }
         };
         let lane = other.map_or_else(
             || ConversationId::from_stored(user.to_string()),

@@ -187,6 +187,10 @@ fn word_of(command: &Command) -> &'static str {
         Command::Request(_) => "request",
         Command::RequestOver(_) => "request_over",
         Command::Block(_) => "block_entry",
+        Command::Mute(_) => "mute",
+        Command::Folder(_) => "folder",
+        Command::Report(_) => "report",
+        Command::Access(_) => "access",
     }
 }
 

@@ -82,6 +82,10 @@ impl Fake {
             Command::Block(entry) => {
                 Some(format!("{} {} {}", entry.owner, entry.other, entry.blocked))
             }
+            Command::Mute(entry) => Some(format!("mute {} {:?}", entry.other, entry.muted)),
+            Command::Folder(folder) => Some(format!("folder {:?}", folder.networks)),
+            Command::Report(report) => Some(format!("report {} {:?}", report.about, report)),
+            Command::Access(access) => Some(format!("access {}", access.secret.is_some())),
             Command::Message(_) | Command::Status(_) => None,
         };
         self.heard.lock().unwrap().iter().filter_map(own).collect()

@@ -34,6 +34,7 @@ fn text_row(body: &str, at: i64) -> NewRow {
         to: user("xmpp:bob"),
         content: Content::text(body),
         sent_at: Timestamp(at),
+        silent: false,
     };
     NewRow {
         network: network("xmpp"),

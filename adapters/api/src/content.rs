@@ -189,12 +189,36 @@ pub struct Capabilities {
     /// Whether the adapter writes the network's own lists of blocked users: see
     /// [`crate::Command::Block`].
     pub block_lists: bool,
+    /// Whether the adapter writes to the network which chats make no noise: see
+    /// [`crate::Command::Mute`].
+    #[serde(default)]
+    pub mutes: bool,
+    /// Whether the adapter gathers chats in folders: see [`crate::Command::Folder`].
+    #[serde(default)]
+    pub folders: bool,
+    /// Whether those who run the network can be told of a reported user: see
+    /// [`crate::Command::Report`].
+    #[serde(default)]
+    pub reports: bool,
+    /// Whether users may give the adapter their own login: see [`crate::Command::Access`].
+    #[serde(default)]
+    pub access: bool,
 }
 
 impl Capabilities {
     /// A network that carries nothing yet, with these limits on text.
     pub fn new(text: TextLimits) -> Self {
-        Self { levels: Vec::new(), text, bounces: false, requests: false, block_lists: false }
+        Self {
+            levels: Vec::new(),
+            text,
+            bounces: false,
+            requests: false,
+            block_lists: false,
+            mutes: false,
+            folders: false,
+            reports: false,
+            access: false,
+        }
     }
 
     /// Declares how well `kind` is carried.
@@ -221,6 +245,30 @@ impl Capabilities {
     #[must_use]
     pub fn keeping_block_lists(self) -> Self {
         Self { block_lists: true, ..self }
+    }
+
+    /// Declares that the adapter writes to the network which chats make no noise.
+    #[must_use]
+    pub fn muting(self) -> Self {
+        Self { mutes: true, ..self }
+    }
+
+    /// Declares that the adapter gathers chats in folders.
+    #[must_use]
+    pub fn keeping_folders(self) -> Self {
+        Self { folders: true, ..self }
+    }
+
+    /// Declares that those who run the network can be told of a reported user.
+    #[must_use]
+    pub fn taking_reports(self) -> Self {
+        Self { reports: true, ..self }
+    }
+
+    /// Declares that users may give the adapter their own login.
+    #[must_use]
+    pub fn taking_access(self) -> Self {
+        Self { access: true, ..self }
     }
 
     /// How well `kind` is carried; undeclared is [`Level::Rejected`].

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, EventId, Kind, Marks, Refusal, Timestamp, UserId};
+use crate::{Content, EventId, Kind, Marks, NetworkId, Refusal, Secret, Timestamp, UserId};
 
 /// Something that a user of the adapter's network did, addressed to a user of another network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,18 @@ pub enum Command {
     /// Write to the network's own list whom a user of it has blocked. Only where
     /// [`crate::Capabilities::block_lists`] is declared.
     Block(BlockEntry),
+    /// Write to the network's own settings that a chat makes no noise for a user of it, or makes
+    /// noise again. Only where [`crate::Capabilities::mutes`] is declared.
+    Mute(MuteEntry),
+    /// Show a user the chats with users of some networks in a folder of their own. Only where
+    /// [`crate::Capabilities::folders`] is declared.
+    Folder(Folder),
+    /// Tell those who run the network that one of its users was reported. Only where
+    /// [`crate::Capabilities::reports`] is declared.
+    Report(Report),
+    /// Take, or give back, access to what a user of the network keeps there. Only where
+    /// [`crate::Capabilities::access`] is declared.
+    Access(Access),
 }
 
 impl Command {
@@ -118,6 +131,10 @@ impl Command {
             Self::Request(request) => &request.to,
             Self::RequestOver(over) => &over.to,
             Self::Block(entry) => &entry.owner,
+            Self::Mute(entry) => &entry.owner,
+            Self::Folder(folder) => &folder.owner,
+            Self::Report(report) => &report.about,
+            Self::Access(access) => &access.owner,
         }
     }
 }
@@ -183,6 +200,138 @@ pub struct BlockEntry {
     pub blocked: bool,
 }
 
+/// For how long a chat makes no noise. The daemon's own clock ends it: a later
+/// [`Command::Mute`] without it says so, also where the network knows no durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MuteFor {
+    /// Eight hours.
+    #[serde(rename = "8h")]
+    EightHours,
+    /// Seven days.
+    #[serde(rename = "1w")]
+    Week,
+    /// 365 days.
+    #[serde(rename = "1y")]
+    Year,
+    /// Until it is taken back.
+    #[serde(rename = "always")]
+    Always,
+}
+
+impl MuteFor {
+    /// All there are: no others are taken.
+    pub const ALL: [Self; 4] = [Self::EightHours, Self::Week, Self::Year, Self::Always];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EightHours => "8h",
+            Self::Week => "1w",
+            Self::Year => "1y",
+            Self::Always => "always",
+        }
+    }
+
+    /// How long that is; `None` if it has no end.
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Self::EightHours => Some(Duration::from_hours(8)),
+            Self::Week => Some(Duration::from_hours(7 * 24)),
+            Self::Year => Some(Duration::from_hours(365 * 24)),
+            Self::Always => None,
+        }
+    }
+}
+
+/// Whether the chat of a user with another makes noise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MuteEntry {
+    /// Whose setting: a user of the adapter's network.
+    pub owner: UserId,
+    /// With whom the chat is: a user of another network, who has a ghost there.
+    pub other: UserId,
+    /// For how long it is silent from now on; `None` if it makes noise again.
+    pub muted: Option<MuteFor>,
+}
+
+/// Which of a user's chats stand in a folder of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// Whose chats: a user of the adapter's network.
+    pub owner: UserId,
+    /// How the folder is called.
+    pub name: String,
+    /// The chats with users of these networks stand in it, those of now and those to come; all
+    /// others, and all if it is empty, stand where chats stand.
+    pub networks: Vec<NetworkId>,
+}
+
+/// Why somebody is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportReason {
+    /// Unwanted advertising or bulk.
+    Spam,
+    /// Harassment, threats, anything that hurts.
+    Abuse,
+    /// Anything else.
+    Other,
+}
+
+impl ReportReason {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Spam, Self::Abuse, Self::Other];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Spam => "spam",
+            Self::Abuse => "abuse",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A user was reported by one of another network. It names messages and holds none: those who run
+/// the reported user's network have them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Who was reported: a user of the adapter's network.
+    pub about: UserId,
+    /// Who reported them: a user of another network, who has a ghost there.
+    pub by: UserId,
+    /// Why.
+    pub reason: ReportReason,
+    /// The messages that `by` picked, by the [`Event::id`] under which the adapter handed them
+    /// over, oldest first; at most [`Report::MOST`], perhaps none.
+    pub messages: Vec<EventId>,
+    /// The same in words, for people who read reports.
+    pub words: String,
+}
+
+impl Report {
+    /// The most messages that a report names.
+    pub const MOST: usize = 5;
+}
+
+/// Never the words: they name people.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "report with {} messages", self.messages.len())
+    }
+}
+
+/// Access to what a user keeps on the network: the lists and settings that only the user's own
+/// login reaches. Refused ([`crate::DeliveryError::Refused`]) if the secret does not open it, or
+/// opens somebody else's; the daemon tells the user either way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Whose: a user of the adapter's network.
+    pub owner: UserId,
+    /// What opens it, as the user gave it; `None` to forget what was given before.
+    pub secret: Option<Secret>,
+}
+
 /// What a user of the adapter's network does with the network's own means, about another user:
 /// accepting an invite, using the client's own block. See [`crate::Bridge::gesture`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +347,22 @@ pub enum Gesture {
     Unblock(UserId),
     /// Wants nothing of the whole bridge any more: all third-party networks are switched off.
     Disable,
+    /// Wants no noise from the chat with this user. Of a network without durations it is
+    /// [`MuteFor::Always`]; what the adapter itself wrote by order of a [`Command::Mute`] must not
+    /// come back as a gesture, or its end would be lost.
+    Mute(UserId, MuteFor),
+    /// Wants noise from that chat again.
+    Unmute(UserId),
+    /// Reports this user to those who run the user's network.
+    Report {
+        /// Who is reported.
+        about: UserId,
+        /// Why.
+        reason: ReportReason,
+        /// The picked messages of theirs, by the [`crate::Delivery::key`] under which they came;
+        /// those that are not known any more are left out.
+        messages: Vec<String>,
+    },
 }
 
 /// A command to the bridge's own user, for networks that show commands as forms. Its text is the
@@ -212,7 +377,7 @@ pub struct CommandForm {
     pub fields: Vec<FormField>,
 }
 
-/// A field of a [`CommandForm`].
+/// A field of a [`CommandForm`]. Nothing that is filled in has a space in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormField {
     /// Its name, unique in its form.
@@ -221,6 +386,10 @@ pub struct FormField {
     pub label: String,
     /// Whether it must be filled in.
     pub required: bool,
+    /// What may be filled in; anything, if it is empty.
+    pub options: &'static [&'static str],
+    /// Whether what is filled in is a secret, not to be shown on the screen.
+    pub secret: bool,
 }
 
 /// A message for a user of the adapter's network, from a user of another.
@@ -234,6 +403,10 @@ pub struct Message {
     pub content: Content,
     /// When it was written.
     pub sent_at: Timestamp,
+    /// Whether the recipient has muted this chat: it is to make no noise, where the network can be
+    /// told so with the message.
+    #[serde(default)]
+    pub silent: bool,
 }
 
 /// What became of an event that came from the adapter's network.

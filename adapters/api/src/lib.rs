@@ -35,8 +35,9 @@ pub use configuration::{Configuration, Place, Problem, Registration};
 pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
 pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{
-    BlockEntry, Command, CommandForm, Destination, Event, FormField, Gesture, Message, Notice,
-    Party, Repeats, ReplyPath, Request, RequestOver, Signal, State, Status,
+    Access, BlockEntry, Command, CommandForm, Destination, Event, Folder, FormField, Gesture,
+    Message, MuteEntry, MuteFor, Notice, Party, Repeats, ReplyPath, Report, ReportReason, Request,
+    RequestOver, Signal, State, Status,
 };
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};

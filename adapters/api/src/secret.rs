@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Place, Problem};
 
-/// A secret text. Neither `Debug` nor anything else shows it but [`Secret::expose`].
-#[derive(Clone, PartialEq, Eq)]
+/// A secret text. `Debug` does not show it, only [`Secret::expose`] does; it is serialised for the
+/// daemon's own store alone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

@@ -273,6 +273,7 @@ mod tests {
                 to: carol,
                 content: Content::text("hi"),
                 sent_at: Timestamp(0),
+                silent: false,
             }),
         }
     }

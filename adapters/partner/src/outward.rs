@@ -67,6 +67,9 @@ impl Shows {
                 })
             }),
             Command::Block(entry) => self.block_lists.then(|| block_frame(id, entry)),
+            Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
+                return Err(refused(Code::Malformed, "not declared"));
+            }
         })
     }
 

@@ -99,6 +99,7 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
             to: carol,
             content: Content::text("a secret answer"),
             sent_at: Timestamp(7),
+            silent: false,
         }),
     };
     let batch = [delivery.clone()];

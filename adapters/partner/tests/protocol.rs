@@ -28,6 +28,7 @@ fn delivery(key: &str, body: &str) -> Delivery {
             to: carol,
             content: Content::text(body),
             sent_at: Timestamp(7),
+            silent: false,
         }),
     }
 }

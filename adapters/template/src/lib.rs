@@ -201,7 +201,13 @@ impl Lines {
         let refused = |code: Code, why| DeliveryError::Refused { refusal: code.into(), why };
         let (id, quoted) = (it.key.clone(), |text: &str| serde_json::Value::from(text));
         let line = match &it.command {
-            Command::Message(Message { from, to, content: Content::Text { body }, sent_at }) => {
+            Command::Message(Message {
+                from,
+                to,
+                content: Content::Text { body },
+                sent_at,
+                ..
+            }) => {
                 let from = self.addressing.address_of(&from.user);
                 let from = from.map_err(|_| refused(Code::NotReachable, "no such name"))?;
                 let (to, at, text) = (to.id(), sent_at.0, quoted(body));
@@ -212,7 +218,7 @@ impl Lines {
                 let code = status.state.refusal().map(|it| it.code.to_string()).unwrap_or_default();
                 format!("outcome {id} {} {} {code}", status.event.as_str(), status.state.as_str())
             }
-            // Neither other kinds than text nor requests and block lists were declared.
+            // Neither other kinds than text nor anything more of people was declared.
             _ => return Err(refused(Code::Malformed, "not declared")),
         };
         let (answer, answered) = oneshot::channel();

@@ -194,6 +194,7 @@ impl Play {
             to: to.clone(),
             content: Content::text(text),
             sent_at: self.bridge.handle().now(),
+            silent: false,
         };
         self.delivery(to, Command::Message(message))
     }

@@ -319,7 +319,13 @@ impl BridgePort for ReferenceBridge {
     }
 
     fn commands(&self) -> Vec<CommandForm> {
-        let field = |name, required| FormField { name, label: format!("The {name}"), required };
+        let field = |name, required| FormField {
+            name,
+            label: format!("The {name}"),
+            required,
+            options: &[],
+            secret: false,
+        };
         vec![
             CommandForm { name: "help", about: "What can be said".to_owned(), fields: Vec::new() },
             CommandForm {

@@ -80,6 +80,9 @@ impl XmppAdapter {
             }
             // A request that was accepted stays as it is, and lists are written by `Lists`.
             Command::RequestOver(_) | Command::Block(_) => return Ok(None),
+            Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
+                return Err(refused(Code::Malformed, "not declared"));
+            }
         };
         if wire.len() > MAX_STANZA {
             return Err(refused(Code::TextTooLong, "the stanza would be too large"));

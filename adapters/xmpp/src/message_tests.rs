@@ -314,6 +314,7 @@ fn message(body: &str, name: Option<&str>) -> Message {
         to: UserId::new(xmpp, "bob@p.test").unwrap(),
         content: Content::text(body),
         sent_at: Timestamp(NOW.0 - 1000),
+        silent: false,
     }
 }
 

@@ -159,6 +159,7 @@ fn message(key: &str, to: &str, body: &str) -> Delivery {
         to,
         content: Content::text(body),
         sent_at: Timestamp(0),
+        silent: false,
     });
     delivery(key, order)
 }

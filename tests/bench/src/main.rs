@@ -51,10 +51,24 @@ struct Run {
     /// How many messages a flood has.
     #[arg(long, default_value_t = 5000)]
     messages: usize,
+    /// Only this part.
+    #[arg(long)]
+    only: Option<Part>,
     /// Only the daemon, only the floods in this direction and this many conversations, over and
     /// over: something for a profiler to look at.
     #[arg(long, value_name = "a|b[,CONVERSATIONS]")]
     profile: Option<String>,
+}
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Both subjects in turn, with one conversation and with many.
+    Crossing,
+    /// The daemon among many portals.
+    Portals,
+    /// The daemon among many people and blocks.
+    People,
 }
 
 /// How many conversations the wide floods have.
@@ -82,15 +96,22 @@ async fn measure(run: &Run) -> Result<()> {
     let runs = if run.quick { 1 } else { run.runs };
     let mut report =
         Report { machine: report::machine(), runs, messages: run.messages, ..Report::default() };
-    for number in 0..runs {
-        for who in Who::ALL {
-            eprintln!("run {} of {runs}: {who:?}", number + 1);
-            session(run, who, &mut report).await?;
+    let wanted = |part| run.only.is_none_or(|only| only == part);
+    for number in 1..=runs {
+        if wanted(Part::Crossing) {
+            for who in Who::ALL {
+                eprintln!("run {number} of {runs}: {who:?}");
+                session(run, who, &mut report).await?;
+            }
         }
-        eprintln!("run {} of {runs}: many portals", number + 1);
-        many_portals(run, &mut report).await?;
-        eprintln!("run {} of {runs}: many people", number + 1);
-        many_people(run, &mut report).await?;
+        if wanted(Part::Portals) {
+            eprintln!("run {number} of {runs}: many portals");
+            many_portals(run, &mut report).await?;
+        }
+        if wanted(Part::People) {
+            eprintln!("run {number} of {runs}: many people");
+            many_people(run, &mut report).await?;
+        }
     }
     if run.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Capabilities, Code, Command, Content, Destination, Event, EventId, Kind, Level, Marks, Message,
-    NetworkId, Party, Refusal, Repeats, ReplyPath, State, Status, TextLimits, Timestamp, UserId,
+    Access, Capabilities, Code, Command, Content, Destination, Event, EventId, Folder, Kind, Level,
+    Marks, Message, MuteEntry, MuteFor, NetworkId, Party, Refusal, Repeats, ReplyPath, Report,
+    ReportReason, Secret, State, Status, TextLimits, Timestamp, UserId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -141,12 +142,51 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    let parts = (party(), user(), content(), timestamp());
-    parts.prop_map(|(from, to, content, sent_at)| Message { from, to, content, sent_at })
+    let parts = (party(), user(), content(), timestamp(), any::<bool>());
+    parts.prop_map(|(from, to, content, sent_at, silent)| Message {
+        from,
+        to,
+        content,
+        sent_at,
+        silent,
+    })
 }
 
 pub(crate) fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![message().prop_map(Command::Message), status().prop_map(Command::Status)]
+    prop_oneof![
+        message().prop_map(Command::Message),
+        status().prop_map(Command::Status),
+        wish().prop_map(Command::Mute),
+        folder().prop_map(Command::Folder),
+        report().prop_map(Command::Report),
+        access().prop_map(Command::Access),
+    ]
+}
+
+fn wish() -> impl Strategy<Value = MuteEntry> {
+    let parts = (user(), user(), option::of(select(&MuteFor::ALL[..])));
+    parts.prop_map(|(owner, other, muted)| MuteEntry { owner, other, muted })
+}
+
+fn folder() -> impl Strategy<Value = Folder> {
+    let parts = (user(), text(), vec(network(), 0..3));
+    parts.prop_map(|(owner, name, networks)| Folder { owner, name, networks })
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    let parts = (user(), user(), select(&ReportReason::ALL[..]), vec(event_id(), 0..3), text());
+    parts.prop_map(|(about, by, reason, messages, words)| Report {
+        about,
+        by,
+        reason,
+        messages,
+        words,
+    })
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    let parts = (user(), option::of(text().prop_map(Secret::new)));
+    parts.prop_map(|(owner, secret)| Access { owner, secret })
 }
 
 pub(crate) fn capabilities() -> impl Strategy<Value = Capabilities> {

@@ -1,8 +1,9 @@
 //! A `{:?}` in a log shows nobody's words, address or secret, wherever the value stands.
 
 use drawbridge_adapter::{
-    Command, Content, ConversationId, Delivery, Destination, Event, EventId, Marks, Message, Party,
-    Repeats, ReplyPath, Secret, State, Status, Tag, Timestamp, UserId,
+    Access, Command, Content, ConversationId, Delivery, Destination, Event, EventId, Marks,
+    Message, Party, Repeats, ReplyPath, Report, ReportReason, Secret, State, Status, Tag,
+    Timestamp, UserId,
 };
 use drawbridge_adapter::{Kind, Signal};
 
@@ -44,8 +45,8 @@ fn debug_is_silent() {
         marks: Marks::default(),
         reply_path: ReplyPath(PATH.to_owned()),
     };
-    let message =
-        Message { from: alice(), to: bob(), content: Content::text(WORDS), sent_at: Timestamp(0) };
+    let (content, sent_at) = (Content::text(WORDS), Timestamp(0));
+    let message = Message { from: alice(), to: bob(), content, sent_at, silent: false };
     let delivery = Delivery {
         key: "0123456789abcdef".to_owned(),
         tag: Tag::of(b"salt", &["x"]),
@@ -60,4 +61,10 @@ fn debug_is_silent() {
     is_silent(&format!("{:?}", Command::Status(status.clone())));
     is_silent(&format!("{:?}", Signal::Accepted(status)));
     is_silent(&format!("{:?}", Secret::new(WORDS)));
+    let access = Access { owner: bob(), secret: Some(Secret::new(WORDS)) };
+    is_silent(&format!("{:?}", Command::Access(access)));
+    let (about, by, words) = (bob(), alice().user, WORDS.to_owned());
+    let reason = ReportReason::Other;
+    let report = Report { about, by, reason, messages: Vec::new(), words };
+    is_silent(&format!("{:?}", Command::Report(report)));
 }

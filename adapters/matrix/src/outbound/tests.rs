@@ -39,6 +39,7 @@ fn message(stub: &Stub, key: &str) -> Delivery {
         to: format!("matrix:{ALICE}").parse().unwrap(),
         content: Content::text(key),
         sent_at: stub.bridge.handle().now(),
+        silent: false,
     };
     delivery(stub, key, Command::Message(message))
 }

@@ -97,6 +97,7 @@ impl Play {
             to: self.alice.user(),
             content: Content::text(text),
             sent_at: self.bridge.handle().now(),
+            silent: false,
         };
         self.delivery(key, Command::Message(message))
     }

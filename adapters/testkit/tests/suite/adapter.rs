@@ -243,6 +243,9 @@ impl Line {
                     _ => {}
                 });
             }
+            Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
+                unreachable!("not declared")
+            }
             Command::Status(status) => {
                 let Some(refusal) = status.state.refusal() else {
                     if self.has(Flaw::ShowsStates) {

@@ -30,6 +30,7 @@ impl Here {
             to: to.parse()?,
             content: Content::text(text),
             sent_at: self.bridge.handle().now(),
+            silent: false,
         };
         self.delivers(Command::Message(message)).await
     }
