@@ -1,7 +1,7 @@
 """Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008`.
 
 Commands: login, send, send_many, raw, state, create, leave, members, hold, answer, ignore,
-ignored. Events: message, notice, status, invited, withdrawn, left, receipt, ignored, other.
+ignored, mute, muted. Events: message, notice, status, invited, withdrawn, left, receipt, ignored, other.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class User:
         check(answer)
         check(await self.client.sync(timeout=0, sync_filter=FILTER))
         self.syncing = asyncio.get_running_loop().create_task(watched(self.sync()))
-        return {"user": self.client.user_id}
+        return {"user": self.client.user_id, "token": self.client.access_token}
 
     async def sync(self):
         while True:
@@ -112,7 +112,10 @@ class User:
     async def account_data(self, method, content=None):
         """What other clients of the user's see too; nio has no word for it."""
         user = urllib.parse.quote(self.client.user_id, safe="")
-        path = f"/_matrix/client/v3/user/{user}/account_data/{IGNORED}"
+        return await self.call(method, f"user/{user}/account_data/{IGNORED}", content)
+
+    async def call(self, method, path, content=None):
+        path = f"/_matrix/client/v3/{path}"
         headers = {
             "Authorization": f"Bearer {self.client.access_token}",
             "Content-Type": "application/json",
@@ -134,6 +137,23 @@ class User:
         else:
             users.pop(user, None)
         await self.account_data("PUT", {**content, "ignored_users": users})
+
+    async def mute(self, room, muted, override):
+        """As clients do: `override` is what Element's "mute" writes, else its "mentions only"."""
+        rule = urllib.parse.quote(room, safe="")
+        kind = "override" if override else "room"
+        condition = {"kind": "event_match", "key": "room_id", "pattern": room}
+        if muted:
+            content = {"actions": [], "conditions": [condition]} if override else {"actions": []}
+            await self.call("PUT", f"pushrules/global/{kind}/{rule}", content)
+        else:
+            for kind in ("room", "override"):
+                await self.call("DELETE", f"pushrules/global/{kind}/{rule}")
+
+    async def muted(self, room):
+        rules = (await self.call("GET", "pushrules/"))["global"]
+        own = [rule for kind in ("room", "override") for rule in rules.get(kind, [])]
+        return any(rule["rule_id"] == room and rule["actions"] == [] for rule in own)
 
     async def happened(self, room, joined):
         # A room that was just joined may show only a part of what was before; later, never.
@@ -182,7 +202,7 @@ class User:
                 content=content,
             )
         elif source.get("type") != "m.room.member":
-            tell("other", **base, content=content)
+            tell("other", **base, content=content, redacts=source.get("redacts"))
 
     async def room_with(self, peer):
         """The direct chat with a user: the one there is, or a new one that the user has joined."""
@@ -303,6 +323,10 @@ async def main(homeserver):
             return {"users": list(content.get("ignored_users", {}))}
         if what == "leave":
             return await user.leave(command["to"])
+        if what == "muted":
+            # Of a chat that there is not, nothing is muted.
+            room = user.rooms.get(command["to"], command["to"])
+            return {"muted": await user.muted(room)}
         room = await user.room_with(command["to"])
         if what == "send":
             content = {"msgtype": "m.text", "body": command["body"]}
@@ -313,6 +337,9 @@ async def main(homeserver):
             return {"room": room}
         if what == "raw":
             return {"id": await user.send(room, command["type"], command["content"]), "room": room}
+        if what == "mute":
+            await user.mute(room, command["muted"], command["override"])
+            return {}
         if what == "state":
             answer = await again(
                 lambda: user.client.room_put_state(

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
-use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
+use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, until, workspace};
 
 /// The program that all users of one homeserver share.
 pub struct MatrixClients {
@@ -41,6 +41,7 @@ impl MatrixClients {
         Ok(MatrixUser {
             name: name.to_owned(),
             password: password.to_owned(),
+            token: text(&answer, "token"),
             id: format!("matrix:{}", text(&answer, "user")),
             script: Arc::clone(&self.script),
             reader: Reader::new(Arc::clone(&self.script)),
@@ -56,6 +57,7 @@ const BOT: &str = "@drawbridge:hs.test";
 pub struct MatrixUser {
     name: String,
     password: String,
+    token: String,
     id: String,
     script: Arc<Script>,
     reader: Reader,
@@ -66,6 +68,11 @@ impl MatrixUser {
     /// The password: for a client of somebody else's.
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// What the client proves itself with to the homeserver: a secret.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     fn ask(&self, mut command: Value) -> Result<Value> {
@@ -204,6 +211,51 @@ impl MatrixUser {
         };
         self.reader.next("ignored", PATIENCE, "a change of the ignored users", is)?;
         Ok(())
+    }
+
+    /// Gives the bridge's own user the client's own login, and gives what it says to that.
+    pub fn logs_in_to_bridge(&self) -> Result<String> {
+        self.asks_bridge(&format!("login {}", self.token))
+    }
+
+    /// Waits until the bridge's own user has taken away what was said to it.
+    pub fn sees_taken_back(&self, id: &str) -> Result<()> {
+        let is = |line: &Value| {
+            let of = |of: &Value| *of == id;
+            self.is(line, "other")
+                && line["from"] == BOT
+                && (of(&line["redacts"]) || of(&line["content"]["redacts"]))
+        };
+        self.reader.next("redaction", PATIENCE, "a redaction", is)?;
+        Ok(())
+    }
+
+    /// Lets the chat with this user, or the room, make no noise but when the user is named, as
+    /// clients do.
+    pub fn mutes(&self, to: &str) -> Result<()> {
+        self.ask(json!({"do": "mute", "to": to, "muted": true, "override": false}))?;
+        Ok(())
+    }
+
+    /// Lets it make no noise at all: clients write it in another way.
+    pub fn mutes_all(&self, to: &str) -> Result<()> {
+        self.ask(json!({"do": "mute", "to": to, "muted": true, "override": true}))?;
+        Ok(())
+    }
+
+    /// Lets it make noise again.
+    pub fn unmutes(&self, to: &str) -> Result<()> {
+        self.ask(json!({"do": "mute", "to": to, "muted": false, "override": false}))?;
+        Ok(())
+    }
+
+    /// Waits until the chat with this user, or the room, makes no noise, or noise, on all clients.
+    pub fn sees_muted(&self, to: &str, muted: bool) -> Result<()> {
+        let wanted = if muted { "the chat to be muted" } else { "the chat to make noise" };
+        until(wanted, PATIENCE, || {
+            let now = self.ask(json!({"do": "muted", "to": to}))?;
+            Ok((now["muted"] == muted).then_some(()))
+        })
     }
 
     /// How many messages of a flood are written so far.

@@ -111,7 +111,7 @@ impl Town {
         let config_file = at.join("drawbridge.toml");
         let config = change(config);
         if config.contains("\npuppet_registration_file = ") {
-            synapse.lets_puppets()?;
+            secrets.extend(tokens_of(&synapse.lets_puppets()?)?);
         }
         let dials = config.contains("\ndial = ");
         fs::write(&config_file, config)?;
