@@ -1,8 +1,9 @@
 """XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
 
-Commands: login, send, send_many, raw, iq, commands, command, block, unblock, block_list, away, back.
-Events: message, notice, error, presence, online, offline, sent, sent_all. A notice is a message from
-a domain, such as the bridge's own user.
+Commands: login, send, send_many, raw, iq, commands, form, command, roster, block, unblock, block_list,
+away, back.
+Events: message, notice, report, error, presence, online, offline, sent, sent_all. A notice is a message
+from a domain, such as the bridge's own user.
 """
 
 import asyncio
@@ -19,6 +20,9 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from lines import Failed, serve, tell
 
 CLIENT = "{jabber:client}"
+REPORTING = "{urn:xmpp:reporting:1}"
+SID = "{urn:xmpp:sid:0}"
+ROSTER = "{jabber:iq:roster}"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
@@ -92,7 +96,12 @@ class User(slixmpp.ClientXMPP):
             tell("error", **base, **explain(xml))
             return
         body = xml.find(CLIENT + "body")
-        if body is not None:
+        report = xml.find(REPORTING + "report")
+        if report is not None:
+            ids = [{"by": one.get("by"), "id": one.get("id")} for one in report.iter(SID + "stanza-id")]
+            said = body.text if body is not None else ""
+            tell("report", **base, body=said, reason=report.get("reason"), ids=ids)
+        elif body is not None:
             kind = "message" if "@" in base["from"] else "notice"
             tell(kind, **base, body=body.text or "")
         else:
@@ -149,6 +158,34 @@ class User(slixmpp.ClientXMPP):
         await asyncio.wait_for(self.online.wait(), 60)
         answer = await self["xep_0050"].get_commands(of)
         return sorted(node for _jid, node, _name in answer["disco_items"]["items"])
+
+    async def form(self, of, node):
+        """The fields of a command's form: name, type and what may be picked."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        answer = (await self["xep_0050"].send_command(of, node))["command"]
+        fields = answer["form"].get_fields()
+        shown = [
+            {"name": name, "type": field["type"], "options": [one["value"] for one in field["options"]]}
+            for name, field in fields.items()
+        ]
+        await self["xep_0050"].send_command(
+            of, node, action="cancel", sessionid=answer["sessionid"]
+        )
+        return shown
+
+    async def roster(self):
+        """The roster, as the server holds it: for each address its groups, name and subscription."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        answer = await self.ask('<iq xmlns="jabber:client" type="get"><query xmlns="jabber:iq:roster"/></iq>')
+        items = ElementTree.fromstring(answer["xml"]).iter(ROSTER + "item")
+        return {
+            item.get("jid"): {
+                "groups": sorted(group.text or "" for group in item.iter(ROSTER + "group")),
+                "name": item.get("name", ""),
+                "subscription": item.get("subscription", "none"),
+            }
+            for item in items
+        }
 
     async def run(self, of, node, fields):
         """Runs a command, filling its form in, if it has one, and gives what it says."""
@@ -247,6 +284,10 @@ async def main(host, port):
             except IqError as error:
                 raise Failed(f"error: {error.condition} {error.text}") from None
             return {"note": note}
+        if what == "form":
+            return {"fields": await user.form(command["of"], command["node"])}
+        if what == "roster":
+            return {"items": await user.roster()}
         if what in ("block", "unblock", "block_list"):
             await asyncio.wait_for(user.online.wait(), 60)
             if what == "block_list":

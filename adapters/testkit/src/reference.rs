@@ -333,6 +333,19 @@ impl BridgePort for ReferenceBridge {
                 about: "Hear no more of a user".to_owned(),
                 fields: vec![field("user", true)],
             },
+            CommandForm {
+                name: "mute",
+                about: "Make a chat silent".to_owned(),
+                fields: vec![
+                    field("user", true),
+                    FormField { options: &["8h", "always"], ..field("duration", true) },
+                ],
+            },
+            CommandForm {
+                name: "login",
+                about: "Give your own login".to_owned(),
+                fields: vec![FormField { secret: true, ..field("token", true) }],
+            },
         ]
     }
 

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Bridge, CommandForm, Content, Destination, Event, EventId, Marks, Party, Repeats,
-    Timestamp,
+    Addressing, Bridge, CommandForm, Content, Destination, Event, EventId, FormField, Marks, Party,
+    Repeats, Timestamp,
 };
 use minidom::Element;
 use serde::{Deserialize, Serialize};
@@ -144,8 +144,10 @@ fn text(form: &CommandForm, filled: &Element) -> Result<String, Wrong> {
             gap = true;
             continue;
         }
+        // A client may send what it was not offered.
+        let offered = field.options.is_empty() || field.options.contains(&value);
         // What stands behind a gap would be read as what is missing.
-        if gap || value.len() > MAX_FIELD || value.contains(char::is_control) {
+        if !offered || gap || value.len() > MAX_FIELD || value.contains(char::is_control) {
             return Err(BAD_PAYLOAD);
         }
         text.push(' ');
@@ -189,9 +191,18 @@ fn to_fill_in(run: &Run, form: &CommandForm) -> Xml {
     let data = Xml::within("x", ns::DATA).attr("type", "form");
     let data = data.child(Xml::new("title").text(form.about.as_str()));
     let data = form.fields.iter().fold(data, |data, field| {
-        let shown = Xml::new("field").attr("type", "text-single").attr("var", field.name);
+        let kind = match field {
+            FormField { secret: true, .. } => "text-private",
+            FormField { options: [], .. } => "text-single",
+            _ => "list-single",
+        };
+        let shown = Xml::new("field").attr("type", kind).attr("var", field.name);
         let shown = shown.attr("label", field.label.as_str());
-        data.child(if field.required { shown.child(Xml::new("required")) } else { shown })
+        let shown = if field.required { shown.child(Xml::new("required")) } else { shown };
+        data.child(field.options.iter().fold(shown, |shown, option| {
+            let value = Xml::new("value").text(*option);
+            shown.child(Xml::new("option").attr("label", *option).child(value))
+        }))
     });
     state(run, "executing").child(actions).child(data)
 }

@@ -119,6 +119,33 @@ fn a_form_is_shown_filled_in_and_answered() {
 }
 
 #[test]
+fn what_may_be_picked_is_offered_and_nothing_else_is_taken() {
+    let here = Here::new();
+    let shown = here.is_answered("node='mute'", "");
+    let command = shown.children().next().unwrap();
+    let fields: Vec<_> = command.get_child("x", ns::DATA).unwrap().children().skip(1).collect();
+    let options = |field: &Element| -> Vec<_> {
+        let options = field.children().filter(|child| child.name() == "option");
+        options.map(|option| option.get_child("value", ns::DATA).unwrap().text()).collect()
+    };
+    assert_eq!(fields[0].attr("type"), Some("text-single"));
+    assert_eq!(fields[1].attr("type"), Some("list-single"));
+    assert_eq!(options(fields[1]), ["8h", "always"]);
+    let secret = here.is_answered("node='login'", "");
+    let secret = secret.children().next().unwrap().get_child("x", ns::DATA).unwrap();
+    assert_eq!(secret.get_child("field", ns::DATA).unwrap().attr("type"), Some("text-private"));
+
+    let attributes = format!("node='mute' sessionid='{NOW:016x}-{:016x}'", 7);
+    let event = here.runs(&attributes, &filled(&[("user", "x:y"), ("duration", "always")]));
+    assert_eq!(event.content, Content::text("mute x:y always"));
+    for other in ["2h", "ALWAYS", "always 8h", ""] {
+        let refused =
+            here.is_refused(&attributes, &filled(&[("user", "x:y"), ("duration", other)]));
+        assert_eq!(refused, ["bad-request", "bad-payload"], "{other:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_the_words_of_the_standard() {
     let here = Here::new();
     let good = format!("{NOW:016x}-{:016x}", 7);

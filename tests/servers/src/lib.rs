@@ -40,5 +40,5 @@ pub use python::PythonUser;
 pub use synapse::Synapse;
 pub use town::{Programs, Town, configuration, dialling};
 pub use user::User;
-pub use xmpp::{Answer, XmppClients, XmppUser, escape};
+pub use xmpp::{Answer, Asked, Contact, Reported, XmppClients, XmppUser, escape};
 pub use xmpp_server::{XmppServer, XmppSoftware};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
@@ -79,6 +79,43 @@ pub struct Answer {
     pub kind: String,
     /// The defined condition of an error.
     pub condition: String,
+    /// The whole stanza.
+    pub xml: String,
+}
+
+/// A field of a command's form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// Its type (XEP-0004): `text-single`, `list-single`, …
+    pub kind: String,
+    /// What may be picked.
+    pub options: Vec<String>,
+}
+
+/// An item of a roster (RFC 6121, 2.1.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Its groups, sorted.
+    pub groups: Vec<String>,
+    /// The name that the user gave it.
+    pub name: String,
+    /// `none`, `to`, `from` or `both`.
+    pub subscription: String,
+}
+
+/// A report, as those who run the server get it (XEP-0377).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Who sent it.
+    pub from: String,
+    /// What it says to people.
+    pub words: String,
+    /// Its reason, as the standard names it.
+    pub reason: String,
+    /// The messages that it names: each id, after who gave it.
+    pub ids: Vec<(String, String)>,
     /// The whole stanza.
     pub xml: String,
 }
@@ -157,8 +194,7 @@ impl XmppUser {
     /// The names of the commands that the bridge offers to this client's menu (XEP-0050).
     pub fn sees_commands(&self) -> Result<Vec<String>> {
         let answer = self.ask(json!({"do": "commands", "of": COMPONENT}))?;
-        let nodes = answer["nodes"].as_array().into_iter().flatten();
-        Ok(nodes.filter_map(|node| node.as_str().map(str::to_owned)).collect())
+        Ok(texts(&answer["nodes"]))
     }
 
     /// Runs a command from this client's menu (XEP-0050), filling its form in, if it has one;
@@ -168,6 +204,67 @@ impl XmppUser {
             fields.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         let command = json!({"do": "command", "of": COMPONENT, "node": node, "fields": fields});
         Ok(text(&self.ask(command)?, "note"))
+    }
+
+    /// What a command's form asks for.
+    pub fn sees_form(&self, node: &str) -> Result<Vec<Asked>> {
+        let answer = self.ask(json!({"do": "form", "of": COMPONENT, "node": node}))?;
+        let fields = answer["fields"].as_array().into_iter().flatten();
+        let field = |field: &Value| Asked {
+            name: text(field, "name"),
+            kind: text(field, "type"),
+            options: texts(&field["options"]),
+        };
+        Ok(fields.map(field).collect())
+    }
+
+    /// The contact with this address, as the server holds it; `None` if it is none.
+    pub fn contact(&self, address: &str) -> Result<Option<Contact>> {
+        let answer = self.ask(json!({"do": "roster"}))?;
+        let item = answer["items"].get(address);
+        Ok(item.map(|item| Contact {
+            groups: texts(&item["groups"]),
+            name: text(item, "name"),
+            subscription: text(item, "subscription"),
+        }))
+    }
+
+    /// Whether this address is a contact in this group.
+    pub fn is_in_group(&self, address: &str, group: &str) -> Result<bool> {
+        Ok(self.contact(address)?.is_some_and(|contact| contact.groups.iter().any(|g| g == group)))
+    }
+
+    /// Makes this address a contact under a name, in these groups alone.
+    pub fn keeps(&self, address: &str, name: &str, groups: &[&str]) -> Result<()> {
+        let group = |group: &&str| format!("<group>{}</group>", escape(group));
+        let groups = groups.iter().map(group).collect::<Vec<_>>().concat();
+        let answer = self.queries(&format!(
+            "<iq xmlns='jabber:client' type='set'><query xmlns='jabber:iq:roster'>\
+             <item jid='{}' name='{}'>{groups}</item></query></iq>",
+            escape(address),
+            escape(name)
+        ))?;
+        ensure!(answer.kind == "result", "the server takes no contact: {answer:?}");
+        Ok(())
+    }
+
+    /// The next report to this user.
+    pub fn hears_report(&self) -> Result<Reported> {
+        let is = |line: &Value| self.is(line, "report");
+        let line = self.reader.next("report", PATIENCE, "a report", is)?;
+        let ids = line["ids"].as_array().into_iter().flatten();
+        Ok(Reported {
+            from: text(&line, "from"),
+            words: text(&line, "body"),
+            reason: text(&line, "reason"),
+            ids: ids.map(|one| (text(one, "by"), text(one, "id"))).collect(),
+            xml: text(&line, "xml"),
+        })
+    }
+
+    /// How many reports have come to this user so far.
+    pub fn reports_heard(&self) -> usize {
+        self.script.all(|line| self.is(line, "report")).len()
     }
 
     /// The types of all presences from this address so far.
@@ -224,8 +321,7 @@ impl XmppUser {
     /// That list, as the server holds it, sorted.
     pub fn block_list(&self) -> Result<Vec<String>> {
         let answer = self.ask(json!({"do": "block_list"}))?;
-        let jids = answer["jids"].as_array().into_iter().flatten();
-        Ok(jids.filter_map(|jid| jid.as_str().map(str::to_owned)).collect())
+        Ok(texts(&answer["jids"]))
     }
 
     /// Goes away, connected or not: the server stores what comes, until the user
@@ -335,6 +431,11 @@ impl User for XmppUser {
 /// Text, for an attribute or an element of a stanza.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;")
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let texts = list.as_array().into_iter().flatten();
+    texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
 fn bare(jid: &str) -> &str {

@@ -10,7 +10,7 @@ use drawbridge_adapter::{
     Command, Content, ConversationId, Delivered, Delivery, DeliveryError, Destination, Event,
     EventId, Gesture, Kind, Notice, Party, Request, RequestOver, Unavailable, UserId,
 };
-use drawbridge_servers::{User, XmppSoftware, XmppUser};
+use drawbridge_servers::{Asked, User, XmppSoftware, XmppUser};
 
 use crate::stage::{DOMAIN, with};
 use crate::stanzas::{CAROL, Here, PATIENCE, STANZA};
@@ -134,10 +134,22 @@ async fn the_bridge_is_asked_by_chat(software: XmppSoftware) -> Result<()> {
 async fn the_bridge_is_asked_by_forms(software: XmppSoftware) -> Result<()> {
     let here = Here::open(software).await?;
     let nodes = with(&here.bob, XmppUser::sees_commands).await?;
-    ensure!(nodes == ["block", "help"], "{nodes:?}");
+    ensure!(nodes == ["block", "help", "login", "mute"], "{nodes:?}");
+    for (node, name, kind, options) in [
+        ("block", "user", "text-single", &[][..]),
+        ("mute", "duration", "list-single", &["8h", "always"]),
+        ("login", "token", "text-private", &[]),
+    ] {
+        let fields = with(&here.bob, move |bob| bob.sees_form(node)).await?;
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let field = Asked { name: name.to_owned(), kind: kind.to_owned(), options };
+        ensure!(fields.last() == Some(&field), "{node}: {fields:?}");
+    }
     for (node, fields, said) in [
         ("help", &[][..], "help"),
         ("block", &[("user", "elsewhere:carol")], "block elsewhere:carol"),
+        ("mute", &[("user", "elsewhere:carol"), ("duration", "8h")], "mute elsewhere:carol 8h"),
+        ("login", &[("token", "s3cret")], "login s3cret"),
     ] {
         let note = here.meanwhile(move |bob| bob.runs_command(node, fields));
         let event = here.bridge.hears(PATIENCE, said).await?;
@@ -149,9 +161,14 @@ async fn the_bridge_is_asked_by_forms(software: XmppSoftware) -> Result<()> {
     let wrong = with(&here.bob, |bob| bob.runs_command("dance", &[])).await;
     let why = format!("{:?}", wrong.err());
     ensure!(why.contains("item-not-found"), "{why}");
-    let empty = with(&here.bob, |bob| bob.runs_command("block", &[("user", "")])).await;
-    let why = format!("{:?}", empty.err());
-    ensure!(why.contains("bad-request"), "{why}");
+    for (node, fields) in [
+        ("block", &[("user", "")][..]),
+        ("mute", &[("user", "elsewhere:carol"), ("duration", "2h")]),
+    ] {
+        let wrong = with(&here.bob, move |bob| bob.runs_command(node, fields)).await;
+        let why = format!("{:?}", wrong.err());
+        ensure!(why.contains("bad-request"), "{node}: {why}");
+    }
     // Forms are the bridge's own business: no puppet has any.
     let command = "<command xmlns='http://jabber.org/protocol/commands' node='help'/>";
     let (kind, condition, _) = here.asks(CAROL, "set", command).await?;
