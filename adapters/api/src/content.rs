@@ -177,6 +177,7 @@ pub struct TextLimits {
 
 /// What a network carries, as source and as target alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a declaration of its own")]
 pub struct Capabilities {
     levels: Vec<(Kind, Level)>,
     /// The limits on text.
