@@ -1,7 +1,8 @@
 """Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008`.
 
 Commands: login, send, send_many, raw, state, create, leave, members, hold, answer, ignore,
-ignored, mute, muted. Events: message, notice, status, invited, withdrawn, left, receipt, ignored, other.
+ignored, mute, muted, folders, leave_folder, unread. Events: message, notice, status, invited,
+folder, withdrawn, left, receipt, ignored, other.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ class User:
         self.rooms = {}
         self.holds = False
         self.invites = {}
+        self.folders = set()
         self.members = {}
         self.joined = asyncio.Condition()
 
@@ -65,8 +67,12 @@ class User:
             if not isinstance(answer, SyncResponse):
                 await asyncio.sleep(0.1)
                 continue
+            spaces = await self.spaces(answer)
             for room, invite in answer.rooms.invite.items():
-                await self.invited(room, invite)
+                if room in spaces:
+                    await self.given_folder(room)
+                else:
+                    await self.invited(room, invite)
             for room in answer.rooms.leave:
                 self.left(room)
             for event in answer.account_data_events:
@@ -76,6 +82,24 @@ class User:
                 await self.happened(room, joined)
             # In a flood several events come at once then: it spares the homeserver half its work.
             await asyncio.sleep(0.05)
+
+    async def spaces(self, answer):
+        """Which of the invites lead to spaces; nio leaves out what tells."""
+        if not answer.rooms.invite:
+            return set()
+        invites = (await answer.transport_response.json())["rooms"]["invite"]
+        return {
+            room
+            for room, invite in invites.items()
+            for event in invite["invite_state"]["events"]
+            if event["type"] == "m.room.create" and event["content"].get("type") == "m.space"
+        }
+
+    async def given_folder(self, room):
+        if not self.holds:
+            await again(lambda: self.client.join(room))
+            self.folders.add(room)
+        tell("folder", **{"as": self.name, "room": room})
 
     async def invited(self, room, invite):
         me = self.client.user_id
@@ -128,6 +152,27 @@ class User:
         if answer.status != 200:
             raise Failed(f"{answer.status}: {body}")
         return body
+
+    async def shown_folders(self):
+        """The spaces that the user has joined, as clients show them: names, and rooms in them."""
+        shown = []
+        for folder in sorted(self.folders):
+            state = await self.call("GET", f"rooms/{urllib.parse.quote(folder)}/state")
+            name = [e["content"].get("name") for e in state if e["type"] == "m.room.name"]
+            rooms = [
+                event["state_key"]
+                for event in state
+                if event["type"] == "m.space.child" and event["content"].get("via")
+            ]
+            shown.append({"room": folder, "name": name[0] if name else "", "rooms": rooms})
+        return {"folders": shown}
+
+    async def unread(self, room):
+        """How many messages a client would show as unread in a room."""
+        wanted = {"room": {"rooms": [room], "timeline": {"limit": 1}}}
+        wanted = urllib.parse.quote(json.dumps(wanted))
+        news = await self.call("GET", f"sync?timeout=0&set_presence=offline&filter={wanted}")
+        return news["rooms"]["join"][room]["unread_notifications"]["notification_count"]
 
     async def ignore(self, user, ignored):
         content = await self.account_data("GET")
@@ -327,6 +372,12 @@ async def main(homeserver):
             # Of a chat that there is not, nothing is muted.
             room = user.rooms.get(command["to"], command["to"])
             return {"muted": await user.muted(room)}
+        if what == "folders":
+            return await user.shown_folders()
+        if what == "leave_folder":
+            user.folders.discard(command["room"])
+            await again(lambda: user.client.room_leave(command["room"]))
+            return {}
         room = await user.room_with(command["to"])
         if what == "send":
             content = {"msgtype": "m.text", "body": command["body"]}
@@ -350,6 +401,10 @@ async def main(homeserver):
         if what == "invite":
             await again(lambda: user.client.room_invite(room, command["user"]))
             return {"room": room}
+        if what == "room":
+            return {"room": room}
+        if what == "unread":
+            return {"count": await user.unread(room)}
         if what == "wait_for":
             await user.wait_for(room, command["user"])
             return {"room": room}

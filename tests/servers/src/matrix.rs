@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
@@ -258,6 +259,34 @@ impl MatrixUser {
         })
     }
 
+    /// The folders (spaces) that the user has joined.
+    pub fn folders(&self) -> Result<Vec<MatrixFolder>> {
+        let answer = self.ask(json!({"do": "folders"}))?;
+        Ok(serde_json::from_value(answer["folders"].clone())?)
+    }
+
+    /// Waits until the chat with this user stands in the user's one folder, or does not.
+    pub fn sees_in_folder(&self, address: &str, there: bool) -> Result<()> {
+        let room = text(&self.ask(json!({"do": "room", "to": address}))?, "room");
+        until("the folder to be as wished", PATIENCE, || {
+            let folders = self.folders()?;
+            let [folder] = &folders[..] else { return Ok(None) };
+            Ok((folder.rooms.contains(&room) == there).then_some(()))
+        })
+    }
+
+    /// Leaves a folder.
+    pub fn leaves_folder(&self, folder: &MatrixFolder) -> Result<()> {
+        self.ask(json!({"do": "leave_folder", "room": folder.room}))?;
+        Ok(())
+    }
+
+    /// How many messages a client would show as unread in the chat with this user.
+    pub fn unread(&self, address: &str) -> Result<u64> {
+        let answer = self.ask(json!({"do": "unread", "to": address}))?;
+        answer["count"].as_u64().context("no count")
+    }
+
     /// How many messages of a flood are written so far.
     pub fn has_written(&self, prefix: &str) -> usize {
         let start = format!("{prefix} ");
@@ -272,6 +301,17 @@ impl MatrixUser {
         self.reader.next("receipt", PATIENCE, "a receipt", is)?;
         Ok(())
     }
+}
+
+/// A space, as a client shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct MatrixFolder {
+    /// The space itself.
+    pub room: String,
+    /// Its name.
+    pub name: String,
+    /// The rooms in it.
+    pub rooms: Vec<String>,
 }
 
 impl User for MatrixUser {

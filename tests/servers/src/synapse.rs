@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
 
 use crate::{Child, Installed, Port, http, until};
 
@@ -88,6 +89,16 @@ impl Synapse {
         })
     }
 
+    /// What was reported to those who run the homeserver so far, oldest first.
+    pub fn reports(&self) -> Result<Vec<MatrixReport>> {
+        let output = Child::careless(&self.python)
+            .args(["-c", REPORTS])
+            .arg(self.folder.join("homeserver.db"))
+            .output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
     /// Ends it in order.
     pub fn stop(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
@@ -96,6 +107,28 @@ impl Synapse {
         Ok(())
     }
 }
+
+/// A report to those who run the homeserver.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MatrixReport {
+    /// Who reports.
+    pub by: String,
+    /// Whether it is about an `event`, a `user` or a `room`.
+    pub of: String,
+    /// The id of that.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+const REPORTS: &str = "import json, sqlite3, sys
+db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)
+rows = db.execute('''
+select user_id, 'event', event_id, reason, received_ts from event_reports union all
+select user_id, 'user', target_user_id, reason, received_ts from user_reports union all
+select user_id, 'room', room_id, reason, received_ts from room_reports order by 5''')
+print(json.dumps([dict(zip(('by', 'of', 'id', 'reason'), row)) for row in rows]))
+";
 
 const PUPPETS_FILE: &str = "puppets.yaml";
 
