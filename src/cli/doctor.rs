@@ -60,7 +60,7 @@ pub(super) fn examine(loaded: Loaded) -> Exit {
                 report.tell(&key, &diagnosis);
             }
         }
-        let Network { id, adapter, .. } = network;
+        let Network { id, adapter, local_domains, .. } = network;
         match adapter.build(&place) {
             Err(findings) => {
                 for Finding { key, what, .. } in findings {
@@ -71,7 +71,8 @@ pub(super) fn examine(loaded: Loaded) -> Exit {
             }
             Ok(adapter) => {
                 // Those before it may have taken long, and a proof is made for this moment.
-                let around = Circumstances { running, now: clock::now() };
+                let around =
+                    Circumstances { running, now: clock::now(), local_domains: &local_domains };
                 let examined =
                     async { tokio::time::timeout(PATIENCE, adapter.examine(around)).await };
                 let found = runtime.block_on(examined).unwrap_or_else(|_| {

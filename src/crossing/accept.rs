@@ -362,14 +362,24 @@ impl Crossing {
 
 impl Network {
     fn side<'a>(&'a self, user: &UserId, rules: &'a NetworkRules) -> Side<'a> {
-        let domain = self.setup.addressing.domain(user);
-        let local = domain.is_none_or(|domain| rules.local_domains.iter().any(|d| d == domain));
+        let standing = self.standing(user, rules);
         Side {
             role: self.setup.role,
-            standing: if local { Standing::Local } else { Standing::Remote },
+            standing,
             policy: &rules.policy,
             capabilities: &self.capabilities,
         }
+    }
+
+    fn standing(&self, user: &UserId, rules: &NetworkRules) -> Standing {
+        let domain = self.setup.addressing.domain(user);
+        let local = domain.is_none_or(|domain| rules.local_domains.iter().any(|d| d == domain));
+        if local { Standing::Local } else { Standing::Remote }
+    }
+
+    /// Whether the account of `user` is on a server of the operator's own.
+    pub(super) fn is_local(&self, user: &UserId) -> bool {
+        self.standing(user, &self.setup.rules.borrow()) == Standing::Local
     }
 
     /// Whether `user` must be accepted by whom they write to.

@@ -104,6 +104,11 @@ impl BridgePort for Port {
         network.is_some_and(|network| network.spells(user))
     }
 
+    fn is_local(&self, user: &UserId) -> bool {
+        let network = self.crossing.networks.get(user.network());
+        network.is_some_and(|network| network.is_local(user))
+    }
+
     async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable> {
         let fits = |memo: &Memo| {
             memo.key.len() <= MEMO.0 && memo.value.as_ref().is_none_or(|v| v.len() <= MEMO.1)

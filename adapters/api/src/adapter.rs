@@ -50,7 +50,7 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// Tries what the adapter needs of the world, for `drawbridge doctor`: without [`Adapter::run`],
     /// and without harm to a daemon that runs. Ends within thirty seconds.
-    async fn examine(&self, _around: Circumstances) -> Vec<Diagnosis> {
+    async fn examine(&self, _around: Circumstances<'_>) -> Vec<Diagnosis> {
         Vec::new()
     }
 

@@ -34,6 +34,8 @@ pub trait BridgePort: Send + Sync + 'static {
     fn report(&self, connection: Connection);
     /// See [`Bridge::knows`].
     fn knows(&self, user: &UserId) -> bool;
+    /// See [`Bridge::is_local`].
+    fn is_local(&self, user: &UserId) -> bool;
     /// See [`Bridge::remember`].
     async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable>;
     /// See [`Bridge::recall`].
@@ -120,6 +122,12 @@ impl Bridge {
     /// nothing about whether the account exists: nobody may learn that.
     pub fn knows(&self, user: &UserId) -> bool {
         self.0.knows(user)
+    }
+
+    /// Whether the account, of this network, is on a server of the operator's own (`users.local`);
+    /// true for all where users have no domain.
+    pub fn is_local(&self, user: &UserId) -> bool {
+        self.0.is_local(user)
     }
 
     /// Writes down what the adapter must still know after a crash, all or nothing; returns after

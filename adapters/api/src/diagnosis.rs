@@ -4,12 +4,14 @@ use crate::Timestamp;
 
 /// Under which circumstances an adapter is examined.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances {
+pub struct Circumstances<'a> {
     /// A daemon runs on this configuration: it holds the connections and the listeners, and an
     /// examination must not take them from it.
     pub running: bool,
     /// The time, by the machine's clock.
     pub now: Timestamp,
+    /// The domains whose users are local (`users.local`); empty where users have none.
+    pub local_domains: &'a [String],
 }
 
 /// One thing that was tried. Without secrets, and without anything of users.

@@ -108,7 +108,7 @@ impl Adapter for MatrixAdapter {
         }
     }
 
-    async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+    async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
         let patient = Patient {
             names: &self.names,
             homeserver: &self.homeserver,

@@ -37,7 +37,7 @@ pub(crate) struct Patient<'a> {
 }
 
 impl Patient<'_> {
-    pub(crate) async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+    pub(crate) async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
         let versions = self.homeserver.look("/_matrix/client/versions", None).await;
         let seen = match versions {
             Ok(seen) if seen.status == 200 => seen,
@@ -125,7 +125,7 @@ impl Patient<'_> {
     }
 
     /// Whether the homeserver reaches the bridge, and proves itself to it.
-    async fn way_back(&self, around: Circumstances) -> Diagnosis {
+    async fn way_back(&self, around: Circumstances<'_>) -> Diagnosis {
         let mut stub = None;
         if !around.running {
             match Stub::listen(self.listen, self.from_homeserver).await {
@@ -189,7 +189,7 @@ fn unreachable(error: &CallError) -> Diagnosis {
     Diagnosis::trouble(found, "start the homeserver, or correct homeserver_url")
 }
 
-fn clocks(seen: &Seen, around: Circumstances) -> Option<Diagnosis> {
+fn clocks(seen: &Seen, around: Circumstances<'_>) -> Option<Diagnosis> {
     let theirs = seen.date?.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let ours = u64::try_from(around.now.0).ok()? / 1000;
     let apart = theirs.abs_diff(ours);
@@ -266,7 +266,7 @@ mod tests {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + by;
         let now = Timestamp(i64::try_from(now.as_millis()).unwrap());
-        patient.examine(Circumstances { running: true, now }).await
+        patient.examine(Circumstances { running: true, now, local_domains: &[] }).await
     }
 
     #[tokio::test]
@@ -301,7 +301,8 @@ mod tests {
             date: Some(UNIX_EPOCH + Duration::from_secs(seconds)),
             error: String::new(),
         };
-        let around = Circumstances { running: false, now: Timestamp(1_000_000_999) };
+        let around =
+            Circumstances { running: false, now: Timestamp(1_000_000_999), local_domains: &[] };
         for (theirs, well) in
             [(999_970, true), (1_000_030, true), (999_969, false), (1_000_031, false)]
         {

@@ -347,7 +347,7 @@ impl Adapter for Partner {
         Ok(())
     }
 
-    async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+    async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
         match &self.way {
             Way::Listen { at, .. } => vec![doctor::door(*at, around).await],
             Way::Dial(dialler) => doctor::way(dialler, &self.shared, around).await,

@@ -13,7 +13,7 @@ use crate::session::{End, HELLO_WITHIN};
 use crate::{hello, identity};
 
 /// Whether the app can come.
-pub(crate) async fn door(at: SocketAddr, around: Circumstances) -> Diagnosis {
+pub(crate) async fn door(at: SocketAddr, around: Circumstances<'_>) -> Diagnosis {
     if around.running {
         return match TcpStream::connect(at).await {
             Ok(_) => Diagnosis::well(format!("the daemon listens on {at}")),
@@ -37,7 +37,7 @@ pub(crate) async fn door(at: SocketAddr, around: Circumstances) -> Diagnosis {
 pub(crate) async fn way(
     dialler: &Dialler,
     shared: &Shared,
-    around: Circumstances,
+    around: Circumstances<'_>,
 ) -> Vec<Diagnosis> {
     let mut found = Vec::new();
     if let Err(end) = walk(dialler, shared, around, &mut found).await {
@@ -49,7 +49,7 @@ pub(crate) async fn way(
 async fn walk(
     dialler: &Dialler,
     shared: &Shared,
-    around: Circumstances,
+    around: Circumstances<'_>,
     found: &mut Vec<Diagnosis>,
 ) -> Result<(), Diagnosis> {
     let deadline = Instant::now() + TO_CONNECT;

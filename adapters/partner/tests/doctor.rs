@@ -22,7 +22,7 @@ async fn found(
     this: impl Future<Output = ()>,
 ) -> Vec<Diagnosis> {
     let partner = opened(config, dir);
-    let around = Circumstances { running, now: Timestamp(now() * 1000) };
+    let around = Circumstances { running, now: Timestamp(now() * 1000), local_domains: &[] };
     tokio::join!(partner.examine(around), this).0
 }
 

@@ -49,6 +49,9 @@ impl BridgePort for Panicking {
     fn knows(&self, user: &UserId) -> bool {
         self.right.knows(user)
     }
+    fn is_local(&self, user: &UserId) -> bool {
+        self.right.is_local(user)
+    }
     async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable> {
         self.right.remember(memos).await
     }

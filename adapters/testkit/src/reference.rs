@@ -46,6 +46,7 @@ struct State {
     slowness: Duration,
     memos: BTreeMap<String, String>,
     networks: HashSet<String>,
+    remote: Vec<String>,
     clock: Option<Timestamp>,
     seed: u64,
 }
@@ -69,6 +70,7 @@ impl ReferenceBridge {
             slowness: Duration::ZERO,
             memos: BTreeMap::new(),
             networks: HashSet::from([ELSEWHERE.to_owned()]),
+            remote: Vec::new(),
             clock: None,
             seed: 1,
         };
@@ -146,6 +148,11 @@ impl ReferenceBridge {
     /// Knows the users of this network too.
     pub fn add_network(&self, network: &NetworkId) {
         self.state().networks.insert(network.as_str().to_owned());
+    }
+
+    /// Users whose ids end so are not on a server of the operator's own; all others are.
+    pub fn add_remote(&self, domain: &str) {
+        self.state().remote.push(domain.to_owned());
     }
 
     /// Sets the clock, which then stands still until it is set again.
@@ -356,6 +363,10 @@ impl BridgePort for ReferenceBridge {
     fn knows(&self, user: &UserId) -> bool {
         let spelled = !user.id().chars().any(|c| c.is_control() || c.is_uppercase());
         spelled && self.state().networks.contains(user.network().as_str())
+    }
+
+    fn is_local(&self, user: &UserId) -> bool {
+        !self.state().remote.iter().any(|domain| user.id().ends_with(domain))
     }
 
     async fn remember(&self, memos: Vec<Memo>) -> Result<(), Unavailable> {

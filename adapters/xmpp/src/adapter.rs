@@ -137,7 +137,7 @@ impl Adapter for XmppAdapter {
         Ok(())
     }
 
-    async fn examine(&self, around: Circumstances) -> Vec<Diagnosis> {
+    async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
         let domain = self.addresses.component();
         link::examine(&self.server, domain, &self.secret, around.running).await
     }

@@ -36,6 +36,9 @@ impl BridgePort for Daemon {
     fn knows(&self, user: &UserId) -> bool {
         user.network().as_str() == "matrix"
     }
+    fn is_local(&self, _: &UserId) -> bool {
+        true
+    }
     async fn remember(&self, _: Vec<Memo>) -> Result<(), Unavailable> {
         Ok(())
     }
