@@ -241,6 +241,28 @@ drawbridge_adapter::log_events! {
     pub(crate) BLOCK_LIFTED: INFO, "block lifted",
         fields [user: "who had blocked", other: "who was blocked"],
         action "None.";
+    /// A user muted a chat, by a command or in their own client.
+    pub(crate) CHAT_MUTED: INFO, "chat muted",
+        fields [user: "who muted it", other: "with whom the chat is",
+            muted: "for how long: 8h, 1w, 1y, always"],
+        action "None.";
+    /// A muted chat makes noise again: its user said so, or the time is over.
+    pub(crate) CHAT_UNMUTED: INFO, "chat unmuted",
+        fields [user: "who had muted it", other: "with whom the chat is"],
+        action "None.";
+    /// A user wants chats with third-party networks apart from others, or among them.
+    pub(crate) INBOX_CHANGED: INFO, "inbox changed",
+        fields [user, apart: "whether they stand apart"],
+        action "None.";
+    /// A user made the bridge stricter for them, or less strict.
+    pub(crate) STRICTNESS_CHANGED: INFO, "strictness changed",
+        fields [user, level: "off, on, sealed"],
+        action "None.";
+    /// A user reported another, and those who run that one's network were told, or could not be.
+    pub(crate) USER_REPORTED: INFO, "user reported",
+        fields [user: "who reported", other: "who was reported", to: "that one's network",
+            reason: "spam, abuse, other", messages: "how many messages the report names", outcome],
+        action "None.";
     /// A user switched a third-party network on.
     pub(crate) NETWORK_SWITCHED_ON: INFO, "network switched on",
         fields [user, network],

@@ -11,7 +11,7 @@ use super::Exit;
 use super::ask::{ask, ask_more, change, connect, json, refused, unexpected};
 use crate::crossing::Change;
 use crate::operator::control::client::Client;
-use crate::operator::control::{PAGE, Person, Request, Response};
+use crate::operator::control::{Inbox, MuteItem, PAGE, Person, Request, Response};
 
 /// The longest line of an import, in bytes.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -114,7 +114,7 @@ fn list(socket: &Path, limit: usize, as_json: bool) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-fn line(Person { user, enabled, contacts, blocks, accounts }: &Person) -> String {
+fn line(Person { user, enabled, contacts, blocks, accounts, .. }: &Person) -> String {
     let on: Vec<&str> = enabled.iter().map(NetworkId::as_str).collect();
     let on = if on.is_empty() { "none".to_owned() } else { on.join(",") };
     let (contacts, blocks, accounts) = (contacts.len(), blocks.len(), accounts.len());
@@ -204,16 +204,20 @@ fn import(socket: &Path, file: &Path) -> Result<Exit, Exit> {
 
 /// What must be so for this to be known of a user.
 fn changes(person: Person) -> impl Iterator<Item = Change> {
-    let Person { user, enabled, contacts, blocks, accounts } = person;
-    let (of, by, from, one) = (user.clone(), user.clone(), user.clone(), user);
+    let Person { user, enabled, contacts, blocks, mutes, inbox, strict, accounts } = person;
+    let (of, by, from, one) = (user.clone(), user.clone(), user.clone(), user.clone());
+    let apart = Change::Inbox { user: user.clone(), apart: inbox == Inbox::Separate };
+    let strict = Change::Strict { user: user.clone(), level: strict };
     let enable =
         enabled.into_iter().map(move |network| Change::Enable { user: of.clone(), network });
     let accept = contacts.into_iter().map(move |other| Change::Accept { owner: by.clone(), other });
     let block =
         blocks.into_iter().map(move |blocked| Change::Block { owner: from.clone(), blocked });
     let link = accounts.into_iter().map(move |other| Change::Link { one: one.clone(), other });
+    let mute = move |MuteItem { other, how }| Change::Mute { owner: user.clone(), other, how };
+    let mute = mutes.into_iter().map(mute);
     // Who is accepted first and then blocked is a contact too, as before.
-    enable.chain(accept).chain(link).chain(block)
+    enable.chain(accept).chain(link).chain(block).chain(mute).chain([apart, strict])
 }
 
 fn make(client: &mut Client, change: Change, file: &Path, number: usize) -> Result<bool, Exit> {

@@ -18,6 +18,7 @@ pub(crate) struct Form {
 }
 
 /// What is filled in after a command.
+#[derive(Clone, Copy)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) required: bool,

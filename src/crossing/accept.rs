@@ -9,7 +9,7 @@ use drawbridge_adapter::{
 };
 use tokio::time::Instant;
 
-use super::desk::Obeyed;
+use super::desk::{Asked, Obeyed};
 use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
 use crate::gate::{self, As, Facts, Role, Side, Standing, Verdict};
@@ -17,7 +17,7 @@ use crate::log::{
     COMMAND_ANSWERED, EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_HELD, MESSAGE_REFUSED,
     STORE_FAILED,
 };
-use crate::store::{Admission, Held, Hold, NewRow, Payload, PeopleChange, Source, StoreError};
+use crate::store::{Admission, Hold, NewRow, Payload, PeopleChange, Source, StoreError};
 
 /// What the log says of an event, once its verdict is on disk.
 struct Judged {
@@ -171,7 +171,7 @@ impl Crossing {
         &self,
         source: &Network,
         event: Event,
-        asked: &[Held],
+        asked: &Asked,
     ) -> Option<(Admission, Judged)> {
         let at = clock::now();
         let judged = self.looked_at(source, &event)?;
@@ -241,13 +241,14 @@ impl Crossing {
         let mut people = self.first_word(&sender, target, &recipient, at);
         let swallowed = matches!(verdict, Verdict::Swallow(_));
         let row = self.message_row(source, target, recipient.clone(), &event, at, swallowed);
+        let pair = if swallowed { 0 } else { self.pair(&sender, &recipient) };
         let to = target.setup.id.clone();
         let waits = matches!(verdict, Verdict::Hold | Verdict::Swallow(As::Held));
         if !waits {
             let rows = self.consequences(&people, None, at).into_iter().chain([row]).collect();
             let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
             let judged = Judged { course: Course::Crosses(to), ..judged };
-            return Some((Admission { people, ..admission }, judged));
+            return Some((Admission { people, pair, ..admission }, judged));
         }
         let mut rows = Vec::new();
         if source.descriptor.status.pending {
@@ -262,7 +263,7 @@ impl Crossing {
         let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
         let hold = Some(Hold { owner, other, row });
         let judged = Judged { course: Course::Waits(to), ..judged };
-        Some((Admission { hold, people, ..admission }, judged))
+        Some((Admission { hold, people, pair, ..admission }, judged))
     }
 
     /// Counts an event of a third-party network, before anything is known of its recipient, so that
@@ -346,7 +347,7 @@ impl Crossing {
     /// The key under which a command is repeated. The time is in it because an id may come free
     /// again (see [`drawbridge_adapter::Repeats::Within`]); it stands in the row, so that a repeat has it too. It
     /// comes first, so that keys of one moment stand together where they are looked up.
-    fn key(
+    pub(super) fn key(
         &self,
         what: &str,
         source: &NetworkId,
@@ -424,8 +425,9 @@ fn admitted(
     rows: Vec<NewRow>,
 ) -> Admission {
     let Event { id, repeats, sent_at, .. } = event;
-    let (network, people) = (network.clone(), Vec::new());
-    Admission { network, event: id, tag, repeats, sent_at, at, answer, rows, hold: None, people }
+    let (network, people, hold) = (network.clone(), Vec::new(), None);
+    let (event, pair) = (id, 0);
+    Admission { network, event, tag, repeats, sent_at, at, answer, rows, hold, people, pair }
 }
 
 fn status_of(event: &Event, state: State) -> Status {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Command, CommandForm, Content, NetworkId, Notice, Timestamp, UserId};
+use drawbridge_adapter::{
+    Command, CommandForm, Content, EventId, MuteFor, NetworkId, Notice, ReportReason, Timestamp,
+    UserId,
+};
 
 use super::people::{Change, PeopleError};
 use super::requests::first_of;
@@ -18,6 +21,15 @@ const OFFERED_FOR: Duration = Duration::from_mins(10);
 
 /// What a code is made of: no two that are taken for each other.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// What the answer to a command needs of what is on disk.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// What waits for the user's word, if they want to see it.
+    pub(super) held: Vec<Held>,
+    /// The messages that they picked, the newest first.
+    pub(super) said: Vec<EventId>,
+}
 
 /// What follows from a command.
 #[derive(Default)]
@@ -36,9 +48,9 @@ impl From<String> for Obeyed {
 }
 
 /// What one of our users may say about another, with the words for each outcome.
-struct Words {
-    done: &'static str,
-    already: &'static str,
+pub(super) struct Words {
+    pub(super) done: &'static str,
+    pub(super) already: &'static str,
 }
 
 impl Crossing {
@@ -48,12 +60,12 @@ impl Crossing {
         commands::forms(&self.words, &self.example(network), access)
     }
 
-    /// Carries out a command of `by`. `asked` is what waits for their word, if they want to see it.
+    /// Carries out a command of `by`.
     pub(super) fn obey(
         &self,
         by: &UserId,
         content: &Content,
-        asked: &[Held],
+        asked: &Asked,
         at: Timestamp,
     ) -> Obeyed {
         let say = |name, with: &[(&str, &str)]| Obeyed::from(self.words.say(name, with));
@@ -78,20 +90,24 @@ impl Crossing {
             }
             Err(Misread::TooMuch { command, most }) => {
                 let most = most.to_string();
-                return say("too-much", &[("command", command), ("most", &most)]);
+                return say("too-much", &[("command", command), ("count", &most)]);
             }
         };
         match (command, words.first().copied()) {
             ("networks", _) => self.networks_of(by).into(),
             ("enable" | "disable", Some(network)) => self.switch(by, command, network, at),
-            ("requests", _) => self.requests_of(by, asked).into(),
+            ("requests", _) => self.requests_of(by, &asked.held).into(),
+            ("inbox", mode) => self.inbox(by, mode, at),
+            ("strict", level) => self.strict(by, level, at),
+            ("login", Some(token)) => self.login(by, token, at),
+            ("logout", _) => self.logout(by, at),
             ("blocks", _) => self.blocks_of(by).into(),
             ("link", Some(code)) => self.redeem(by, code, at),
             ("link", None) => self.offer(by, at),
             ("unlink", _) => self.unlink(by),
             (_, Some(user)) => match self.find(by, user) {
                 Some(other) if other == *by => say("oneself", &[]),
-                Some(other) => self.about(by, command, &other, at),
+                Some(other) => self.about(by, &other, &Wish { command, words }, asked, at),
                 None => say("no-user", &[("user", user), ("example", &example)]),
             },
             _ => self.help(&example).into(),
@@ -162,12 +178,30 @@ impl Crossing {
     }
 
     /// A command about another user.
-    fn about(&self, by: &UserId, command: &str, other: &UserId, at: Timestamp) -> Obeyed {
+    fn about(
+        &self,
+        by: &UserId,
+        other: &UserId,
+        said: &Wish<'_>,
+        asked: &Asked,
+        at: Timestamp,
+    ) -> Obeyed {
         let name = other.to_string();
         let with = [("user", name.as_str())];
         let (owner, blocked) = (by.clone(), other.clone());
         let say = |name| Obeyed::from(self.words.say(name, &with));
-        match command {
+        match said.command {
+            "mute" => self.mute(by, other, said.words.get(1).copied().unwrap_or_default(), at),
+            "unmute" => {
+                let words = Words { done: "unmuted", already: "unmuted-already" };
+                self.carry_out(&Change::Unmute { owner, other: blocked }, &words, &with, at)
+            }
+            "report" => {
+                let reason = said.words.get(1).copied().unwrap_or_default();
+                let reason = ReportReason::ALL.into_iter().find(|known| known.as_str() == reason);
+                let reason = reason.unwrap_or(ReportReason::Other);
+                self.report_by_command(by, other, reason, &asked.said, at)
+            }
             "accept" if self.people.has_blocked(by, other) => say("accept-blocked"),
             "accept" => {
                 let words = Words { done: "accepted", already: "accepted-already" };
@@ -190,7 +224,7 @@ impl Crossing {
         }
     }
 
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         change: &Change,
         words: &Words,
@@ -204,6 +238,9 @@ impl Crossing {
                 Obeyed { text: self.words.say(words.done, with), people, rows }
             }
             Err(PeopleError::Oneself) => self.words.say("oneself", &[]).into(),
+            Err(PeopleError::TooManySaid(most)) => {
+                self.words.say("too-many-said", &[("most", &most.to_string())]).into()
+            }
             // Users and networks were looked up before.
             Err(_) => self.words.say(words.already, with).into(),
         }
@@ -211,7 +248,7 @@ impl Crossing {
 
     /// The user that somebody means: by id, by an address of their own network, or by a name that only
     /// one of those has who wait for a word or are blocked.
-    fn find(&self, by: &UserId, text: &str) -> Option<UserId> {
+    pub(super) fn find(&self, by: &UserId, text: &str) -> Option<UserId> {
         if let Ok(user) = text.parse::<UserId>()
             && let Some(network) = self.networks.get(user.network())
             && let Ok(user) = network.setup.addressing.canonical(user.id())
@@ -284,8 +321,10 @@ impl Crossing {
             () => "none",
         };
         let address = self.address_of(by, other).unwrap_or_else(|| "none".to_owned());
+        let muted = self.people.muted(by, other).map_or("none", MuteFor::as_str);
         let with = [
             ("user", user.as_str()),
+            ("muted", muted),
             ("network", network),
             ("address", &address),
             ("state", state),

@@ -212,16 +212,17 @@ impl Crossing {
     /// What is to be carried out of a row, now that it is its turn: nothing of somebody whom the
     /// recipient has blocked meanwhile, or of a network that is off by now.
     fn wanted(&self, row: &Row) -> Result<Command, Stopped> {
-        let command = row.payload.command().ok_or(Stopped::Swallowed)?;
-        match &command {
-            Command::Message(Message { from, to, .. }) => {
-                match gate::last_word(
-                    self.are_open(&from.user, to),
-                    self.people.has_blocked(to, &from.user),
-                ) {
+        let mut command = row.payload.command().ok_or(Stopped::Swallowed)?;
+        match &mut command {
+            Command::Message(Message { from, to, silent, .. }) => {
+                let between = self.people.between(&from.user, to, clock::now());
+                match gate::last_word(self.are_open(&from.user, to), &between) {
                     Verdict::Refuse(refusal) => Err(Stopped::Refused(refusal)),
                     Verdict::Swallow(_) => Err(Stopped::Swallowed),
-                    Verdict::Deliver | Verdict::Hold => Ok(command),
+                    Verdict::Deliver | Verdict::Hold => {
+                        *silent = self.people.has_muted(to, &from.user);
+                        Ok(command)
+                    }
                 }
             }
             // The answer came before the question.
@@ -312,7 +313,8 @@ impl Crossing {
         at: Timestamp,
     ) -> (Settlement, Option<(NetworkId, Signal)>) {
         let Some(back) = row.payload.back() else {
-            return (settlement(row, Fate::Told, None), None);
+            let tell = self.outcome_row(row, None, at);
+            return (settlement(row, Fate::Told, tell), None);
         };
         let network = self.networks.get(&row.network);
         let bounces = network.is_some_and(|network| network.capabilities.bounces);
@@ -335,7 +337,7 @@ impl Crossing {
     pub(super) fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
         // A status that cannot be told has nobody left to be told to.
         let Some(Back { network: source, status, .. }) = row.payload.back() else {
-            return settlement(row, Fate::Told, None);
+            return settlement(row, Fate::Told, self.outcome_row(row, Some(refusal), at));
         };
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
@@ -454,7 +456,7 @@ fn with_stopped(
                 continue;
             }
             Some(Stopped::Refused(refusal)) => {
-                let why = "a network is off for one of the two by now";
+                let why = "a network is off for one of the two by now, or one has become strict";
                 all.push(Done::Carried(Err(DeliveryError::Refused { refusal, why })));
                 continue;
             }

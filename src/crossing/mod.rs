@@ -10,7 +10,9 @@
 //! Invariant: a conversation at rest has no task, no timer and no memory.
 //! Invariant: nothing waits in memory for a network that is down.
 
+mod abuse;
 mod accept;
+mod choices;
 mod desk;
 mod dispatcher;
 mod lane;
@@ -24,12 +26,13 @@ mod queue;
 mod rate;
 mod report;
 mod requests;
+mod sparing;
 mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -57,6 +60,7 @@ pub(crate) use queue::{QueueError, Waiting, WaitingState};
 use rate::Buckets;
 pub(crate) use rate::{Rate, Rates};
 pub(crate) use report::{NetworkReport, Report};
+use sparing::Sparing;
 #[cfg(test)]
 pub(crate) use tally::Tallied;
 use tally::Tally;
@@ -138,7 +142,9 @@ pub(crate) struct Crossing {
     /// One change of what people forbid at a time.
     changing_people: tokio::sync::Mutex<()>,
     /// Who was told lately that a network is off for them.
-    hinted: Mutex<HashMap<UserId, Timestamp>>,
+    hinted: Sparing,
+    /// Who has reported somebody lately.
+    reported: Sparing,
     words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
@@ -192,7 +198,8 @@ impl Crossing {
             store,
             people,
             changing_people: tokio::sync::Mutex::default(),
-            hinted: Mutex::default(),
+            hinted: Sparing::new(1, Duration::from_hours(1)),
+            reported: Sparing::new(10, Duration::from_hours(1)),
             words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),

@@ -1,23 +1,29 @@
 //! What people want, as it changes: on disk first, then in force, then confirmed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawbridge_adapter::{
-    BlockEntry, Command, ConversationId, Gesture, NetworkId, RequestOver, Tag, Timestamp,
-    Unavailable, UserId, log,
+    Access, BlockEntry, Capabilities, Command, ConversationId, Folder, Gesture, MuteEntry, MuteFor,
+    NetworkId, RequestOver, Tag, Timestamp, Unavailable, UserId, log,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{Crossing, Network};
-use crate::clock;
-use crate::gate::Role;
+use crate::clock::{self, Machine};
+use crate::gate::{Role, Strictness};
 use crate::log::{
-    ACCOUNT_UNLINKED, ACCOUNTS_LINKED, BLOCK_LIFTED, BLOCK_SET, CONTACT_MADE, NETWORK_SWITCHED_OFF,
-    NETWORK_SWITCHED_ON, REQUEST_DECLINED, USER_ERASED,
+    ACCOUNT_UNLINKED, ACCOUNTS_LINKED, BLOCK_LIFTED, BLOCK_SET, CHAT_MUTED, CHAT_UNMUTED,
+    CONTACT_MADE, INBOX_CHANGED, NETWORK_SWITCHED_OFF, NETWORK_SWITCHED_ON, REQUEST_DECLINED,
+    STRICTNESS_CHANGED, USER_ERASED,
 };
-use crate::people::{LinkError, People};
+use crate::people::{LinkError, MOST_SAID, People};
 use crate::store::{Block, NewRow, Payload, PeopleChange, StoreError};
+
+/// How often the bridge's own clock is kept while something waits for it: so long a jump of the
+/// machine's clock counts, if the machine is then started anew.
+const KEEP_CLOCK: Duration = Duration::from_hours(1);
 
 /// Why a rule about people cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +40,9 @@ pub(crate) enum PeopleError {
     /// Only a third-party network is switched on and off.
     #[error("{0} is no third-party network: it is always on")]
     AlwaysOn(NetworkId),
+    /// Nobody says so much of others.
+    #[error("a user has at most {0} blocks, mutes or contacts")]
+    TooManySaid(usize),
     /// A person has not so many accounts.
     #[error("a person has at most {0} accounts")]
     TooManyAccounts(usize),
@@ -70,6 +79,25 @@ pub(crate) enum Change {
         owner: UserId,
         other: UserId,
     },
+    Mute {
+        owner: UserId,
+        other: UserId,
+        #[serde(rename = "for")]
+        how: MuteFor,
+    },
+    Unmute {
+        owner: UserId,
+        other: UserId,
+    },
+    /// Whether chats with third-party networks stand apart.
+    Inbox {
+        user: UserId,
+        apart: bool,
+    },
+    Strict {
+        user: UserId,
+        level: Strictness,
+    },
     /// The operator vouches for it, as when it was exported before.
     Link {
         one: UserId,
@@ -103,6 +131,11 @@ impl Crossing {
             Gesture::Block(blocked) => vec![Change::Block { owner, blocked }],
             Gesture::Unblock(blocked) => vec![Change::Unblock { owner, blocked }],
             Gesture::Disable => self.all_off(by),
+            Gesture::Mute(other, how) => vec![Change::Mute { owner, other, how }],
+            Gesture::Unmute(other) => vec![Change::Unmute { owner, other }],
+            Gesture::Report { about, reason, messages } => {
+                return self.report_by_gesture(by, &about, reason, &messages).await;
+            }
             _ => Vec::new(),
         };
         let takes_part = self.networks.get(network).is_some_and(|network| network.admits(by));
@@ -161,7 +194,26 @@ impl Crossing {
                 if people.accounts(&owner).contains(&blocked) {
                     return Err(PeopleError::Oneself);
                 }
-                Ok(people.blocking(&owner, &blocked, at))
+                self.not_too_many(&owner, people.blocking(&owner, &blocked, at))
+            }
+            Change::Mute { owner, other, how } => {
+                self.spelled(&owner)?;
+                self.spelled(&other)?;
+                if people.accounts(&owner).contains(&other) {
+                    return Err(PeopleError::Oneself);
+                }
+                self.not_too_many(&owner, people.muting(&owner, &other, how, Machine::now()))
+            }
+            Change::Unmute { owner, other } => Ok(people.unmuting(&owner, &other)),
+            Change::Inbox { user, apart } => {
+                self.spelled(&user)?;
+                let is_new = people.is_apart(&user) != apart;
+                Ok(is_new.then_some(PeopleChange::Inbox { user, apart }).into_iter().collect())
+            }
+            Change::Strict { user, level } => {
+                self.spelled(&user)?;
+                let is_new = people.strictness(&user) != level;
+                Ok(is_new.then_some(PeopleChange::Strict { user, level }).into_iter().collect())
             }
             Change::Unblock { owner, blocked } => Ok(people.unblocking(&owner, &blocked)),
             Change::Enable { user, network } => {
@@ -180,8 +232,8 @@ impl Crossing {
                 let strange = self.spelled(&other)?.has_stranger(&other);
                 let is_new = strange && !people.is_contact(&owner, &other);
                 let heard = is_new && !people.has_blocked(&owner, &other);
-                let change = PeopleChange::Contact { owner, other, at };
-                Ok(heard.then_some(change).into_iter().collect())
+                let change = PeopleChange::Contact { owner: owner.clone(), other, at };
+                self.not_too_many(&owner, heard.then_some(change).into_iter().collect())
             }
             Change::Link { one, other } => {
                 self.spelled(&one)?;
@@ -204,6 +256,18 @@ impl Crossing {
         }
     }
 
+    /// The same changes, if there is room for what they add to what `owner` has said.
+    fn not_too_many(
+        &self,
+        owner: &UserId,
+        changes: Vec<PeopleChange>,
+    ) -> Result<Vec<PeopleChange>, PeopleError> {
+        if !changes.is_empty() && self.people.has_said_enough(owner) {
+            return Err(PeopleError::TooManySaid(MOST_SAID));
+        }
+        Ok(changes)
+    }
+
     /// What follows from changes that are about to be made, for other networks. What a user has told
     /// with their own network's means that network knows already.
     pub(super) fn consequences(
@@ -212,10 +276,11 @@ impl Crossing {
         told_by: Option<&UserId>,
         at: Timestamp,
     ) -> Vec<NewRow> {
-        let lists = |owner: &UserId| {
-            told_by != Some(owner)
-                && self.networks.get(owner.network()).is_some_and(|n| n.capabilities.block_lists)
+        let can = |user: &UserId, can: fn(&Capabilities) -> bool| {
+            self.networks.get(user.network()).is_some_and(|n| can(&n.capabilities))
         };
+        let lists = |owner: &UserId| told_by != Some(owner) && can(owner, |it| it.block_lists);
+        let mutes = |owner: &UserId| told_by != Some(owner) && can(owner, |it| it.mutes);
         let mut rows = Vec::new();
         for change in changes {
             match change {
@@ -236,6 +301,25 @@ impl Crossing {
                 PeopleChange::Decline { owner, other, .. } => {
                     rows.extend(self.request_over(owner, other, false, at));
                 }
+                PeopleChange::Mute { owner, other, how, .. } if mutes(owner) => {
+                    rows.push(self.mute_row(owner, other, Some(*how), at));
+                }
+                PeopleChange::Unmute { owner, other } if mutes(owner) => {
+                    rows.push(self.mute_row(owner, other, None, at));
+                }
+                PeopleChange::Inbox { user, apart } if can(user, |it| it.folders) => {
+                    rows.push(self.folder_row(user, *apart, at));
+                }
+                // There may be a network more than when the folder was made.
+                PeopleChange::Enable { user, .. }
+                    if self.people.is_apart(user) && can(user, |it| it.folders) =>
+                {
+                    rows.push(self.folder_row(user, true, at));
+                }
+                PeopleChange::Erase { user } if can(user, |it| it.access) => {
+                    let access = Access { owner: user.clone(), secret: None };
+                    rows.push(self.own_row(Command::Access(access), at));
+                }
                 _ => {}
             }
         }
@@ -245,6 +329,40 @@ impl Crossing {
     fn entry_row(&self, owner: &UserId, other: &UserId, blocked: bool, at: Timestamp) -> NewRow {
         let entry = BlockEntry { owner: owner.clone(), other: other.clone(), blocked };
         self.own_row(Command::Block(entry), at)
+    }
+
+    fn mute_row(
+        &self,
+        owner: &UserId,
+        other: &UserId,
+        muted: Option<MuteFor>,
+        at: Timestamp,
+    ) -> NewRow {
+        let entry = MuteEntry { owner: owner.clone(), other: other.clone(), muted };
+        self.own_row(Command::Mute(entry), at)
+    }
+
+    fn folder_row(&self, owner: &UserId, apart: bool, at: Timestamp) -> NewRow {
+        let third = self.networks.iter().filter(|(_, n)| n.setup.role == Role::ThirdParty);
+        let networks = third.map(|(id, _)| id.clone()).filter(|id| apart && id != owner.network());
+        let (owner, name) = (owner.clone(), self.words.say("folder", &[]));
+        let folder = Folder { owner, name, networks: networks.collect() };
+        self.own_row(Command::Folder(folder), at)
+    }
+
+    /// Ends what the bridge's own clock ends.
+    pub(super) async fn end_mutes(self: &Arc<Self>) -> Result<(), StoreError> {
+        // It is looked at once a second: a change that is under way is waited for the next time.
+        let Ok(_turn) = self.changing_people.try_lock() else { return Ok(()) };
+        let over = self.people.mutes_over(Machine::now, KEEP_CLOCK);
+        if over.is_empty() {
+            return Ok(());
+        }
+        let at = clock::now();
+        let rows = self.consequences(&over, None, at);
+        self.store.change_people(over.clone(), rows, at).await?;
+        self.now_known(&over);
+        Ok(())
     }
 
     fn request_over(
@@ -324,6 +442,22 @@ impl Crossing {
             PeopleChange::Decline { owner, other, .. } => {
                 let (user, other) = (tag(owner), tag(other));
                 log!(REQUEST_DECLINED, %user, %other);
+            }
+            PeopleChange::Mute { owner, other, how, .. } => {
+                let (user, other, muted) = (tag(owner), tag(other), how.as_str());
+                log!(CHAT_MUTED, %user, %other, muted);
+            }
+            PeopleChange::Unmute { owner, other } => {
+                let (user, other) = (tag(owner), tag(other));
+                log!(CHAT_UNMUTED, %user, %other);
+            }
+            PeopleChange::Inbox { user, apart } => {
+                let user = tag(user);
+                log!(INBOX_CHANGED, %user, apart);
+            }
+            PeopleChange::Strict { user, level } => {
+                let (user, level) = (tag(user), level.as_str());
+                log!(STRICTNESS_CHANGED, %user, level);
             }
             PeopleChange::Person { user, .. } => {
                 let user = tag(user);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Command, Content, Destination, Event, Notice, Party, Refusal, Request, Status, Timestamp,
-    UserId, log,
+    Code, Command, Content, Event, Notice, Party, Refusal, Request, Status, Timestamp, UserId, log,
 };
 
 use super::accept::failed;
+use super::desk::Asked;
 use super::sweep::earlier;
 use super::{Crossing, Network, name};
 use crate::gate::Role;
@@ -22,12 +22,6 @@ const ENDED: usize = 256;
 
 /// How much of a first text is shown, in characters.
 const SHOWN: usize = 300;
-
-/// How many users are told that a network is off for them, and are not told again for now.
-const HINTED: usize = 4096;
-
-/// How long they are not told again.
-const BETWEEN_HINTS: Duration = Duration::from_hours(1);
 
 impl Crossing {
     /// What the first word of one user to another says: whom one writes to one wants to hear.
@@ -91,7 +85,7 @@ impl Crossing {
         let off = target.setup.role == Role::ThirdParty
             && refusal.code == Code::NotReachable
             && !self.people.has_enabled(sender, &target.setup.id);
-        if !off || !self.may_hint(sender, at) {
+        if !off || !self.hinted.may(sender, at) {
             return None;
         }
         let (user, network) = (recipient.to_string(), target.setup.id.as_str());
@@ -100,29 +94,24 @@ impl Crossing {
         Some(self.own_row(Command::Notice(notice), at))
     }
 
-    fn may_hint(&self, sender: &UserId, at: Timestamp) -> bool {
-        let mut hinted = self.hinted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if hinted.get(sender).is_some_and(|before| at.since(*before) < BETWEEN_HINTS) {
-            return false;
-        }
-        if hinted.len() >= HINTED {
-            hinted.retain(|_, before| at.since(*before) < BETWEEN_HINTS);
-        }
-        hinted.len() < HINTED && hinted.insert(sender.clone(), at).is_none_or(|_| true)
-    }
-
-    /// What a command asks of what waits: the first texts, for the list of requests.
-    pub(super) async fn asked_about(&self, event: &Event) -> Result<Vec<Held>, StoreError> {
-        let is_list = match (&event.to, &event.content) {
-            (Destination::Bridge, Content::Text { body }) => {
+    /// What the answer to a command needs of what is on disk.
+    pub(super) async fn asked_about(&self, event: &Event) -> Result<Asked, StoreError> {
+        let is_list = match &event.content {
+            Content::Text { body } => {
                 crate::commands::read(body).is_ok_and(|wish| wish.command == "requests")
             }
             _ => false,
         };
-        if !is_list {
-            return Ok(Vec::new());
+        let by = &event.sender.user;
+        let mut asked = Asked::default();
+        if is_list {
+            asked.held = self.store.held_for(by, crate::gate::MOST_HELD * 100).await?;
         }
-        self.store.held_for(&event.sender.user, crate::gate::MOST_HELD * 100).await
+        if let Some((about, count)) = self.picks(event) {
+            let pair = self.pair(&about, by);
+            asked.said = self.store.said(about.network(), pair, count).await?;
+        }
+        Ok(asked)
     }
 
     /// Ends what has waited too long for a word, and for whom turning away is over.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod blocks;
+mod choices;
 mod operator;
 mod outliving;
 mod requests;
@@ -13,8 +14,8 @@ use std::sync::Mutex;
 
 use drawbridge_adapter::{
     AddressError, Answer, Code, Command, Content, Delivered, Delivery, DeliveryError, Destination,
-    Event, EventId, Fatal, Kind, Level, Marks, Party, Refusal, Repeats, ReplyPath, Signal, State,
-    StatusNeeds, TextLimits, Timestamp, Unavailable, async_trait,
+    Event, EventId, Fatal, Kind, Level, Marks, Party, Refusal, Repeats, ReplyPath, Report, Secret,
+    Signal, State, StatusNeeds, TextLimits, Timestamp, Unavailable, async_trait,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -83,8 +84,14 @@ impl Fake {
                 Some(format!("{} {} {}", entry.owner, entry.other, entry.blocked))
             }
             Command::Mute(entry) => Some(format!("mute {} {:?}", entry.other, entry.muted)),
-            Command::Folder(folder) => Some(format!("folder {:?}", folder.networks)),
-            Command::Report(report) => Some(format!("report {} {:?}", report.about, report)),
+            Command::Folder(folder) => {
+                let networks: Vec<_> = folder.networks.iter().map(NetworkId::as_str).collect();
+                Some(format!("folder {networks:?}"))
+            }
+            Command::Report(Report { about, by, reason, messages, .. }) => {
+                let messages: Vec<&str> = messages.iter().map(EventId::as_str).collect();
+                Some(format!("report {about} by {by}: {} {messages:?}", reason.as_str()))
+            }
             Command::Access(access) => Some(format!("access {}", access.secret.is_some())),
             Command::Message(_) | Command::Status(_) => None,
         };
@@ -148,6 +155,10 @@ impl Adapter for Fake {
             .bouncing()
             .showing_requests()
             .keeping_block_lists()
+            .muting()
+            .keeping_folders()
+            .taking_reports()
+            .taking_access()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
@@ -161,6 +172,12 @@ impl Adapter for Fake {
             let next = match &delivery.command {
                 Command::Message(message) if message.content == Content::text("1") => {
                     self.script.lock().unwrap().pop_front()
+                }
+                Command::Access(access) if access.secret == Some(Secret::new("wrong")) => {
+                    Some(Next::Fails(not_taken(Code::Forbidden)))
+                }
+                Command::Report(report) if report.about.id() == "unreported" => {
+                    Some(Next::Fails(not_taken(Code::NotReachable)))
                 }
                 _ => None,
             };
@@ -327,6 +344,10 @@ async fn until(done: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+fn not_taken(code: Code) -> DeliveryError {
+    DeliveryError::Refused { refusal: code.into(), why: "as the test says" }
 }
 
 fn refused(code: Code) -> State {

@@ -12,7 +12,36 @@ use std::collections::BTreeSet;
 
 use drawbridge_adapter::{Capabilities, Code, Event, Kind, Refusal};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+/// How strict the bridge is for a user, by that user's own word.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Strictness {
+    /// Not more than the rules are for everybody.
+    #[default]
+    Off,
+    /// Of strangers only text is taken.
+    On,
+    /// Besides, nothing is that the bridge could read.
+    Sealed,
+}
+
+impl Strictness {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Off, Self::On, Self::Sealed];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Sealed => "sealed",
+        }
+    }
+}
 
 /// What the gate says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +151,17 @@ pub struct Between {
     pub declined: bool,
     /// Whether the recipient has blocked the sender.
     pub blocked: bool,
+    /// How strict the sender wants the bridge to be.
+    pub sender_strict: Strictness,
+    /// How strict the recipient wants the bridge to be.
+    pub recipient_strict: Strictness,
+}
+
+impl Between {
+    /// Whether one of the two wants nothing to cross that the bridge could read.
+    pub fn only_sealed(&self) -> bool {
+        self.sender_strict.max(self.recipient_strict) == Strictness::Sealed
+    }
 }
 
 type Rule = fn(&Facts<'_>, &Event) -> Result<(), Refusal>;
@@ -135,6 +175,8 @@ const RULES: &[Rule] = &[
     rules::sender_admitted,
     rules::recipient_admitted,
     rules::consent,
+    rules::sealed_enough,
+    rules::strangers_only_write,
     rules::kind_carried,
     rules::text_fits,
     rules::request_has_room,
@@ -153,7 +195,7 @@ pub fn decide(facts: &Facts<'_>, event: &Event) -> Verdict {
     }
     let between = &facts.between;
     if !must_be_accepted(facts) {
-        return last_word(true, between.blocked);
+        return last_word(true, between);
     }
     if between.blocked || between.declined { Verdict::Swallow(As::Held) } else { Verdict::Hold }
 }
@@ -176,11 +218,12 @@ pub fn admitted(side: &Side<'_>) -> bool {
 }
 
 /// Decides again about what was to be delivered, just before it is: a network may have been switched
-/// off since, or a block have come.
-pub fn last_word(open: bool, blocked: bool) -> Verdict {
-    match (open, blocked) {
-        (false, _) => Verdict::Refuse(Code::NotReachable.into()),
-        (true, true) => Verdict::Swallow(As::Delivered),
-        (true, false) => Verdict::Deliver,
+/// off since, a user have become stricter, or a block have come.
+pub fn last_word(open: bool, between: &Between) -> Verdict {
+    match () {
+        () if !open => Verdict::Refuse(Code::NotReachable.into()),
+        () if between.only_sealed() => Verdict::Refuse(Code::E2eeRequired.into()),
+        () if between.blocked => Verdict::Swallow(As::Delivered),
+        () => Verdict::Deliver,
     }
 }

@@ -2,7 +2,7 @@
 
 use drawbridge_adapter::{Code, Content, Destination, Event, Kind, Level, Refusal};
 
-use super::{Facts, MOST_HELD, Role, Side};
+use super::{Facts, MOST_HELD, Role, Side, Strictness};
 
 fn refuse(code: Code) -> Result<(), Refusal> {
     Err(code.into())
@@ -70,6 +70,23 @@ pub(super) fn consent(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
     let to_closed = facts.target.as_ref().is_some_and(third_party) && !facts.between.sender_enabled;
     if from_closed || to_closed {
         return refuse(Code::NotReachable);
+    }
+    Ok(())
+}
+
+/// A user may want nothing to cross that the bridge could read. It can read all that it carries.
+pub(super) fn sealed_enough(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
+    if facts.between.only_sealed() {
+        return refuse(Code::E2eeRequired);
+    }
+    Ok(())
+}
+
+/// A strict user takes nothing but text of strangers.
+pub(super) fn strangers_only_write(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let strict = facts.between.recipient_strict > Strictness::Off;
+    if strict && super::must_be_accepted(facts) && event.content.kind() != Kind::Text {
+        return refuse(Code::Forbidden);
     }
     Ok(())
 }

@@ -239,6 +239,67 @@ fn each_side_and_the_operator_narrow_the_kinds() {
 }
 
 #[test]
+fn who_wants_nothing_that_the_bridge_could_read_gets_and_sends_nothing() {
+    use Strictness::{Off, On, Sealed};
+    let sealed = refused(Code::E2eeRequired);
+    for (sender_strict, recipient_strict, expected) in [
+        (Off, Off, Verdict::Deliver),
+        (On, On, Verdict::Deliver),
+        (Sealed, Off, sealed),
+        (Off, Sealed, sealed),
+    ] {
+        for blocked in [false, true] {
+            let verdict = verdict(&event(Content::text("hi")), |facts| {
+                facts.between =
+                    Between { blocked, sender_strict, recipient_strict, ..facts.between };
+            });
+            assert_eq!(shown(verdict), expected);
+        }
+    }
+    // Who has not switched the network on is nobody there, however strict.
+    let off = Between { recipient_strict: Sealed, sender_enabled: false, ..friends() };
+    let verdict = verdict(&event(Content::text("hi")), |facts| facts.between = off);
+    assert_eq!(verdict, refused(Code::NotReachable));
+}
+
+#[test]
+fn of_strangers_the_strict_take_only_text() {
+    let (image, text) = (event(Content::Unsupported { kind: Kind::Image }), Content::text("hi"));
+    let text = event(text);
+    let no = refused(Code::Forbidden);
+    let unsupported = refused(Code::UnsupportedKind(Kind::Image));
+    for (strict, contact, event, expected) in [
+        (Strictness::On, false, &image, no),
+        (Strictness::On, false, &text, Verdict::Hold),
+        (Strictness::On, true, &image, unsupported),
+        (Strictness::On, true, &text, Verdict::Deliver),
+        (Strictness::Off, false, &image, unsupported),
+    ] {
+        let verdict = verdict(event, |facts| {
+            facts.source = Side { role: Role::ThirdParty, ..facts.source };
+            facts.target = facts.target.map(|target| Side { role: Role::Home, ..target });
+            facts.between = Between { recipient_strict: strict, contact, ..friends() };
+        });
+        assert_eq!(verdict, expected);
+    }
+}
+
+#[test]
+fn the_last_word_follows_what_changed_meanwhile() {
+    let sealed = Between { recipient_strict: Strictness::Sealed, blocked: true, ..friends() };
+    let blocked = Between { blocked: true, ..friends() };
+    for (open, between, expected) in [
+        (true, friends(), Verdict::Deliver),
+        (true, blocked, Verdict::Swallow(As::Delivered)),
+        (true, sealed, refused(Code::E2eeRequired)),
+        (false, sealed, refused(Code::NotReachable)),
+        (false, blocked, refused(Code::NotReachable)),
+    ] {
+        assert_eq!(last_word(open, &between), expected);
+    }
+}
+
+#[test]
 fn texts_fit_whole_or_not_at_all() {
     for (body, expected) in [
         ("é".repeat(50), Verdict::Deliver),
@@ -317,8 +378,17 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn any_between() -> impl Strategy<Value = Between> {
     let mostly = || proptest::bool::weighted(0.9);
     let rarely = || proptest::bool::weighted(0.1);
-    (mostly(), mostly(), mostly(), 0usize..8, rarely(), rarely(), rarely()).prop_map(
-        |(sender_enabled, recipient_enabled, contact, held, crowded, declined, blocked)| Between {
+    let strict = || {
+        prop_oneof![
+            8 => Just(Strictness::Off),
+            2 => Just(Strictness::On),
+            1 => Just(Strictness::Sealed),
+        ]
+    };
+    let known = (mostly(), mostly(), mostly(), 0usize..8, rarely(), rarely(), rarely());
+    (known, strict(), strict()).prop_map(|(known, sender_strict, recipient_strict)| {
+        let (sender_enabled, recipient_enabled, contact, held, crowded, declined, blocked) = known;
+        Between {
             sender_enabled,
             recipient_enabled,
             contact,
@@ -326,8 +396,10 @@ fn any_between() -> impl Strategy<Value = Between> {
             crowded,
             declined,
             blocked,
-        },
-    )
+            sender_strict,
+            recipient_strict,
+        }
+    })
 }
 
 /// Every promise that a delivery keeps, in words of its own rather than the rules'.
@@ -350,6 +422,7 @@ fn may_cross(source: &Side<'_>, target: &Side<'_>, between: &Between, event: &Ev
         })
         && (source.role == Role::Home || between.recipient_enabled)
         && (target.role == Role::Home || between.sender_enabled)
+        && ![between.sender_strict, between.recipient_strict].contains(&Strictness::Sealed)
         && both(&|side| side.capabilities.level(Kind::Text) > Level::Rejected)
         && both(&|side| !side.policy.denied.contains(&Kind::Text))
         && !body.is_empty()

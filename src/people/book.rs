@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use drawbridge_adapter::{NetworkId, Timestamp, UserId};
+use drawbridge_adapter::{MuteFor, NetworkId, Timestamp, UserId};
 
-use super::Known;
+use super::{Known, Mute};
+use crate::clock::OwnClock;
+use crate::gate::Strictness;
 use crate::store::{Block, PeopleChange};
 
 /// The number of an account that a rule speaks of: a million rules hold numbers, not names.
 pub(super) type Number = u32;
 
 /// Whose word it is, and on whom.
-type Pair = (Number, Number);
+pub(super) type Pair = (Number, Number);
 
 #[derive(Default)]
 pub(super) struct Book {
@@ -28,6 +30,16 @@ pub(super) struct Book {
     pub(super) declines: BTreeMap<(Number, Number), Timestamp>,
     /// What waits for an owner's word on another.
     pub(super) waiting: BTreeMap<(Number, Number), Waiting>,
+    /// Which chats of an owner make no noise.
+    pub(super) mutes: BTreeMap<(Number, Number), Muted>,
+    /// When those end that have an end, by the bridge's own clock.
+    pub(super) ends: BTreeSet<(Timestamp, Pair)>,
+    /// Whose chats with third-party networks stand apart.
+    pub(super) apart: BTreeSet<Number>,
+    /// For whom the bridge is stricter than for others.
+    pub(super) strict: HashMap<Number, Strictness>,
+    /// The bridge's own clock, if it was ever needed.
+    pub(super) clock: Option<OwnClock>,
     persons: HashMap<Number, i64>,
     members: BTreeMap<i64, BTreeSet<Number>>,
     /// The codes by which accounts may become one person's, and until when.
@@ -39,6 +51,14 @@ pub(super) struct Book {
 pub(super) struct Blocked {
     pub(super) at: Timestamp,
     pub(super) named: bool,
+}
+
+/// That a chat makes no noise.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Muted {
+    pub(super) how: MuteFor,
+    /// By the bridge's own clock.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Messages that wait.
@@ -125,6 +145,18 @@ impl Book {
         pairs.map(|(_, second)| *second)
     }
 
+    pub(super) fn mutes_of(&self, owner: Number) -> Vec<Mute> {
+        let muted = self.mutes.range((owner, 0)..=(owner, Number::MAX));
+        let mute = |((_, other), muted): (&Pair, &Muted)| {
+            Some(Mute { other: self.account(*other)?, how: muted.how, until: muted.until })
+        };
+        muted.filter_map(mute).collect()
+    }
+
+    pub(super) fn strict_of(&self, user: Number) -> Strictness {
+        self.strict.get(&user).copied().unwrap_or_default()
+    }
+
     pub(super) fn known(&self, user: &UserId) -> Option<Known> {
         let number = self.number(user)?;
         let all = (number, 0)..=(number, Number::MAX);
@@ -143,11 +175,17 @@ impl Book {
                 .collect(),
             contacts: names(Self::seconds(self.contacts.range(all)).collect()),
             blocks: names(Self::seconds(blocked.map(|(pair, _)| pair)).collect()),
+            mutes: self.mutes_of(number),
+            apart: self.apart.contains(&number),
+            strict: self.strict_of(number),
             accounts: names(self.person(number).into_iter().filter(|n| *n != number).collect()),
         };
         let empty = known.enabled.is_empty()
             && known.contacts.is_empty()
             && known.blocks.is_empty()
+            && known.mutes.is_empty()
+            && !known.apart
+            && known.strict == Strictness::Off
             && known.accounts.is_empty();
         (!empty).then_some(known)
     }
@@ -188,6 +226,11 @@ impl Book {
             PeopleChange::DeclineOver { owner, other } => {
                 self.pair(owner, other).map(|pair| self.declines.remove(&pair));
             }
+            PeopleChange::Mute { .. }
+            | PeopleChange::Unmute { .. }
+            | PeopleChange::Inbox { .. }
+            | PeopleChange::Strict { .. }
+            | PeopleChange::OwnClock(_) => self.choose(change),
             PeopleChange::Person { user, person } => {
                 let user = self.numbered(user);
                 self.leave(user);
@@ -205,6 +248,10 @@ impl Book {
                 self.declines.retain(|(owner, other), _| *owner != user && *other != user);
                 self.blocks.retain(|(owner, _), _| *owner != user);
                 self.blocked_by.retain(|(_, owner)| *owner != user);
+                self.mutes.retain(|(owner, _), _| *owner != user);
+                self.ends.retain(|(_, (owner, _))| *owner != user);
+                self.apart.remove(&user);
+                self.strict.remove(&user);
                 self.leave(user);
             }
             PeopleChange::Held { owner, other, shown } => {
@@ -232,11 +279,49 @@ impl Book {
         }
     }
 
+    /// Knows of what a user has chosen for themselves.
+    fn choose(&mut self, change: &PeopleChange) {
+        match change {
+            PeopleChange::Mute { owner, other, how, until } => {
+                let pair = (self.numbered(owner), self.numbered(other));
+                self.unmute(pair);
+                self.mutes.insert(pair, Muted { how: *how, until: *until });
+                self.ends.extend(until.map(|until| (until, pair)));
+            }
+            PeopleChange::Unmute { owner, other } => {
+                if let Some(pair) = self.pair(owner, other) {
+                    self.unmute(pair);
+                }
+            }
+            PeopleChange::Inbox { user, apart: true } => {
+                let user = self.numbered(user);
+                self.apart.insert(user);
+            }
+            PeopleChange::Inbox { user, apart: false } => {
+                self.number(user).map(|user| self.apart.remove(&user));
+            }
+            PeopleChange::Strict { user, level: Strictness::Off } => {
+                self.number(user).map(|user| self.strict.remove(&user));
+            }
+            PeopleChange::Strict { user, level } => {
+                let user = self.numbered(user);
+                self.strict.insert(user, *level);
+            }
+            PeopleChange::OwnClock(clock) => self.clock = Some(clock.clone()),
+            _ => {}
+        }
+    }
+
     /// What waits between two is not shown any more.
     fn hush(&mut self, pair: (Number, Number)) {
         if let Some(waiting) = self.waiting.get_mut(&pair) {
             waiting.shown = 0;
         }
+    }
+
+    fn unmute(&mut self, pair: Pair) {
+        let until = self.mutes.remove(&pair).and_then(|muted| muted.until);
+        until.map(|until| self.ends.remove(&(until, pair)));
     }
 
     fn leave(&mut self, user: Number) {

@@ -1,15 +1,20 @@
 //! What a wish changes: pure, of what is known now. Nothing is known of it before it is on disk.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use drawbridge_adapter::{Timestamp, UserId};
+use drawbridge_adapter::{MuteFor, Timestamp, UserId};
 
 use super::People;
 use super::book::{Book, Number};
+use crate::clock::Machine;
 use crate::store::{Block, PeopleChange};
 
 /// The most accounts of one person.
 const ACCOUNTS: usize = 8;
+
+/// The most others of whom one user may have said something of one sort: blocks, mutes, contacts.
+pub(crate) const MOST_SAID: usize = 10_000;
 
 /// Why two accounts do not become one person's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,74 @@ impl People {
             }
         }
         changes
+    }
+
+    /// What is to change so that the chats of all of `owner`'s accounts with this account make no
+    /// noise; nothing if it is so already.
+    ///
+    /// Only this account: which others are the same person's is not shown.
+    pub(crate) fn muting(
+        &self,
+        owner: &UserId,
+        other: &UserId,
+        how: MuteFor,
+        machine: Machine,
+    ) -> Vec<PeopleChange> {
+        let clock = self.own_clock(machine);
+        let until = how.duration().map(|duration| clock.shown().plus(duration));
+        let owners = self.accounts(owner).into_iter();
+        // An end that comes later than before is a change too.
+        let new = owners.filter(|owner| until.is_some() || self.muted(owner, other) != Some(how));
+        let mut changes: Vec<_> = new
+            .map(|owner| PeopleChange::Mute { owner, other: other.clone(), how, until })
+            .collect();
+        if !changes.is_empty() && until.is_some() {
+            changes.push(PeopleChange::OwnClock(clock));
+        }
+        changes
+    }
+
+    /// What is to change so that those chats make noise again; nothing if they do.
+    pub(crate) fn unmuting(&self, owner: &UserId, other: &UserId) -> Vec<PeopleChange> {
+        let owners = self.accounts(owner).into_iter();
+        let muted = owners.filter(|owner| self.has_muted(owner, other));
+        muted.map(|owner| PeopleChange::Unmute { owner, other: other.clone() }).collect()
+    }
+
+    /// What ends because the bridge's own clock shows its time. That clock is kept now and then
+    /// while something waits for it.
+    pub(crate) fn mutes_over(
+        &self,
+        machine: impl FnOnce() -> Machine,
+        keep_each: Duration,
+    ) -> Vec<PeopleChange> {
+        let book = self.read();
+        let Some(clock) = book.clock.as_ref().filter(|_| !book.ends.is_empty()) else {
+            return Vec::new();
+        };
+        let machine = machine();
+        let now = clock.read(&machine);
+        let over = book.ends.iter().take_while(|(until, _)| *until <= now);
+        let mut changes: Vec<_> = over
+            .filter_map(|(_, (owner, other))| {
+                let (owner, other) = (book.account(*owner)?, book.account(*other)?);
+                Some(PeopleChange::Unmute { owner, other })
+            })
+            .collect();
+        if clock.age(&machine) >= keep_each {
+            changes.push(PeopleChange::OwnClock(clock.kept(machine)));
+        }
+        changes
+    }
+
+    /// Whether a user has said as much as may be said of blocks, of mutes or of contacts.
+    pub(crate) fn has_said_enough(&self, owner: &UserId) -> bool {
+        let book = self.read();
+        let Some(owner) = book.number(owner) else { return false };
+        let all = (owner, 0)..=(owner, Number::MAX);
+        book.blocks.range(all.clone()).nth(MOST_SAID - 1).is_some()
+            || book.mutes.range(all.clone()).nth(MOST_SAID - 1).is_some()
+            || book.contacts.range(all).nth(MOST_SAID - 1).is_some()
     }
 
     /// Whether `owner` has blocked this very account of `other`.
@@ -94,6 +167,7 @@ impl People {
             all.iter().map(|user| PeopleChange::Person { user: user.clone(), person }).collect();
         let numbers: Vec<Number> = all.iter().filter_map(|user| book.number(user)).collect();
         changes.extend(book.spread(&all, &numbers, at));
+        changes.extend(book.spread_mutes(&all, &numbers));
         Ok(changes)
     }
 }
@@ -121,6 +195,25 @@ impl Book {
                     continue;
                 }
                 changes.push(PeopleChange::Block(Block { owner, blocked, at, named: false }));
+            }
+        }
+        changes
+    }
+
+    /// The mutes that are missing if these accounts are one person's.
+    fn spread_mutes(&self, all: &[UserId], numbers: &[Number]) -> Vec<PeopleChange> {
+        let mutes: Vec<_> = numbers.iter().flat_map(|of| self.mutes_of(*of)).collect();
+        let mut changes = Vec::new();
+        for owner in all {
+            let number = self.number(owner);
+            for mute in &mutes {
+                let pair = number.zip(self.number(&mute.other));
+                if pair.is_some_and(|pair| self.mutes.contains_key(&pair)) {
+                    continue;
+                }
+                let (owner, other) = (owner.clone(), mute.other.clone());
+                let (how, until) = (mute.how, mute.until);
+                changes.push(PeopleChange::Mute { owner, other, how, until });
             }
         }
         changes

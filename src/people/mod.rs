@@ -13,12 +13,13 @@ mod tests;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use drawbridge_adapter::{NetworkId, Timestamp, UserId};
+use drawbridge_adapter::{MuteFor, NetworkId, Timestamp, UserId};
 
-use crate::gate::Between;
+use crate::clock::{Machine, OwnClock};
+use crate::gate::{Between, Strictness};
 use crate::store::{Block, PeopleChange};
 use book::{Book, Number};
-pub(crate) use changes::LinkError;
+pub(crate) use changes::{LinkError, MOST_SAID};
 
 /// For how long one who was turned away stays so.
 pub(crate) const DECLINED_FOR: Duration = Duration::from_hours(30 * 24);
@@ -48,8 +49,23 @@ pub(crate) struct Known {
     pub(crate) contacts: Vec<UserId>,
     /// Whom the user does not want to hear.
     pub(crate) blocks: Vec<UserId>,
+    /// Which chats make no noise.
+    pub(crate) mutes: Vec<Mute>,
+    /// Whether the chats with third-party networks stand apart.
+    pub(crate) apart: bool,
+    /// How strict the bridge is for the user.
+    pub(crate) strict: Strictness,
     /// The other accounts of the same person.
     pub(crate) accounts: Vec<UserId>,
+}
+
+/// That the chat with another makes no noise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mute {
+    pub(crate) other: UserId,
+    pub(crate) how: MuteFor,
+    /// By the bridge's own clock; `None` if it has no end.
+    pub(crate) until: Option<Timestamp>,
 }
 
 impl People {
@@ -74,9 +90,12 @@ impl People {
         let enabled = |user: Option<Number>, network: &NetworkId| {
             user.is_some_and(|user| book.enabled.contains(&(user, network.clone())))
         };
+        let strict = |user: Option<Number>| user.map(|user| book.strict_of(user));
         let mut between = Between {
             sender_enabled: enabled(from, recipient.network()),
             recipient_enabled: enabled(to, sender.network()),
+            sender_strict: strict(from).unwrap_or_default(),
+            recipient_strict: strict(to).unwrap_or_default(),
             ..Between::default()
         };
         let Some(to) = to else { return between };
@@ -95,6 +114,38 @@ impl People {
     pub(crate) fn has_blocked(&self, owner: &UserId, other: &UserId) -> bool {
         let book = self.read();
         book.pair(owner, other).is_some_and(|pair| book.blocks.contains_key(&pair))
+    }
+
+    /// Whether `owner`'s chat with `other` makes no noise.
+    pub(crate) fn has_muted(&self, owner: &UserId, other: &UserId) -> bool {
+        let book = self.read();
+        book.pair(owner, other).is_some_and(|pair| book.mutes.contains_key(&pair))
+    }
+
+    /// For how long `owner`'s chat with `other` makes no noise, counted from when it was said.
+    pub(crate) fn muted(&self, owner: &UserId, other: &UserId) -> Option<MuteFor> {
+        let book = self.read();
+        book.pair(owner, other).and_then(|pair| book.mutes.get(&pair)).map(|muted| muted.how)
+    }
+
+    /// Whether a user's chats with third-party networks stand apart.
+    pub(crate) fn is_apart(&self, user: &UserId) -> bool {
+        let book = self.read();
+        book.number(user).is_some_and(|user| book.apart.contains(&user))
+    }
+
+    /// How strict the bridge is for a user.
+    pub(crate) fn strictness(&self, user: &UserId) -> Strictness {
+        let book = self.read();
+        book.number(user).map(|user| book.strict_of(user)).unwrap_or_default()
+    }
+
+    /// The bridge's own clock, as it is to be kept now.
+    pub(crate) fn own_clock(&self, machine: Machine) -> OwnClock {
+        match &self.read().clock {
+            Some(clock) => clock.kept(machine),
+            None => OwnClock::begin(machine),
+        }
     }
 
     /// Whether `owner` wants to hear from `other`, who had to be accepted.

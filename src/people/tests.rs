@@ -171,3 +171,114 @@ proptest! {
         }
     }
 }
+
+/// A machine that was started long ago, so many hours after the first look at it.
+fn machine(hours: u32) -> Machine {
+    Machine::started("once", std::time::Duration::from_hours(1) * (100 + hours))
+}
+
+fn mute(people: &People, owner: u8, other: u8, how: MuteFor, hours: u32) -> usize {
+    apply(people, &people.muting(&user(owner), &user(other), how, machine(hours)))
+}
+
+/// Who is heard again because time has passed.
+fn over(people: &People, hours: u32) -> Vec<UserId> {
+    let over = people.mutes_over(|| machine(hours), std::time::Duration::MAX);
+    apply(people, &over);
+    let other = |change| match change {
+        PeopleChange::Unmute { other, .. } => Some(other),
+        _ => None,
+    };
+    over.into_iter().filter_map(other).collect()
+}
+
+#[test]
+fn a_mute_has_an_end_or_none() {
+    let people = People::default();
+    assert_eq!(mute(&people, 1, 2, MuteFor::EightHours, 0), 2);
+    mute(&people, 1, 3, MuteFor::Always, 0);
+    assert_eq!(mute(&people, 1, 3, MuteFor::Always, 1), 0);
+    assert_eq!(over(&people, 7), []);
+    assert!(people.has_muted(&user(1), &user(2)) && !people.has_muted(&user(2), &user(1)));
+    assert_eq!(over(&people, 8), [user(2)]);
+    assert!(!people.has_muted(&user(1), &user(2)) && people.has_muted(&user(1), &user(3)));
+    assert_eq!(over(&people, 100_000), []);
+    assert_eq!(apply(&people, &people.unmuting(&user(1), &user(3))), 1);
+    assert_eq!(apply(&people, &people.unmuting(&user(1), &user(3))), 0);
+}
+
+#[test]
+fn the_same_mute_again_lasts_longer_and_another_takes_its_place() {
+    let people = People::default();
+    mute(&people, 1, 2, MuteFor::EightHours, 0);
+    mute(&people, 1, 2, MuteFor::EightHours, 6);
+    assert_eq!(over(&people, 13), []);
+    assert_eq!(over(&people, 14), [user(2)]);
+    mute(&people, 1, 2, MuteFor::Week, 20);
+    mute(&people, 1, 2, MuteFor::Always, 21);
+    assert_eq!(over(&people, 100_000), []);
+    assert_eq!(people.muted(&user(1), &user(2)), Some(MuteFor::Always));
+}
+
+/// All accounts of the one who mutes, and only the account that was muted: a mute tells nobody
+/// whose else it is.
+#[test]
+fn a_mute_is_of_a_person_against_an_account() {
+    for early in [true, false] {
+        let people = People::default();
+        let link_all = || {
+            link(&people, 1, 2, 100).unwrap();
+            link(&people, 3, 4, 200).unwrap();
+        };
+        if early {
+            link_all();
+        }
+        mute(&people, 1, 3, MuteFor::Week, 0);
+        if !early {
+            link_all();
+        }
+        assert!([1, 2].iter().all(|owner| people.has_muted(&user(*owner), &user(3))), "{early}");
+        assert!([1, 2].iter().all(|owner| !people.has_muted(&user(*owner), &user(4))), "{early}");
+        assert_eq!(over(&people, 7 * 24).len(), 2);
+    }
+}
+
+#[test]
+fn the_own_clock_is_kept_while_something_waits_for_it() {
+    let people = People::default();
+    let kept = |people: &People, hours| {
+        let each = std::time::Duration::from_hours(1);
+        let changes = people.mutes_over(|| machine(hours), each);
+        changes.iter().any(|change| matches!(change, PeopleChange::OwnClock(_)))
+    };
+    assert!(!kept(&people, 5));
+    mute(&people, 1, 2, MuteFor::EightHours, 5);
+    assert!(!kept(&people, 5) && kept(&people, 6));
+    apply(&people, &people.unmuting(&user(1), &user(2)));
+    assert!(!kept(&people, 7));
+}
+
+#[test]
+fn what_one_user_says_of_others_has_an_end() {
+    let people = People::default();
+    let other = |number: usize| format!("xmpp:other{number}@p.test").parse::<UserId>().unwrap();
+    for number in 0..MOST_SAID {
+        assert!(!people.has_said_enough(&user(1)));
+        apply(&people, &people.blocking(&user(1), &other(number), Timestamp(7)));
+    }
+    assert!(people.has_said_enough(&user(1)) && !people.has_said_enough(&user(2)));
+}
+
+#[test]
+fn who_is_erased_has_chosen_nothing() {
+    let people = People::default();
+    mute(&people, 1, 2, MuteFor::Week, 0);
+    let (user_1, level) = (user(1), Strictness::Sealed);
+    apply(&people, &[PeopleChange::Strict { user: user_1.clone(), level }]);
+    apply(&people, &[PeopleChange::Inbox { user: user_1.clone(), apart: true }]);
+    let known = people.know(&user_1).unwrap();
+    assert_eq!((known.mutes.len(), known.apart, known.strict), (1, true, level));
+    apply(&people, &[PeopleChange::Erase { user: user_1.clone() }]);
+    assert_eq!(people.know(&user_1), None);
+    assert_eq!(over(&people, 1000), []);
+}

@@ -149,6 +149,8 @@ pub(crate) struct Admission {
     pub(crate) hold: Option<Hold>,
     /// What it changes of what is remembered of people.
     pub(crate) people: Vec<PeopleChange>,
+    /// What stands for sender and recipient; 0 if the recipient is not to see it.
+    pub(crate) pair: i64,
 }
 
 /// A message that is to wait for a word.
@@ -448,6 +450,29 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Held>, StoreError> {
         self.reader.ask(move |reading| reading.held_since(before, limit)).await
+    }
+
+    /// The last events of a network of one pair of users that the recipient could see, the newest
+    /// first. Only what is not long ago.
+    pub(crate) async fn said(
+        &self,
+        network: &NetworkId,
+        pair: i64,
+        limit: usize,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let network = network.clone();
+        self.reader.ask(move |reading| reading.said(&network, pair, limit)).await
+    }
+
+    /// The events of a network of one pair of users that were accepted at this moment.
+    pub(crate) async fn said_at(
+        &self,
+        network: &NetworkId,
+        pair: i64,
+        at: Timestamp,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let network = network.clone();
+        self.reader.ask(move |reading| reading.said_at(&network, pair, at)).await
     }
 
     /// Ends what waited for a word, each with what its sender is told. Tells which still waited.

@@ -1,10 +1,15 @@
 //! What is remembered of people: what they want, whom they do not want to hear, and what waits until
 //! they have said.
 
-use drawbridge_adapter::{NetworkId, Timestamp, UserId};
+use drawbridge_adapter::{MuteFor, NetworkId, Timestamp, UserId};
 use rusqlite::{Connection, Row as SqlRow, params};
 
-use super::{NewRow, Payload, StoreError};
+use super::{NewRow, Payload, StoreError, schema};
+use crate::clock::OwnClock;
+use crate::gate::Strictness;
+
+/// Under which name the bridge's own clock is kept.
+const OWN_CLOCK: &str = "own_clock";
 
 /// That one account does not want to hear from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,30 @@ pub(crate) enum PeopleChange {
         owner: UserId,
         other: UserId,
     },
+    /// The owner's chat with the other makes no noise, until the bridge's own clock shows this time;
+    /// for ever, if it has none.
+    Mute {
+        owner: UserId,
+        other: UserId,
+        how: MuteFor,
+        until: Option<Timestamp>,
+    },
+    Unmute {
+        owner: UserId,
+        other: UserId,
+    },
+    /// Whether the user's chats with third-party networks stand apart.
+    Inbox {
+        user: UserId,
+        apart: bool,
+    },
+    /// How strict the bridge is for the user.
+    Strict {
+        user: UserId,
+        level: Strictness,
+    },
+    /// How the bridge's own clock stands.
+    OwnClock(OwnClock),
     /// The user's account is of this person, whose number is that of one of the accounts' rows.
     Person {
         user: UserId,
@@ -156,6 +185,11 @@ pub(super) fn write(
                 let pair = params![owner.to_string(), other.to_string()];
                 run("DELETE FROM declines WHERE owner = ? AND other = ?", pair)?;
             }
+            PeopleChange::Mute { .. }
+            | PeopleChange::Unmute { .. }
+            | PeopleChange::Inbox { .. }
+            | PeopleChange::Strict { .. }
+            | PeopleChange::OwnClock(_) => write_choice(connection, change)?,
             PeopleChange::Person { user, person } => {
                 let row = params![user.to_string(), person];
                 run("INSERT OR REPLACE INTO persons VALUES (?, ?)", row)?;
@@ -170,6 +204,8 @@ pub(super) fn write(
                     "DELETE FROM contacts WHERE ? IN (owner, other)",
                     "DELETE FROM blocks WHERE owner = ?",
                     "DELETE FROM declines WHERE ? IN (owner, other)",
+                    "DELETE FROM mutes WHERE owner = ?",
+                    "DELETE FROM settings WHERE user = ?",
                     "DELETE FROM persons WHERE user = ?",
                     "UPDATE held SET at = 0 WHERE owner = ?",
                 ] {
@@ -181,6 +217,44 @@ pub(super) fn write(
             | PeopleChange::Offer { .. }
             | PeopleChange::OfferOver { .. } => {}
         }
+    }
+    Ok(())
+}
+
+/// Writes what a user has chosen for themselves.
+fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), StoreError> {
+    let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql)?.execute(parameters).map_err(StoreError::from)
+    };
+    match change {
+        PeopleChange::Mute { owner, other, how, until } => {
+            let (owner, other) = (owner.to_string(), other.to_string());
+            let row = params![owner, other, how.as_str(), until.map(|until| until.0)];
+            run("INSERT OR REPLACE INTO mutes VALUES (?, ?, ?, ?)", row)?;
+        }
+        PeopleChange::Unmute { owner, other } => {
+            let pair = params![owner.to_string(), other.to_string()];
+            run("DELETE FROM mutes WHERE owner = ? AND other = ?", pair)?;
+        }
+        PeopleChange::Inbox { user, apart } => {
+            run(
+                "INSERT INTO settings (user, apart) VALUES (?, ?)
+                 ON CONFLICT DO UPDATE SET apart = excluded.apart",
+                params![user.to_string(), apart],
+            )?;
+        }
+        PeopleChange::Strict { user, level } => {
+            run(
+                "INSERT INTO settings (user, strict) VALUES (?, ?)
+                 ON CONFLICT DO UPDATE SET strict = excluded.strict",
+                params![user.to_string(), level.as_str()],
+            )?;
+        }
+        PeopleChange::OwnClock(clock) => {
+            let clock = serde_json::to_string(clock).map_err(|_| StoreError::Unwritable)?;
+            schema::keep(connection, OWN_CLOCK, clock)?;
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -294,6 +368,27 @@ pub(super) fn read(
         each(PeopleChange::Decline { owner, other, at: at(row)? });
         Ok(())
     })?;
+    rows(connection, "SELECT owner, other, how, until FROM mutes", |row| {
+        let (owner, other) = pair(row)?;
+        let how: String = row.get(2)?;
+        let how = MuteFor::ALL.into_iter().find(|known| known.as_str() == how);
+        let how = how.ok_or(StoreError::Corrupt(0))?;
+        let until = row.get::<_, Option<i64>>(3)?.map(Timestamp);
+        each(PeopleChange::Mute { owner, other, how, until });
+        Ok(())
+    })?;
+    rows(connection, "SELECT user, apart, strict FROM settings", |row| {
+        let (user, apart, level) = (user(row, 0)?, row.get(1)?, row.get::<_, String>(2)?);
+        let level = Strictness::ALL.into_iter().find(|known| known.as_str() == level);
+        let level = level.ok_or(StoreError::Corrupt(0))?;
+        each(PeopleChange::Inbox { user: user.clone(), apart });
+        each(PeopleChange::Strict { user, level });
+        Ok(())
+    })?;
+    if let Some(clock) = schema::kept::<String>(connection, OWN_CLOCK)? {
+        let clock = serde_json::from_str(&clock).map_err(|_| StoreError::Corrupt(0))?;
+        each(PeopleChange::OwnClock(clock));
+    }
     rows(connection, "SELECT user, person FROM persons", |row| {
         each(PeopleChange::Person { user: user(row, 0)?, person: row.get(1)? });
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use drawbridge_adapter::{NetworkId, Rarely, Timestamp, UserId, log};
+use drawbridge_adapter::{EventId, NetworkId, Rarely, Timestamp, UserId, log};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +14,9 @@ use crate::log::{BETWEEN_COMPLAINTS, ROW_UNREADABLE};
 /// The most that one answer holds in payloads, give or take one row: what waits may be large, and
 /// there may be many who ask.
 const BYTES: usize = 1024 * 1024;
+
+/// How many events are looked through for the last of two users.
+const LOOKED_BACK: i64 = 100_000;
 
 type Question = Box<dyn FnOnce(&Reading) + Send>;
 
@@ -188,6 +191,36 @@ impl Reading {
         people::held_since(&self.connection, before, limit)
     }
 
+    pub(super) fn said(
+        &self,
+        network: &NetworkId,
+        pair: i64,
+        limit: usize,
+    ) -> Result<Vec<EventId>, StoreError> {
+        // There is no index for this rare question: it would cost every message a page.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT event FROM inbox
+             WHERE seq > (SELECT max(seq) FROM inbox) - ?1 AND pair = ?2 AND network = ?3
+                 AND answer IS NULL
+             ORDER BY seq DESC LIMIT ?4",
+        )?;
+        let parameters = params![LOOKED_BACK, pair, network.as_str(), limit];
+        events(&mut statement, parameters)
+    }
+
+    pub(super) fn said_at(
+        &self,
+        network: &NetworkId,
+        pair: i64,
+        at: Timestamp,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT event FROM inbox
+             WHERE accepted_at = ? AND pair = ? AND network = ? AND answer IS NULL",
+        )?;
+        events(&mut statement, params![at.0, pair, network.as_str()])
+    }
+
     pub(super) fn recall(
         &self,
         network: &NetworkId,
@@ -217,6 +250,19 @@ impl Reading {
             })?;
         Ok(found.collect::<Result<_, _>>()?)
     }
+}
+
+fn events(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<EventId>, StoreError> {
+    let mut found = statement.query(parameters)?;
+    let mut events = Vec::new();
+    while let Some(row) = found.next()? {
+        let event: String = row.get(0)?;
+        events.extend(EventId::new(event).ok());
+    }
+    Ok(events)
 }
 
 /// Chunks that begin behind this number may hold commands behind `after`.

@@ -18,7 +18,8 @@ const MIGRATIONS: &[&str] = &["
 
     -- Every event that was ever answered, without its body. `place` is a number by
     -- which it is found (see `place.rs`). `answer` is what its network was told (NULL: accepted), `failed` how it ended after
-    -- that, if it did not cross.
+    -- that, if it did not cross. `pair` stands for sender and recipient; 0 if that one is not to
+    -- see it.
     CREATE TABLE inbox (
         seq INTEGER PRIMARY KEY,
         place INTEGER NOT NULL,
@@ -26,7 +27,8 @@ const MIGRATIONS: &[&str] = &["
         event TEXT NOT NULL,
         accepted_at INTEGER NOT NULL,
         answer TEXT,
-        failed TEXT
+        failed TEXT,
+        pair INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX inbox_place ON inbox (place);
     CREATE INDEX inbox_accepted ON inbox (accepted_at);
@@ -86,6 +88,24 @@ const MIGRATIONS: &[&str] = &["
         other TEXT NOT NULL,
         at INTEGER NOT NULL,
         PRIMARY KEY (owner, other)
+    ) WITHOUT ROWID;
+
+    -- Which chats make no noise: `owner`'s with `other`, for `how` long, until the bridge's own
+    -- clock shows `until` (NULL: for ever).
+    CREATE TABLE mutes (
+        owner TEXT NOT NULL,
+        other TEXT NOT NULL,
+        how TEXT NOT NULL,
+        until INTEGER,
+        PRIMARY KEY (owner, other)
+    ) WITHOUT ROWID;
+
+    -- What else a user has chosen: whether the chats with third-party networks stand apart, and
+    -- how strict the bridge is for them.
+    CREATE TABLE settings (
+        user TEXT PRIMARY KEY,
+        apart INTEGER NOT NULL DEFAULT 0,
+        strict TEXT NOT NULL DEFAULT 'off'
     ) WITHOUT ROWID;
 
     -- Accounts of the same person have the same number.
@@ -180,14 +200,26 @@ pub(super) fn told_up_to(connection: &Connection) -> Result<i64, StoreError> {
     number(connection, "told_up_to")
 }
 
-/// Keeps a number under a name.
-pub(super) fn keep(connection: &Connection, key: &str, value: i64) -> Result<(), StoreError> {
+/// Keeps a value under a name.
+pub(super) fn keep(
+    connection: &Connection,
+    key: &str,
+    value: impl rusqlite::ToSql,
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?, ?)")?;
     statement.execute(params![key, value])?;
     Ok(())
 }
 
-fn number(connection: &Connection, key: &str) -> Result<i64, StoreError> {
+/// What is kept under a name.
+pub(super) fn kept<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    key: &str,
+) -> Result<Option<T>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?;
-    Ok(statement.query_row([key], |row| row.get(0)).optional()?.unwrap_or(0))
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+fn number(connection: &Connection, key: &str) -> Result<i64, StoreError> {
+    Ok(kept(connection, key)?.unwrap_or(0))
 }

@@ -57,6 +57,7 @@ fn text(event: &str, body: &str, at: i64) -> Admission {
         rows: vec![text_row(body, at)],
         hold: None,
         people: Vec::new(),
+        pair: 0,
     }
 }
 

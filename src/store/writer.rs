@@ -266,17 +266,17 @@ impl Writing {
             return Ok(Admitted { answer, repeat: true });
         }
         let place = place::of(&admission);
-        let Admission { network, event, at, answer, rows, hold, people, .. } = admission;
+        let Admission { network, event, at, answer, rows, hold, people, pair, .. } = admission;
         let refused = match answer {
             Answer::Accepted => None,
             Answer::Refused(refusal) => Some(refusal.code.to_string()),
         };
         self.connection
             .prepare_cached(
-                "INSERT INTO inbox (place, network, event, accepted_at, answer)
-                 VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO inbox (place, network, event, accepted_at, answer, pair)
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![place, network.as_str(), event.as_str(), at.0, refused])?;
+            .execute(params![place, network.as_str(), event.as_str(), at.0, refused, pair])?;
         let inbox = self.connection.last_insert_rowid();
         if let Some(Hold { owner, other, row }) = hold {
             people::hold(&self.connection, inbox, (&owner, &other), &row)?;

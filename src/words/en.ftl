@@ -10,20 +10,33 @@ about-help = what can be said
 about-networks = which networks there are, and which are on for you
 about-enable = switch a network on: its users may ask to write to you
 about-disable = switch a network off again; your chats stay
+about-inbox = whether chats with other apps stand in a folder of their own
 about-requests = who wants to write to you
 about-accept = hear from this user: what waits comes at once
 about-decline = turn this user away; nobody is told
 about-block = hear nothing more of this person, on all networks; nobody is told
 about-unblock = hear this person again; what was sent meanwhile never comes
 about-blocks = whom you have blocked
+about-mute = no noise from the chat with this user; messages still come
+about-unmute = noise from that chat again
 about-chat = the address under which you can write to a user
 about-who = what is known of a user
+about-strict = on: of strangers I take only text; sealed: besides, nothing that I could read
+about-report = tell those who run a user's network about them, with as many of their last messages as you say
 about-link = make two accounts of yours one person's: ask for a code here, say it there
 about-unlink = take this account out of your person again; blocks stay
+about-login = let me read and write your own lists and settings, with your access token
+about-logout = take that back
 
 field-network = The network, for instance { $example }
 field-user = The user, as network:name
 field-code = The code, if you have one from your other account
+field-mode = Where chats with other apps stand
+field-duration = For how long
+field-level = How strict
+field-reason = Why
+field-count = How many of their last messages the report names
+field-token = Your access token
 
 unknown-word =
     I do not know “{ $word }”.{ $hint ->
@@ -32,7 +45,16 @@ unknown-word =
     } Say help for all that I know.
 missing-user = Whom? Say { $command } and a user, for instance { $command } { $example }.
 missing-network = Which one? Say { $command } and a network. Say networks for a list.
-too-much = I understand one name after { $command }, not more.
+missing-duration = For how long? Say { $command }, the user, and 8h, 1w, 1y or always; for instance { $command } { $example } 8h.
+missing-reason = Why? Say { $command }, the user, and spam, abuse or other; for instance { $command } { $example } spam 3, to name their last three messages.
+missing-token = Say { $command } and your access token. I take it out of this chat again where I can.
+not-one-of = After { $command } there may stand: { $options }. Not “{ $word }”.
+too-much = I understand { $count ->
+        [0] nothing
+        [1] one word
+       *[other] { $count } words
+    } after { $command }, not more.
+too-many-said = You have { $most } of these already, and I keep no more. Take some back first.
 not-text = I only read text. Say help for what I understand.
 no-network = There is no network { $network } to switch on or off.{ $networks ->
         [none] {""}
@@ -95,6 +117,62 @@ blocks =
     Say unblock and the user to undo it.
 no-blocks = You have blocked nobody. Say block and a user to hear nothing more of them.
 
+muted = The chat with { $user } makes no noise{ $duration ->
+        [always] {""}
+        [hours] {" "}for 8 hours
+        [week] {" "}for a week
+       *[year] {" "}for a year
+    }; messages still come.{ $told ->
+        [yes] {""}
+       *[no] {" "}Your app cannot be told by me: silence the chat there too, if it still rings.
+    } Say unmute { $user } to undo it.
+muted-already = The chat with { $user } makes no noise already. Say unmute { $user } to undo it.
+unmuted = The chat with { $user } makes noise again. Say mute { $user } and 8h, 1w, 1y or always to silence it.
+unmuted-already = The chat with { $user } is not muted. Say mute { $user } and 8h, 1w, 1y or always to silence it.
+
+folder = Other apps
+inbox-is = Your chats with other apps stand { $mode ->
+        [separate] in a folder of their own. Say inbox combined to have them among the others.
+       *[combined] among the others. Say inbox separate to have them in a folder of their own.
+    }
+inbox-separate = Your chats with other apps go into the folder “{ $folder }”. Say inbox combined to have them among the others.
+inbox-combined = Your chats with other apps stand among the others. Say inbox separate to have them in a folder of their own.
+inbox-already = So it is already: { $mode }. Say inbox for what it means.
+inbox-cannot = Your network has no folders that I could use: your chats stand among the others.
+
+strict-is = { $level ->
+        [off] I am not stricter for you than for everybody. Say strict on, and of strangers I take only text.
+        [on] Of strangers I take only text for you. Say strict off to undo it.
+       *[sealed] Nothing that I could read crosses to you or from you, and today I can read everything. Say strict on or strict off to undo it.
+    }
+strict-changed = { $level ->
+        [off] I am not stricter for you than for everybody now. Say strict on to change that.
+        [on] Of strangers I take only text for you now. Say strict off to undo it.
+       *[sealed] Nothing that I could read crosses to you or from you now, and today I can read everything: nothing crosses until you say strict on or strict off.
+    }
+strict-already = So it is already: { $level }. Say strict for what it means.
+
+reported = I report { $user } to those who run their network, with { $count ->
+        [0] none of their messages. Say report again with a number to name their last ones.
+        [one] their last message.
+       *[other] their last { $count } messages.
+    } Say block { $user } to hear nothing more of them.
+report-cannot = I know nobody who takes a report about { $user }. Say block { $user } to hear nothing more of them.
+report-too-many = You have reported enough for now. Say block { $user } to hear nothing more of them, and report them in an hour.
+report-failed = My report of { $user } did not reach those who run their network. Say block { $user } to hear nothing more of them.
+report-words = A user of { $network } reports { $user }. Reason: { $reason }. { $count ->
+        [0] No messages are named.
+        [one] One message is named.
+       *[other] { $count } messages are named.
+    }
+
+login-tried = I try it, and tell you.
+login-works = It works: I keep your lists and settings in step from now on. Say logout to take that back.
+login-refused = It does not open your account: nothing is kept. Say login and an access token of this very account.
+login-expired = I could not try it for too long: nothing is kept. Say login again.
+login-cannot = Your network has nothing that I could use your login for.
+logged-out = Forgotten: I do not touch your lists and settings any more. Say login and your access token to change that.
+
 chat = You can write to { $user } here: { $address }
 chat-not-enabled = { $network } is off for you. Say enable { $network }, then ask again.
 who =
@@ -106,6 +184,9 @@ who =
         [contact] You hear from them. Say block { $user } if you do not want to.
         [asks] They want to write to you. Say accept { $user }, decline { $user } or block { $user }.
        *[other] You have not heard from them.
+    }{ $muted ->
+        [none] {""}
+       *[other] {" "}The chat is muted ({ $muted }). Say unmute { $user } to undo it.
     }
 
 link-code = Say this to me from your other account within { $minutes } minutes: link { $code }

@@ -177,7 +177,7 @@ pub struct TextLimits {
 
 /// What a network carries, as source and as target alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a declaration of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is declared by itself")]
 pub struct Capabilities {
     levels: Vec<(Kind, Level)>,
     /// The limits on text.

@@ -5,14 +5,14 @@ use drawbridge_adapter::Gesture;
 use super::*;
 
 /// Whose left side is somebody else's app; senders there see when something waits.
-async fn third_party(dir: &TempDir) -> Town {
+pub(super) async fn third_party(dir: &TempDir) -> Town {
     let needs = StatusNeeds { accepted: true, pending: true };
     Town::open_between(dir, limits(), needs, [Role::ThirdParty, Role::Home]).await
 }
 
 impl Town {
     /// What the bridge answers to what a user of the right side says to it.
-    async fn asks(&mut self, by: &str, text: &str) -> String {
+    pub(super) async fn asks(&mut self, by: &str, text: &str) -> String {
         let path = ReplyPath(format!("question {}", self.said));
         let event = Event { to: Destination::Bridge, ..self.event(by, "left:nobody", text) };
         let event = Event { reply_path: path.clone(), ..event };
@@ -36,7 +36,7 @@ impl Town {
         self.bridge(&network).accept(vec![event]).await.unwrap()[0].answer
     }
 
-    async fn gestures(&self, by: &str, gesture: Gesture) {
+    pub(super) async fn gestures(&self, by: &str, gesture: Gesture) {
         let by = user(by);
         self.bridge(by.network().as_str()).gesture(&by, gesture).await.unwrap();
     }
@@ -278,7 +278,18 @@ async fn whatever_is_said_to_the_bridge_is_answered() {
         ("chat left:ann", "left is off for you"),
         ("who left:ann", "You have not heard from them"),
         ("unlink", "on its own"),
-        ("requests now", "one name after requests"),
+        ("mute left:ann", "Say mute, the user, and 8h, 1w, 1y or always"),
+        ("mute left:ann 2d", "there may stand: 8h, 1w, 1y, always. Not “2d”."),
+        ("mute right:bob 8h", "That is you."),
+        ("unmute left:ann", "is not muted"),
+        ("inbox", "Say inbox separate"),
+        ("inbox combined", "So it is already: combined."),
+        ("strict", "not stricter for you"),
+        ("strict off", "So it is already: off."),
+        ("report left:ann", "and spam, abuse or other"),
+        ("report left:ann boring", "there may stand: spam, abuse, other"),
+        ("login", "your access token"),
+        ("requests now", "I understand nothing after requests"),
     ] {
         let answer = town.asks("right:bob", says).await;
         assert!(answer.contains(expected), "{says}: {answer}");

@@ -8,11 +8,12 @@ pub(super) mod server;
 #[cfg(test)]
 mod tests;
 
-use drawbridge_adapter::{NetworkId, UserId};
+use drawbridge_adapter::{MuteFor, NetworkId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use crate::crossing::Change;
+use crate::gate::Strictness;
 
 /// The most items in one answer.
 pub(crate) const PAGE: usize = 1000;
@@ -98,6 +99,28 @@ pub(crate) struct BlockItem {
     pub(crate) since: String,
 }
 
+/// That a chat makes no noise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MuteItem {
+    /// With whom it is.
+    pub(crate) other: UserId,
+    /// For how long, counted from when it was said.
+    #[serde(rename = "for")]
+    pub(crate) how: MuteFor,
+}
+
+/// Where chats with third-party networks stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Inbox {
+    /// Among the others.
+    #[default]
+    Combined,
+    /// In a folder of their own.
+    Separate,
+}
+
 /// What is known of a user: one line of an export. Here stand no pseudonyms either.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +136,15 @@ pub(crate) struct Person {
     /// Whom the user does not want to hear.
     #[serde(default)]
     pub(crate) blocks: Vec<UserId>,
+    /// Which chats make no noise. An import counts each duration anew.
+    #[serde(default)]
+    pub(crate) mutes: Vec<MuteItem>,
+    /// Whether chats with third-party networks stand apart from others.
+    #[serde(default)]
+    pub(crate) inbox: Inbox,
+    /// How strict the bridge is for the user.
+    #[serde(default)]
+    pub(crate) strict: Strictness,
     /// The other accounts of the same person.
     #[serde(default)]
     pub(crate) accounts: Vec<UserId>,

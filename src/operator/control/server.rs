@@ -13,13 +13,16 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{BlockItem, Item, PAGE, Person, Problem, Request, Response, Stranger, WaitsFor, What};
+use super::{
+    BlockItem, Inbox, Item, MuteItem, PAGE, Person, Problem, Request, Response, Stranger, WaitsFor,
+    What,
+};
 use crate::clock;
 use crate::crossing::{PeopleError, QueueError, Waiting, WaitingState};
 use crate::log::{BETWEEN_COMPLAINTS, SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
 use crate::operator::Seen;
 use crate::operator::health::{judge, written};
-use crate::people::Known;
+use crate::people::{Known, Mute};
 use crate::store::Block;
 
 /// The most connections at a time; more wait.
@@ -204,6 +207,7 @@ fn changed(done: Result<bool, PeopleError>) -> Response {
                 PeopleError::Spelling(_)
                 | PeopleError::Oneself
                 | PeopleError::AlwaysOn(_)
+                | PeopleError::TooManySaid(_)
                 | PeopleError::TooManyAccounts(_) => Problem::Malformed,
                 PeopleError::Store(cause) => {
                     log!(WISH_FAILED, error = cause as &dyn std::error::Error);
@@ -216,8 +220,12 @@ fn changed(done: Result<bool, PeopleError>) -> Response {
     )
 }
 
-fn person(Known { user, enabled, contacts, blocks, accounts }: Known) -> Person {
-    Person { user, enabled, contacts, blocks, accounts }
+fn person(known: Known) -> Person {
+    let Known { user, enabled, contacts, blocks, mutes, apart, strict, accounts } = known;
+    let item = |mute: Mute| MuteItem { other: mute.other, how: mute.how };
+    let mutes = mutes.into_iter().map(item).collect();
+    let inbox = if apart { Inbox::Separate } else { Inbox::Combined };
+    Person { user, enabled, contacts, blocks, mutes, inbox, strict, accounts }
 }
 
 fn block_item(Block { owner, blocked, at, .. }: Block) -> BlockItem {

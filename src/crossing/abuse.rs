@@ -1,0 +1,153 @@
+//! Reports: what one user says of another to those who run that one's network.
+
+use drawbridge_adapter::{
+    Code, Command, Event, EventId, Notice, Refusal, Report, ReportReason, Tag, Timestamp,
+    Unavailable, UserId, log,
+};
+
+use super::Crossing;
+use super::desk::Obeyed;
+use crate::clock;
+use crate::log::USER_REPORTED;
+use crate::store::{NewRow, Payload, Row};
+
+/// How many digits of a key are its time; see [`drawbridge_adapter::Delivery::key`].
+const TIME: usize = 11;
+
+impl Crossing {
+    /// What stands for all that `sender` writes to `recipient`. Never 0.
+    pub(super) fn pair(&self, sender: &UserId, recipient: &UserId) -> i64 {
+        let parts = ["pair", &sender.to_string(), &recipient.to_string()];
+        Tag::of(self.store.salt(), &parts).to_bits().cast_signed() | 1
+    }
+
+    /// A report by command. `messages` are the last that `about` wrote to `by`, the newest first.
+    pub(super) fn report_by_command(
+        &self,
+        by: &UserId,
+        about: &UserId,
+        reason: ReportReason,
+        messages: &[EventId],
+        at: Timestamp,
+    ) -> Obeyed {
+        let (user, count) = (about.to_string(), messages.len().to_string());
+        let with = [("user", user.as_str()), ("count", &count)];
+        if !self.takes_reports(about) {
+            return self.words.say("report-cannot", &with).into();
+        }
+        if !self.reported.may(by, at) {
+            return self.words.say("report-too-many", &with).into();
+        }
+        let messages = messages.iter().rev().cloned().collect();
+        let rows = vec![self.report_row(by, about, reason, messages, at)];
+        Obeyed { text: self.words.say("reported", &with), rows, ..Obeyed::default() }
+    }
+
+    /// A report by the network's own means. `keys` are those under which the messages came.
+    pub(super) async fn report_by_gesture(
+        &self,
+        by: &UserId,
+        about: &UserId,
+        reason: ReportReason,
+        keys: &[String],
+    ) -> Result<(), Unavailable> {
+        let at = clock::now();
+        let takes_part = self.networks.get(by.network()).is_some_and(|network| network.admits(by));
+        if !takes_part || !self.takes_reports(about) || !self.reported.may(by, at) {
+            return Ok(());
+        }
+        let mut messages = Vec::new();
+        for key in keys.iter().take(Report::MOST) {
+            let event = self.event_of(by, about, key).await;
+            messages.extend(event.map_err(|error| self.unavailable(&error))?);
+        }
+        let row = self.report_row(by, about, reason, messages, at);
+        let written = self.store.change_people(Vec::new(), vec![row], at).await;
+        written.map_err(|error| self.unavailable(&error))
+    }
+
+    /// The event of `about` that came to `by` under this key.
+    async fn event_of(
+        &self,
+        by: &UserId,
+        about: &UserId,
+        key: &str,
+    ) -> Result<Option<EventId>, crate::store::StoreError> {
+        let time = key.get(..TIME).and_then(|time| i64::from_str_radix(time, 16).ok());
+        let Some(at) = time.map(Timestamp) else { return Ok(None) };
+        let (from, to) = (about.network(), by.network());
+        let said = self.store.said_at(from, self.pair(about, by), at).await?;
+        Ok(said.into_iter().find(|event| self.key("message", from, event, to, at) == key))
+    }
+
+    /// How many of the last messages a command picks, and whose.
+    pub(super) fn picks(&self, event: &Event) -> Option<(UserId, usize)> {
+        let drawbridge_adapter::Content::Text { body } = &event.content else { return None };
+        let wish = crate::commands::read(body).ok().filter(|wish| wish.command == "report")?;
+        let count = wish.words.get(2)?.parse::<usize>().ok()?.min(Report::MOST);
+        Some((self.find(&event.sender.user, wish.words.first()?)?, count))
+    }
+
+    fn takes_reports(&self, about: &UserId) -> bool {
+        let network = self.networks.get(about.network());
+        network.is_some_and(|network| network.capabilities.reports && network.spells(about))
+    }
+
+    fn report_row(
+        &self,
+        by: &UserId,
+        about: &UserId,
+        reason: ReportReason,
+        messages: Vec<EventId>,
+        at: Timestamp,
+    ) -> NewRow {
+        let user = about.to_string();
+        let count = messages.len().to_string();
+        let with = [
+            ("user", user.as_str()),
+            ("network", by.network().as_str()),
+            ("reason", reason.as_str()),
+            ("count", &count),
+        ];
+        let words = self.words.say("report-words", &with);
+        let (about, by) = (about.clone(), by.clone());
+        self.own_row(Command::Report(Report { about, by, reason, messages, words }), at)
+    }
+
+    /// What a user is told of something that the bridge did for them, now that its outcome is known.
+    pub(super) fn outcome_row(
+        &self,
+        row: &Row,
+        refusal: Option<Refusal>,
+        at: Timestamp,
+    ) -> Option<NewRow> {
+        let Payload::Own(command) = &row.payload else { return None };
+        let (to, text) = match (command, refusal.map(|refusal| refusal.code)) {
+            (Command::Access(access), outcome) if access.secret.is_some() => {
+                let word = match outcome {
+                    None => "login-works",
+                    Some(Code::Expired) => "login-expired",
+                    Some(_) => "login-refused",
+                };
+                (&access.owner, self.words.say(word, &[]))
+            }
+            (Command::Report(report), outcome) => {
+                self.log_report(report, outcome);
+                outcome?;
+                let user = report.about.to_string();
+                (&report.by, self.words.say("report-failed", &[("user", &user)]))
+            }
+            _ => return None,
+        };
+        let notice = Notice { to: to.clone(), text, reply_path: None };
+        Some(self.own_row(Command::Notice(notice), at))
+    }
+
+    fn log_report(&self, report: &Report, outcome: Option<Code>) {
+        let (user, other) = (self.tag_user(&report.by), self.tag_user(&report.about));
+        let (to, reason) = (report.about.network(), report.reason.as_str());
+        let (messages, outcome) = (report.messages.len(), outcome.map(|code| code.to_string()));
+        let outcome = outcome.unwrap_or_else(|| "accepted".to_owned());
+        log!(USER_REPORTED, %user, %other, %to, reason, messages, %outcome);
+    }
+}
