@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use drawbridge_adapter::{
-    Adapter, BlockEntry, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
+    Adapter, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
     DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Kind, Level, Message, Request,
     RequestOver, Secret, StatusNeeds, TextLimits, async_trait, log,
 };
@@ -14,7 +14,8 @@ use crate::failure::Returned;
 use crate::lists::{Lists, Work};
 use crate::log::BOUNCE_SWALLOWED;
 use crate::outward::{Outward, Ready, Undelivered};
-use crate::{intake, link, message, presence};
+use crate::reports::Reports;
+use crate::{doctor, intake, link, message, presence};
 
 /// The longest text, in bytes. Servers end the stream of a component that sends them a stanza of
 /// more than 512 KiB; escaping makes at most five bytes of one, and addresses and a name add less
@@ -30,18 +31,25 @@ pub(crate) struct XmppAdapter {
     addresses: Arc<Addresses>,
     outward: Arc<Outward>,
     lists: Lists,
+    reports: Reports,
     work: Mutex<Option<Work>>,
     bridge: OnceLock<Bridge>,
 }
 
 impl XmppAdapter {
     /// Connects nothing yet.
-    pub(crate) fn new(server: (String, u16), addresses: Addresses, secret: Secret) -> Self {
+    pub(crate) fn new(
+        server: (String, u16),
+        addresses: Addresses,
+        secret: Secret,
+        report_to: Vec<String>,
+    ) -> Self {
         let outward = Arc::new(Outward::new(addresses.component().to_owned()));
         let addresses = Arc::new(addresses);
         let (lists, work) = Lists::new(Arc::clone(&addresses), Arc::clone(&outward));
         let work = Mutex::new(Some(work));
-        Self { server, secret, addresses, outward, lists, work, bridge: OnceLock::new() }
+        let reports = Reports::new(Arc::clone(&addresses), Arc::clone(&outward), report_to);
+        Self { server, secret, addresses, outward, lists, reports, work, bridge: OnceLock::new() }
     }
 
     /// The stanza for a command; `Ok(None)` if there is nothing to send.
@@ -78,9 +86,9 @@ impl XmppAdapter {
                     None => return Ok(None),
                 }
             }
-            // A request that was accepted stays as it is, and lists are written by `Lists`.
-            Command::RequestOver(_) | Command::Block(_) => return Ok(None),
-            Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
+            // A request that was accepted stays as it is, and the others are carried out alone.
+            Command::RequestOver(_) | Command::Block(_) | Command::Report(_) => return Ok(None),
+            Command::Mute(_) | Command::Folder(_) | Command::Access(_) => {
                 return Err(refused(Code::Malformed, "not declared"));
             }
         };
@@ -113,6 +121,7 @@ impl Adapter for XmppAdapter {
             .bouncing()
             .showing_requests()
             .keeping_block_lists()
+            .taking_reports()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
@@ -138,8 +147,10 @@ impl Adapter for XmppAdapter {
     }
 
     async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
-        let domain = self.addresses.component();
-        link::examine(&self.server, domain, &self.secret, around.running).await
+        let asks = self.reports.asks_servers();
+        let domains = if asks { around.local_domains } else { &[] };
+        let (server, running) = (&self.server, around.running);
+        doctor::examine(server, &self.addresses, &self.secret, running, domains).await
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
@@ -149,11 +160,14 @@ impl Adapter for XmppAdapter {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut rest = batch;
         while let Some(next) = rest.first() {
-            let of_stanzas = rest.iter().take_while(|one| entry(one).is_none()).count();
+            let of_stanzas = rest.iter().take_while(|one| !stands_alone(one)).count();
             let (window, after) = rest.split_at(of_stanzas.max(1));
-            match entry(next) {
-                Some(entry) => outcomes.push(self.lists.write(entry, bridge).await),
-                None => outcomes.extend(self.carry(window, bridge).await),
+            match &next.command {
+                Command::Block(entry) => outcomes.push(self.lists.write(entry, bridge).await),
+                Command::Report(report) => {
+                    outcomes.push(self.reports.tell(report, &next.key, bridge).await);
+                }
+                _ => outcomes.extend(self.carry(window, bridge).await),
             }
             rest = after;
             let ends = |error: &DeliveryError| !matches!(error, DeliveryError::Refused { .. });
@@ -168,12 +182,9 @@ impl Adapter for XmppAdapter {
     }
 }
 
-/// What is to be written to a list.
-fn entry(delivery: &Delivery) -> Option<&BlockEntry> {
-    match &delivery.command {
-        Command::Block(entry) => Some(entry),
-        _ => None,
-    }
+/// Whether it takes more than a stanza.
+fn stands_alone(delivery: &Delivery) -> bool {
+    matches!(delivery.command, Command::Block(_) | Command::Report(_))
 }
 
 impl XmppAdapter {

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::XmppAdapter;
-use crate::address::Addresses;
+use crate::address::{self, Addresses};
+use crate::reports;
 
 /// An XMPP server, which the bridge joins as an external component (XEP-0114).
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +28,11 @@ pub struct XmppConfig {
     /// The file with the secret that the server's configuration gives the component.
     #[schemars(example = "secrets/xmpp.secret")]
     pub secret_file: SecretFile,
+    /// Who is told when a user is reported: at most three JIDs. Without any, those whom the user's
+    /// own server names for that (XEP-0157), if it is yours.
+    #[serde(default)]
+    #[schemars(example = ["warden@p.test"])]
+    pub report_to: Vec<String>,
 }
 
 impl XmppConfig {
@@ -66,6 +72,22 @@ impl Configuration for XmppConfig {
             }
             Some(_) => {}
         }
+        if self.report_to.len() > reports::MOST {
+            problems.push(Problem::new("report_to", "expected at most three JIDs"));
+        }
+        for (at, to) in self.report_to.iter().enumerate() {
+            let what = match address::parse(to).ok().filter(|jid| jid.node().is_some()) {
+                None => "expected a JID, such as warden@example.org".to_owned(),
+                Some(jid) if jid.domain().as_str() == self.domain => {
+                    "expected somebody who is not behind the bridge".to_owned()
+                }
+                Some(jid) if jid.to_string() != *to || jid.resource().is_some() => {
+                    format!("write it as {}", jid.to_bare())
+                }
+                Some(_) => continue,
+            };
+            problems.push(Problem::new(format!("report_to[{at}]"), what));
+        }
         if self.secret_file.0.as_os_str().is_empty() {
             problems.push(Problem::new("secret_file", "expected the path of a file"));
         }
@@ -84,7 +106,7 @@ impl Configuration for XmppConfig {
         let secret =
             self.secret_file.read(place, "secret_file").map_err(|problem| vec![problem])?;
         let addresses = Addresses::new(network, self.domain);
-        Ok(Arc::new(XmppAdapter::new(server, addresses, secret)))
+        Ok(Arc::new(XmppAdapter::new(server, addresses, secret, self.report_to)))
     }
 
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
@@ -101,6 +123,7 @@ mod tests {
             server: server.to_owned(),
             domain: domain.to_owned(),
             secret_file: SecretFile("xmpp.secret".into()),
+            report_to: Vec::new(),
         }
     }
 
@@ -117,5 +140,20 @@ mod tests {
         assert_eq!(keys("localhost:5347", "bot@bridge.p.test"), ["domain"]);
         assert_eq!(keys("localhost:5347", "bridge.p.test/x"), ["domain"]);
         assert_eq!(keys("localhost:5347", "Bridge.P.test"), ["domain"]);
+    }
+
+    #[test]
+    fn reports_go_to_somebody() {
+        let keys = |to: &[&str]| -> Vec<String> {
+            let report_to = to.iter().map(|&to| to.to_owned()).collect();
+            let config = XmppConfig { report_to, ..config("localhost:5347", "bridge.p.test") };
+            config.problems().into_iter().map(|problem| problem.key).collect()
+        };
+        assert!(keys(&["warden@p.test", "ann@elsewhere.test"]).is_empty());
+        let wrong = ["p.test", "Warden@p.test", "warden@p.test/phone", "x_y@bridge.p.test", ""];
+        for one in wrong {
+            assert_eq!(keys(&["ann@p.test", one]), ["report_to[1]"], "{one}");
+        }
+        assert_eq!(keys(&["a@p.test", "b@p.test", "c@p.test", "d@p.test"]), ["report_to"]);
     }
 }

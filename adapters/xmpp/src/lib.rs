@@ -5,12 +5,13 @@
 //! user's own server carries everything.
 //!
 //! - `config`, `address`: the operator's keys, and the names of puppets.
-//! - `stream`, `names`, `link`, `session`: the wire. Stanzas are read into trees of bounded size and depth,
+//! - `stream`, `names`, `link`, `session`, `doctor`: the wire. Stanzas are read into trees of bounded size and depth,
 //!   and get a meaning only after they are off the wire: whatever one user sends, the connection
 //!   that all share goes on.
 //! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
+//! - `reports`: users who were reported, to those who run their server.
 //! - `privilege`, `lists`, `seen`: whom users block, by the lists of their own servers.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
@@ -24,6 +25,7 @@ mod address;
 mod bounces;
 mod command;
 mod config;
+mod doctor;
 mod failure;
 mod gestures;
 mod hex;
@@ -38,6 +40,7 @@ mod outward;
 mod presence;
 mod privilege;
 mod query;
+mod reports;
 mod seen;
 mod session;
 mod stream;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Connection, Diagnosis, Secret};
+use drawbridge_adapter::{Bridge, Connection, Secret};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
@@ -20,9 +20,9 @@ use crate::session::{Ending, Session};
 use crate::stream::StanzaReader;
 
 /// For the address, the connection and the handshake together.
-const TO_CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const TO_CONNECT: Duration = Duration::from_secs(10);
 /// For one address of several: a silent one must not use up what the next needs.
-const TO_DIAL: Duration = Duration::from_secs(3);
+pub(crate) const TO_DIAL: Duration = Duration::from_secs(3);
 /// How long a connection must have lasted for the next one to be tried without much waiting.
 const LASTING: Duration = Duration::from_secs(10);
 /// The wait before the second try, which doubles, and the longest.
@@ -105,64 +105,12 @@ impl Link<'_> {
     }
 }
 
-/// Tries whether the server takes the component: for `drawbridge doctor`.
-///
-/// A second connection of the same component would drive out the first, on some servers; so while
-/// a daemon runs only the way to the server is tried.
-pub(crate) async fn examine(
-    server: &(String, u16),
-    domain: &str,
-    secret: &Secret,
-    running: bool,
-) -> Vec<Diagnosis> {
-    let attempt = async {
-        let stream = dial(server).await.map_err(|why| (why, DIAL_ADVICE))?;
-        if running {
-            return Ok("the server takes connections; the running daemon holds the component's");
-        }
-        let (read, mut write) = stream.into_split();
-        let mut reader = StanzaReader::new(read);
-        let shaken = shake_hands(&mut reader, &mut write, domain, secret).await;
-        shaken.map_err(|why| (why, advice(why)))?;
-        // Whether it hears the goodbye is its own business.
-        let _ = write.write_all(b"</stream:stream>").await;
-        let _ = timeout(TO_DIAL, reader.next()).await;
-        Ok("the server takes the component, with the secret of secret_file")
-    };
-    let found = timeout(TO_CONNECT, attempt).await;
-    vec![match found.unwrap_or(Err(("the server does not answer", DIAL_ADVICE))) {
-        Ok(well) => Diagnosis::well(well),
-        Err((why, advice)) => Diagnosis::trouble(why, advice),
-    }]
-}
+pub(crate) const REFUSED_SECRET: &str = "the server refused the component's secret";
+pub(crate) const CONFLICT: &str = "another connection uses the component's domain";
+pub(crate) const NO_COMPONENT: &str = "the server has no component of this domain";
 
-const DIAL_ADVICE: &str = "start the XMPP server, let it listen for components (Prosody: \
-     component_ports, ejabberd: a listener with module ejabberd_service), and let `server` be that \
-     address";
-
-/// What to do about a handshake that failed, by its words.
-fn advice(why: &str) -> &'static str {
-    match why {
-        REFUSED_SECRET => {
-            "let the component's secret in the server's configuration (Prosody: component_secret, \
-             ejabberd: password) be the content of secret_file, and let the server read it"
-        }
-        NO_COMPONENT => {
-            "let the server's configuration have a component of the name in `domain`, and restart \
-             the server"
-        }
-        CONFLICT => "end the other program that joins as this component",
-        _ => {
-            "look into the server's log; `server` must be its port for components, not for clients"
-        }
-    }
-}
-
-const REFUSED_SECRET: &str = "the server refused the component's secret";
-const CONFLICT: &str = "another connection uses the component's domain";
-const NO_COMPONENT: &str = "the server has no component of this domain";
-
-async fn dial((host, port): &(String, u16)) -> Result<TcpStream, &'static str> {
+/// Connects.
+pub(crate) async fn dial((host, port): &(String, u16)) -> Result<TcpStream, &'static str> {
     let mut why = "the server's name has no address";
     let found = lookup_host((host.as_str(), *port)).await.map_err(|_| why)?;
     for address in found {
@@ -184,7 +132,7 @@ async fn dial((host, port): &(String, u16)) -> Result<TcpStream, &'static str> {
 }
 
 /// XEP-0114, 3.
-async fn shake_hands<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+pub(crate) async fn shake_hands<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     reader: &mut StanzaReader<R>,
     write: &mut W,
     domain: &str,

@@ -44,6 +44,11 @@ drawbridge_adapter::log_events! {
     pub(crate) LIST_UNREADABLE: DEBUG, "a block list could not be read",
         fields [user, why],
         action "None.";
+    /// A user was reported, and nobody reads it. Who reported it is told that it reached nobody.
+    pub(crate) REPORT_UNTOLD: WARN, "a report reaches nobody",
+        fields [why],
+        action "Let the XMPP server name a contact for reports, or set `report_to` \
+                (`docs/install.md`).";
     /// A message came back as one does that its recipient blocks: its sender is told nothing.
     pub(crate) BOUNCE_SWALLOWED: DEBUG, "came back, perhaps of a block",
         fields [msg],

@@ -116,7 +116,8 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
     Heard::Event(Box::new(event), envelope)
 }
 
-/// The same for a repeat, and never for anything else. What comes without an id is always new.
+/// The same for a repeat, and never for anything else; with the sender's own id, if there is room.
+/// What comes without an id is always new.
 fn event_id(
     element: &Element,
     sender: &UserId,
@@ -138,7 +139,13 @@ fn event_id(
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    EventId::new(hex(&hash.finalize())).ok()
+    let hash = hex(&hash.finalize());
+    EventId::new(format!("{hash}/{id}")).or_else(|_| EventId::new(hash)).ok()
+}
+
+/// What the sender's client called the message of this event: by it the sender's server may know it.
+pub(crate) fn given_id(event: &EventId) -> Option<&str> {
+    event.as_str().split_once('/').map(|(_, id)| id)
 }
 
 /// The id that the sender's client chose, if it did.

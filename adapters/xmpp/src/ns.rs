@@ -38,6 +38,11 @@ pub(crate) const VCARD4_NODE: &str = "urn:xmpp:vcard4";
 /// XEP-0060.
 pub(crate) const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 
+/// XEP-0157.
+pub(crate) const SERVER_INFO: &str = "http://jabber.org/network/serverinfo";
+/// XEP-0377.
+pub(crate) const REPORTING: &str = "urn:xmpp:reporting:1";
+
 /// XEP-0172.
 pub(crate) const NICK: &str = "http://jabber.org/protocol/nick";
 /// XEP-0203.

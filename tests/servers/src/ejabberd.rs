@@ -78,7 +78,14 @@ modules:
   mod_caps: {}
   mod_carboncopy: {}
   mod_client_state: {}
-  mod_disco: {}
+  mod_disco:
+    server_info:
+      - modules: all
+        name: "abuse-addresses"
+        urls: ["mailto:{warden}", "xmpp:{warden}", "xmpp:warden@{far}"]
+      - modules: all
+        name: "admin-addresses"
+        urls: ["xmpp:admin@{domain}"]
   mod_http_api: {}
   mod_last: {}
   mod_muc:

@@ -41,4 +41,4 @@ pub use synapse::{MatrixReport, Synapse};
 pub use town::{Programs, Town, configuration, dialling};
 pub use user::User;
 pub use xmpp::{Answer, Asked, Contact, Reported, XmppClients, XmppUser, escape};
-pub use xmpp_server::{XmppServer, XmppSoftware};
+pub use xmpp_server::{WARDEN, XmppServer, XmppSoftware};

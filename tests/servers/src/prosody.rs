@@ -42,6 +42,7 @@ component_ports = { {components} }
 modules_enabled = {
     "roster", "saslauth", "disco", "ping", "carbons", "pep", "vcard4", "vcard_legacy",
     "blocklist", "mam", "smacks", "csi_simple", "offline", "privilege",
+    "server_contact_info",
 }
 modules_disabled = { "s2s", "tls" }
 c2s_require_encryption = false
@@ -50,6 +51,10 @@ authentication = "internal_plain"
 storage = { archive = "memory" }
 log = { info = "*console" }
 VirtualHost "{domain}"
+    contact_info = {
+        abuse = { "mailto:{warden}", "xmpp:{warden}", "xmpp:warden@{far}" };
+        admin = { "xmpp:admin@{domain}" };
+    }
     privileged_entities = {
         ["{component}"] = {
             roster = "both"; message = "outgoing"; presence = "managed_entity";

@@ -12,6 +12,8 @@ use crate::{Child, Installed, Port, ejabberd, prosody, until};
 
 /// The domain of the users.
 pub(crate) const DOMAIN: &str = "p.test";
+/// Whom the server names for reports of its users.
+pub const WARDEN: &str = "warden@p.test";
 /// The domain of users who are not the operator's own.
 pub(crate) const FAR_DOMAIN: &str = "far.test";
 /// The domain of the bridge.
@@ -88,6 +90,7 @@ impl XmppServer {
             .replace("{accounts}", &accounts.number().to_string())
             .replace("{folder}", &folder.display().to_string())
             .replace("{component}", COMPONENT)
+            .replace("{warden}", WARDEN)
             .replace("{domain}", DOMAIN)
             .replace("{far}", FAR_DOMAIN)
             .replace("{secret}", secret);

@@ -77,12 +77,22 @@ impl Server {
 
     /// An adapter for it, with this secret.
     pub(crate) fn adapter(&self, secret: &str) -> Result<(Arc<dyn Adapter>, Arc<dyn Addressing>)> {
+        self.adapter_reporting_to(secret, &[])
+    }
+
+    /// The same, with people who are told of reports.
+    pub(crate) fn adapter_reporting_to(
+        &self,
+        secret: &str,
+        report_to: &[&str],
+    ) -> Result<(Arc<dyn Adapter>, Arc<dyn Addressing>)> {
         let path = PathBuf::from("xmpp.secret");
         std::fs::write(self.folder.path().join(&path), format!("{secret}\n"))?;
         let config = XmppConfig {
             server: self.components.to_string(),
             domain: DOMAIN.to_owned(),
             secret_file: SecretFile(path),
+            report_to: report_to.iter().map(|&to| to.to_owned()).collect(),
         };
         let network = NetworkId::new("xmpp")?;
         let addressing = config.addressing(&network);

@@ -56,9 +56,17 @@ pub(crate) struct Here {
 
 impl Here {
     pub(crate) async fn open(software: XmppSoftware) -> Result<Self> {
-        let server =
-            tokio::task::spawn_blocking(move || Server::start(software, &["bob"])).await??;
-        let (adapter, _) = server.adapter(SECRET)?;
+        Self::open_reporting_to(software, &[]).await
+    }
+
+    /// The same, with people who are told of reports, beside bob.
+    pub(crate) async fn open_reporting_to(
+        software: XmppSoftware,
+        report_to: &[&str],
+    ) -> Result<Self> {
+        let start = move || Server::start(software, &["bob", "ann", "warden"]);
+        let server = tokio::task::spawn_blocking(start).await??;
+        let (adapter, _) = server.adapter_reporting_to(SECRET, report_to)?;
         let bridge = ReferenceBridge::new(NetworkId::new("xmpp")?);
         let run = spawn(Arc::clone(&adapter), &bridge);
         reports(&bridge, "the adapter is up", |c| *c == Connection::Up).await?;
