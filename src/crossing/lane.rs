@@ -191,12 +191,16 @@ impl Crossing {
         let stopped: Vec<Option<Stopped>> =
             wanted.iter().map(|wanted| wanted.as_ref().err().copied()).collect();
         let batch: Vec<Delivery> = wanted.into_iter().flatten().collect();
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let results = if batch.is_empty() {
             // What nobody gets takes as long as what somebody gets.
             pace::pass(network.pace.like(clock::random())).await;
             Vec::new()
         } else {
+            if network.setup.role == Role::ThirdParty && batch.iter().any(says_taken) {
+                tokio::time::sleep(pace::held_back(clock::random())).await;
+            }
+            begun = Instant::now();
             let work = network.setup.adapter.deliver(&batch);
             let answer = tokio::time::timeout(PATIENCE, work).await;
             answer.unwrap_or_else(|_| vec![Err(DeliveryError::Unknown { why: TOO_LONG })])
@@ -439,6 +443,12 @@ impl Crossing {
             (_, None) => {}
         }
     }
+}
+
+/// Whether a command tells a sender that a message was taken, as it is told of one that was swallowed.
+fn says_taken(delivery: &Delivery) -> bool {
+    let Command::Status(status) = &delivery.command else { return false };
+    matches!(status.state, State::Accepted | State::Held)
 }
 
 /// The results of a window, with those in their places that the adapter was not asked for.
