@@ -365,6 +365,22 @@ pub enum Gesture {
     },
 }
 
+impl Gesture {
+    /// The stable name, for logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accept(_) => "accept",
+            Self::Decline(_) => "decline",
+            Self::Block(_) => "block",
+            Self::Unblock(_) => "unblock",
+            Self::Disable => "disable",
+            Self::Mute(..) => "mute",
+            Self::Unmute(_) => "unmute",
+            Self::Report { .. } => "report",
+        }
+    }
+}
+
 /// A command to the bridge's own user, for networks that show commands as forms. Its text is the
 /// name, followed by what was filled in, each after a space.
 #[derive(Debug, Clone, PartialEq, Eq)]

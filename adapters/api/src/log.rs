@@ -63,6 +63,11 @@ crate::log_events! {
     pub EVENT_HANDED_OVER: DEBUG, "handed over",
         fields [msg, kind, bytes], optional [repeat, code],
         action "None.";
+    /// An adapter handed over what a user did with the means of their own network, such as a block or
+    /// a mute, and the daemon has written it down.
+    pub GESTURE_HANDED_OVER: DEBUG, "a gesture was handed over",
+        fields [user, what: "which"], optional [msg],
+        action "None.";
     /// An adapter left something aside that came from its network and cannot be read: it is too long,
     /// or not what the protocol says.
     pub INPUT_SKIPPED: WARN, "left aside what cannot be read",

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Bridge, Destination, Event, Party, Repeats, ReplyPath, Timestamp, Unavailable,
-    async_trait, log,
+    Acceptance, Bridge, Destination, Event, EventId, Party, Repeats, ReplyPath, Timestamp,
+    Unavailable, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -315,7 +315,13 @@ struct Gesturing<'a> {
 #[async_trait]
 impl Work for Gesturing<'_> {
     async fn hand_over(&self) -> Result<(), Unavailable> {
-        self.bridge.gesture(&self.wish.from, self.wish.gesture.clone()).await
+        let Wish { id, from, gesture } = self.wish;
+        self.bridge.gesture(from, gesture.clone()).await?;
+        let msg = EventId::new(id.as_str()).ok();
+        let msg = msg.map(|id| log::display(self.bridge.tag_event(&id)));
+        let user = self.bridge.tag_user(from);
+        log!(log::GESTURE_HANDED_OVER, %user, what = gesture.as_str(), msg);
+        Ok(())
     }
 }
 

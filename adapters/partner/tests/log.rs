@@ -85,6 +85,10 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
     forged["from"] = json!("dave");
     app.says(&forged).await;
     app.hears_error("forbidden", Some("e3")).await;
+    app.says(&json!({"type": "mute", "id": "g1", "from": "carol", "other": "elsewhere:alice",
+                     "for": "always"}))
+        .await;
+    app.hears_ack(&["g1"]).await;
 
     let alice: UserId = "elsewhere:alice".parse().unwrap();
     let carol: UserId = "birdychat:carol".parse().unwrap();
@@ -96,7 +100,7 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
         attempt: 1,
         command: Command::Message(Message {
             from: Party { user: alice, name: None },
-            to: carol,
+            to: carol.clone(),
             content: Content::text("a secret answer"),
             sent_at: Timestamp(7),
             silent: false,
@@ -114,6 +118,8 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
     lines.one_with(&["event=event_handed_over ", &msg("e1"), "kind=text ", "bytes=8 "]);
     lines.one_with(&["event=event_handed_over ", &msg("e2"), "code=forbidden "]);
     lines.one_with(&["event=frame_refused ", &msg("e3"), "code=Forbidden "]);
+    let user = format!("user={} ", home.bridge.handle().tag_user(&carol));
+    lines.one_with(&["event=gesture_handed_over ", &msg("g1"), &user, "what=mute "]);
     lines.one_with(&[
         "event=delivery_carried_out ",
         &format!("msg={} ", delivery.tag),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::intake::stops;
-use crate::log::{ANSWER_DROPPED, GESTURE_HANDED_OVER, GESTURE_LOST};
+use crate::log::{ANSWER_DROPPED, GESTURE_LOST};
 
 /// How many may wait. Beyond, they are dropped: the stream must be read on.
 pub(crate) const WAITING: usize = 256;
@@ -64,7 +64,7 @@ pub(crate) async fn tell(by: &UserId, gesture: &Gesture, bridge: &Bridge) -> boo
     loop {
         match bridge.gesture(by, gesture.clone()).await {
             Ok(()) => {
-                log!(GESTURE_HANDED_OVER, %user, what = name(gesture));
+                log!(log::GESTURE_HANDED_OVER, %user, what = gesture.as_str());
                 return true;
             }
             Err(_) if stops(bridge).await => {
@@ -75,16 +75,5 @@ pub(crate) async fn tell(by: &UserId, gesture: &Gesture, bridge: &Bridge) -> boo
         }
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
-    }
-}
-
-fn name(gesture: &Gesture) -> &'static str {
-    match gesture {
-        Gesture::Accept(_) => "accept",
-        Gesture::Decline(_) => "decline",
-        Gesture::Block(_) => "block",
-        Gesture::Unblock(_) => "unblock",
-        Gesture::Disable => "disable",
-        _ => "other",
     }
 }

@@ -30,10 +30,6 @@ drawbridge_adapter::log_events! {
     pub(crate) GESTURE_LOST: ERROR, "what a user showed is not taken",
         fields [user, why],
         action "None; the user can do it again, or tell the bridge's own user.";
-    /// A user accepted, declined, blocked or unblocked somebody with the client's own means.
-    pub(crate) GESTURE_HANDED_OVER: DEBUG, "a gesture",
-        fields [user, what: "which one"],
-        action "None.";
     /// A user's server lets the bridge neither read nor write whom the user blocks. What the user
     /// tells the bridge's own user holds all the same. Once a connection.
     pub(crate) LISTS_FORBIDDEN: INFO,
