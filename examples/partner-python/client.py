@@ -1,8 +1,7 @@
 """A partner's app for one user: it speaks drawbridge.partner.v1 (see docs/partner-protocol.md).
 
 Input: what the user does, one JSON object a line: an event, or a frame of another "type". Output:
-what happens, one frame a line. The state file keeps what neither side may forget.
-"""
+what happens, one frame a line. The state file keeps what neither side may forget."""
 import argparse, asyncio, json, pathlib, random, sqlite3, sys, time, uuid
 import jwt, websockets
 
@@ -60,9 +59,10 @@ class App:
 
     async def talk(self, socket):
         received = self.db.execute("SELECT id FROM inbox ORDER BY place DESC LIMIT 1024")
-        shows = {"kinds": {"text": "full"}, "text": {"max_bytes": 100_000}, "requests": True}
-        hello = {"type": "hello", "versions": [1], "capabilities": {**shows, "block_lists": True}}
-        await socket.send(json.dumps({**hello, "received": [id for (id,) in received]}))
+        shows = dict.fromkeys(("requests", "block_lists", "mutes", "folders", "reports"), True)
+        shows |= {"kinds": {"text": "full"}, "text": {"max_bytes": 100_000}}
+        await socket.send(json.dumps({"type": "hello", "versions": [1], "capabilities": shows,
+                                      "received": [id for (id,) in received]}))
         await self.hear(socket, welcome := await socket.recv())
         enlist = {"type": "enlist", "user": self.options.user, "name": self.options.name}
         await socket.send(json.dumps({**enlist, "proof": self.proof(sub=self.options.user)}))

@@ -313,7 +313,7 @@ impl Adapter for Partner {
         let text = TextLimits { max_bytes: self.shared.max_text_bytes, controls: true };
         // An app that has no use for them is not asked: see `outward`.
         let text = Capabilities::new(text).with(CARRIED, Level::Full);
-        text.showing_requests().keeping_block_lists()
+        text.showing_requests().keeping_block_lists().muting().keeping_folders().taking_reports()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {

@@ -12,7 +12,8 @@ use crate::log::FRAME_REFUSED;
 mod people;
 
 pub(crate) use people::{
-    AppCommand, AppGesture, BlockFrame, NoticeFrame, RequestFrame, RequestOverFrame,
+    AppCommand, AppGesture, AppMute, AppReport, BlockFrame, InboxFrame, MuteFrame, NoticeFrame,
+    ReportFrame, RequestFrame, RequestOverFrame, UnmuteFrame,
 };
 
 /// The subprotocol that both sides name in the upgrade.
@@ -65,6 +66,12 @@ enum FromApp {
     Block(AppGesture),
     /// One of the app's users hears somebody again.
     Unblock(AppGesture),
+    /// One of the app's users wants no noise from the chat with somebody.
+    Mute(AppMute),
+    /// One of the app's users wants noise from that chat again.
+    Unmute(AppGesture),
+    /// One of the app's users reports somebody.
+    Report(AppReport),
     /// These frames of the bridge are durable with the app.
     Ack(Ack),
     /// This frame of the bridge can't be taken.
@@ -103,6 +110,14 @@ pub(crate) enum FromBridge {
     Block(BlockFrame),
     /// One of the app's users hears somebody again. To be acknowledged.
     Unblock(BlockFrame),
+    /// One of the app's users has muted a chat, here or elsewhere. To be acknowledged.
+    Mute(MuteFrame),
+    /// One of the app's users hears that chat again, or its time is over. To be acknowledged.
+    Unmute(UnmuteFrame),
+    /// Which chats of a user's stand in a folder of their own. To be acknowledged.
+    Inbox(InboxFrame),
+    /// Somebody elsewhere has reported one of the app's users. To be acknowledged.
+    Report(ReportFrame),
     /// A frame of the app's was not taken.
     Error(ErrorFrame),
 }
@@ -145,6 +160,7 @@ fn default_credit() -> usize {
 
 /// What the app can show.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each thing that an app may have")]
 pub(crate) struct AppCapabilities {
     /// How well each kind is carried. A kind that is not named is rejected; an unknown one is
     /// ignored.
@@ -157,6 +173,15 @@ pub(crate) struct AppCapabilities {
     /// Whether the app keeps its users' lists of blocked people, and takes `block` and `unblock`.
     #[serde(default)]
     pub(crate) block_lists: bool,
+    /// Whether the app keeps which chats of its users make no noise, and takes `mute` and `unmute`.
+    #[serde(default)]
+    pub(crate) mutes: bool,
+    /// Whether the app can gather chats in a folder of their own, and takes `inbox`.
+    #[serde(default)]
+    pub(crate) folders: bool,
+    /// Whether those who run the app read reports of its users, and it takes `report`.
+    #[serde(default)]
+    pub(crate) reports: bool,
 }
 
 /// The limits on text.
@@ -289,6 +314,7 @@ pub(crate) struct Welcome {
 
 /// What crosses: the bridge's capabilities, narrowed by the app's.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each thing that an app may have")]
 pub(crate) struct Effective {
     /// How well each kind is carried; what is not named is rejected.
     pub(crate) kinds: BTreeMap<Kind, Level>,
@@ -298,6 +324,12 @@ pub(crate) struct Effective {
     pub(crate) requests: bool,
     /// Whether `block` and `unblock` come.
     pub(crate) block_lists: bool,
+    /// Whether `mute` and `unmute` come.
+    pub(crate) mutes: bool,
+    /// Whether `inbox` comes.
+    pub(crate) folders: bool,
+    /// Whether `report` comes.
+    pub(crate) reports: bool,
 }
 
 /// How many frames of the app's that the bridge answers one by one may be unanswered: all but
@@ -341,6 +373,9 @@ pub(crate) struct BridgeEvent {
     pub(crate) sent_at: i64,
     /// What it says.
     pub(crate) content: BridgeContent,
+    /// True if the user has muted this chat: the app shows it, and makes no noise. Absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) silent: bool,
 }
 
 /// The content of an event from the bridge.

@@ -109,8 +109,16 @@ pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
     let level = app.min(Level::Full);
     let kinds = (level != Level::Rejected).then_some((CARRIED, level)).into_iter().collect();
     let max_bytes = hello.capabilities.text.max_bytes.min(shared.max_text_bytes);
-    let (requests, block_lists) = (hello.capabilities.requests, hello.capabilities.block_lists);
-    Effective { kinds, text: TextLimit { max_bytes }, requests, block_lists }
+    let app = &hello.capabilities;
+    Effective {
+        kinds,
+        text: TextLimit { max_bytes },
+        requests: app.requests,
+        block_lists: app.block_lists,
+        mutes: app.mutes,
+        folders: app.folders,
+        reports: app.reports,
+    }
 }
 
 pub(crate) fn welcome(

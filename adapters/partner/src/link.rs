@@ -255,7 +255,7 @@ mod tests {
             "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 100}}});
         let (out, written) = mpsc::channel(10);
         let hello = serde_json::from_value(hello).unwrap();
-        let shows = Shows { text: Some(100), requests: false, block_lists: false };
+        let shows = Shows { text: Some(100), ..Shows::default() };
         (Arc::new(Link::new(hello, shows, out, CancellationToken::new())), written)
     }
 

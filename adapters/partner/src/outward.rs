@@ -1,13 +1,13 @@
 //! From a command of the bridge's to the frame that the app gets: what it is told, and how.
 
 use drawbridge_adapter::{
-    BlockEntry, Code, Command, Content, Delivery, DeliveryError, Kind, Message, Notice, Request,
-    State, Status, UserId,
+    BlockEntry, Code, Command, Content, Delivery, DeliveryError, Folder, Kind, Message, MuteEntry,
+    Notice, Report, Request, State, Status, UserId,
 };
 
 use crate::frame::{
-    BlockFrame, BridgeContent, BridgeEvent, Effective, FromBridge, NoticeFrame, RequestFrame,
-    RequestOverFrame, StateName, StatusFrame,
+    BlockFrame, BridgeContent, BridgeEvent, Effective, FromBridge, InboxFrame, MuteFrame,
+    NoticeFrame, ReportFrame, RequestFrame, RequestOverFrame, StateName, StatusFrame, UnmuteFrame,
 };
 
 /// The kind that this version carries.
@@ -15,6 +15,8 @@ pub(crate) const CARRIED: Kind = Kind::Text;
 
 /// What the app of one connection shows to its users.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Default))]
+#[expect(clippy::struct_excessive_bools, reason = "one for each capability that an app may name")]
 pub(crate) struct Shows {
     /// The longest text in bytes, if there may be any.
     pub(crate) text: Option<usize>,
@@ -22,6 +24,12 @@ pub(crate) struct Shows {
     pub(crate) requests: bool,
     /// Lists of blocked people.
     pub(crate) block_lists: bool,
+    /// Which chats make no noise.
+    pub(crate) mutes: bool,
+    /// Folders of chats.
+    pub(crate) folders: bool,
+    /// Reports, to those who run it.
+    pub(crate) reports: bool,
 }
 
 impl Shows {
@@ -30,6 +38,9 @@ impl Shows {
             text: effective.kinds.contains_key(&CARRIED).then_some(effective.text.max_bytes),
             requests: effective.requests,
             block_lists: effective.block_lists,
+            mutes: effective.mutes,
+            folders: effective.folders,
+            reports: effective.reports,
         }
     }
 
@@ -67,9 +78,14 @@ impl Shows {
                 })
             }),
             Command::Block(entry) => self.block_lists.then(|| block_frame(id, entry)),
-            Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
-                return Err(refused(Code::Malformed, "not declared"));
+            Command::Mute(entry) => self.mutes.then(|| mute_frame(id, entry)),
+            Command::Folder(folder) => self.folders.then(|| inbox_frame(id, folder)),
+            // Who reports is told: it must not look as if somebody read it.
+            Command::Report(_) if !self.reports => {
+                return Err(refused(Code::NotReachable, "the app takes no reports"));
             }
+            Command::Report(report) => Some(report_frame(id, report)),
+            Command::Access(_) => return Err(refused(Code::Malformed, "not declared")),
         })
     }
 
@@ -93,6 +109,7 @@ impl Shows {
             to: message.to.id().to_owned(),
             sent_at: message.sent_at.0,
             content,
+            silent: message.silent,
         })
     }
 
@@ -109,10 +126,11 @@ impl Shows {
     }
 }
 
-/// Whom the app needs to know for this. A status is told also of those who have left since.
+/// Whom the app needs to know for this. A status is told also of those who have left since, and so
+/// is a report: leaving is no way out of it.
 fn speaks_to(command: &Command) -> Option<&UserId> {
     match command {
-        Command::Status(_) => None,
+        Command::Status(_) | Command::Report(_) => None,
         other => Some(other.addressee()),
     }
 }
@@ -130,6 +148,35 @@ fn block_frame(id: String, entry: &BlockEntry) -> FromBridge {
     let of = entry.owner.id().to_owned();
     let frame = BlockFrame { id, of, other: entry.other.to_string() };
     if entry.blocked { FromBridge::Block(frame) } else { FromBridge::Unblock(frame) }
+}
+
+fn mute_frame(id: String, entry: &MuteEntry) -> FromBridge {
+    let (of, other) = (entry.owner.id().to_owned(), entry.other.to_string());
+    match entry.muted {
+        Some(duration) => FromBridge::Mute(MuteFrame { id, of, other, duration }),
+        None => FromBridge::Unmute(UnmuteFrame { id, of, other }),
+    }
+}
+
+fn inbox_frame(id: String, folder: &Folder) -> FromBridge {
+    FromBridge::Inbox(InboxFrame {
+        id,
+        of: folder.owner.id().to_owned(),
+        name: folder.name.clone(),
+        networks: folder.networks.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// Who reports is left out: it is nobody's business there, and the reported user's side least of
+/// all.
+fn report_frame(id: String, report: &Report) -> FromBridge {
+    FromBridge::Report(ReportFrame {
+        id,
+        about: report.about.id().to_owned(),
+        reason: report.reason,
+        messages: report.messages.iter().map(|event| event.as_str().to_owned()).collect(),
+        words: report.words.clone(),
+    })
 }
 
 fn status_frame(id: String, status: &Status) -> StatusFrame {

@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Code, Content, Destination, EventId, Gesture, Kind, Marks, Refusal, Secret,
-    Timestamp, UserId,
+    Addressing, Code, Content, Destination, EventId, Gesture, Kind, Marks, MuteFor, Refusal,
+    Report, ReportReason, Secret, Timestamp, UserId,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::PartnerAddressing;
 use crate::frame::{
-    self, Ack, AppCommand, AppEvent, AppGesture, Delist, Enlist, ErrorCode, ErrorFrame, Hello,
+    self, Ack, AppCommand, AppEvent, AppGesture, AppMute, AppReport, Delist, Enlist, ErrorCode,
+    ErrorFrame, Hello,
 };
 
 /// The year 9999 ends here.
@@ -112,6 +113,9 @@ fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<
         "decline" => wish(typed(frame)?, Gesture::Decline, addressing),
         "block" => wish(typed(frame)?, Gesture::Block, addressing),
         "unblock" => wish(typed(frame)?, Gesture::Unblock, addressing),
+        "mute" => mute(typed(frame)?, addressing),
+        "unmute" => wish(typed(frame)?, Gesture::Unmute, addressing),
+        "report" => report(typed(frame)?, addressing),
         "ack" => {
             let ack: Ack = typed(frame)?;
             ids("ids", &ack.ids)?;
@@ -208,6 +212,30 @@ fn wish(
     let from = user("from", &wish.from, addressing)?;
     let other = foreign("other", &wish.other, addressing)?;
     Ok(Frame::Gesture(Wish { id: wish.id, from, gesture: gesture(other) }))
+}
+
+fn mute(mute: AppMute, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
+    id("id", &mute.id)?;
+    let from = user("from", &mute.from, addressing)?;
+    let other = foreign("other", &mute.other, addressing)?;
+    let duration = MuteFor::ALL.into_iter().find(|one| one.as_str() == mute.duration);
+    let duration = duration.ok_or_else(|| flaw("for", "is not 8h, 1w, 1y or always"))?;
+    let gesture = Gesture::Mute(other, duration);
+    Ok(Frame::Gesture(Wish { id: mute.id, from, gesture }))
+}
+
+fn report(report: AppReport, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
+    id("id", &report.id)?;
+    let from = user("from", &report.from, addressing)?;
+    let about = foreign("about", &report.about, addressing)?;
+    let reason = ReportReason::ALL.into_iter().find(|one| one.as_str() == report.reason);
+    let reason = reason.ok_or_else(|| flaw("reason", "is not spam, abuse or other"))?;
+    if report.messages.len() > Report::MOST {
+        return Err(flaw("messages", "is not at most 5 ids"));
+    }
+    report.messages.iter().try_for_each(|one| id("messages", one))?;
+    let gesture = Gesture::Report { about, reason, messages: report.messages };
+    Ok(Frame::Gesture(Wish { id: report.id, from, gesture }))
 }
 
 fn refuse(refuse: &frame::Refuse) -> Result<Frame, Flaw> {
@@ -330,6 +358,7 @@ mod tests {
             ("decline", Gesture::Decline(alice.clone())),
             ("block", Gesture::Block(alice.clone())),
             ("unblock", Gesture::Unblock(alice.clone())),
+            ("unmute", Gesture::Unmute(alice.clone())),
         ] {
             let Ok(Frame::Gesture(wish)) = read(&frame(kind)) else { panic!("not a gesture") };
             assert_eq!(wish.gesture, expected);
@@ -340,6 +369,60 @@ mod tests {
                 assert_eq!(place_of(&bad), key);
             }
         }
+    }
+
+    #[test]
+    fn a_mute_has_one_of_four_lengths() {
+        let alice: UserId = "matrix:@alice:hs.test".parse().unwrap();
+        let frame = |length: Value| json!({"type": "mute", "id": "g1", "from": "carol", "other": alice, "for": length});
+        for length in MuteFor::ALL {
+            let Ok(Frame::Gesture(wish)) = read(&frame(json!(length))) else {
+                panic!("no gesture")
+            };
+            assert_eq!(wish.gesture, Gesture::Mute(alice.clone(), length));
+        }
+        for bad in [json!("2h"), json!("8H"), json!(""), json!(8), Value::Null] {
+            assert_eq!(place_of(&frame(bad)), "for");
+        }
+        let error = read(&frame(json!("an hour"))).unwrap_err();
+        for length in MuteFor::ALL {
+            assert!(error.message.contains(length.as_str()), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_report_names_at_most_five_messages() {
+        let report = |key: &str, value: Value| {
+            let mut frame = json!({"type": "report", "id": "g1", "from": "carol",
+                                   "about": "matrix:@mallory:hs.test", "reason": "spam",
+                                   "messages": ["1", "2", "3", "4", "5"]});
+            frame[key] = value;
+            frame
+        };
+        let about: UserId = "matrix:@mallory:hs.test".parse().unwrap();
+        for reason in ReportReason::ALL {
+            let Ok(Frame::Gesture(wish)) = read(&report("reason", json!(reason))) else {
+                panic!("not a gesture")
+            };
+            let messages = ["1", "2", "3", "4", "5"].map(str::to_owned).to_vec();
+            assert_eq!(wish.gesture, Gesture::Report { about: about.clone(), reason, messages });
+        }
+        assert!(read(&report("messages", json!([]))).is_ok());
+        for (key, bad) in [
+            ("reason", json!("revenge")),
+            ("reason", Value::Null),
+            ("messages", json!(["1", "2", "3", "4", "5", "6"])),
+            ("messages", json!([""])),
+            ("messages", json!(["x".repeat(129)])),
+            ("about", json!("birdychat:dave")),
+            ("about", json!("mallory")),
+            ("from", json!("Carol")),
+        ] {
+            assert_eq!(place_of(&report(key, bad)), key);
+        }
+        let mut none = report("id", json!("g2"));
+        none.as_object_mut().unwrap().remove("messages");
+        assert!(read(&none).is_ok());
     }
 
     #[test]
@@ -413,8 +496,8 @@ mod tests {
 
         #[test]
         fn no_frame_panics(
-            kind in "hello|enlist|delist|event|command|accept|block|ack|refuse",
-            key in "id|ids|from|to|other|text|user|content|sent_at|received|versions|code",
+            kind in "hello|enlist|delist|event|command|accept|block|mute|report|ack|refuse",
+            key in "id|ids|from|to|other|about|for|reason|messages|text|user|content|sent_at|code",
             value in "(null|1e999|-1|\\[\\]|\\{\\}|\"x\"|\\[1,\"a\"\\]|true|[0-9]{1,30})",
         ) {
             let _ = read_text(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use common::{App, Home, PATIENCE, text};
 use drawbridge_adapter::{
-    Adapter, BlockEntry, Code, Command, ConversationId, Delivered, Delivery, DeliveryError,
-    Destination, EventId, Gesture, Kind, Notice, Party, ReplyPath, Request, RequestOver, State,
-    Status, Tag, Timestamp, Unavailable, UserId,
+    Adapter, BlockEntry, Code, Command, Content, ConversationId, Delivered, Delivery,
+    DeliveryError, Destination, EventId, Folder, Gesture, Kind, Message, MuteEntry, MuteFor,
+    NetworkId, Notice, Party, ReplyPath, Report, ReportReason, Request, RequestOver, State, Status,
+    Tag, Timestamp, Unavailable, UserId,
 };
 use serde_json::{Value, json};
 
@@ -54,18 +55,39 @@ fn block(blocked: bool) -> Command {
     Command::Block(BlockEntry { owner: carol(), other: alice(), blocked })
 }
 
-/// What must stand in `hello` of an app that shows requests and keeps block lists.
+fn mute(muted: Option<MuteFor>) -> Command {
+    Command::Mute(MuteEntry { owner: carol(), other: alice(), muted })
+}
+
+fn folder(networks: &[&str]) -> Command {
+    let networks = networks.iter().map(|id| NetworkId::new(id).unwrap()).collect();
+    Command::Folder(Folder { owner: carol(), name: "Elsewhere".to_owned(), networks })
+}
+
+fn report() -> Command {
+    Command::Report(Report {
+        about: carol(),
+        by: alice(),
+        reason: ReportReason::Abuse,
+        messages: ["m2", "m7"].map(|id| EventId::new(id).unwrap()).to_vec(),
+        words: "carol was reported: abuse.".to_owned(),
+    })
+}
+
+/// What must stand in `hello` of an app that has everything.
 fn capable() -> Value {
     json!({"capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 20},
-                            "requests": true, "block_lists": true}})
+                            "requests": true, "block_lists": true, "mutes": true,
+                            "folders": true, "reports": true}})
 }
 
 async fn capable_app(home: &Home) -> App {
     let mut app = home.silent().await;
     app.says(&common::hello(&capable())).await;
     let welcome = app.hears().await;
-    assert_eq!(welcome["capabilities"]["requests"], true);
-    assert_eq!(welcome["capabilities"]["block_lists"], true);
+    for what in ["requests", "block_lists", "mutes", "folders", "reports"] {
+        assert_eq!(welcome["capabilities"][what], true, "{what}");
+    }
     app.enlists("carol").await;
     app
 }
@@ -136,6 +158,51 @@ async fn gestures_are_acknowledged_when_they_are_durable() {
 }
 
 #[tokio::test]
+async fn mutes_and_reports_are_gestures_too() {
+    let home = Home::open();
+    let mut app = home.carols_app().await;
+    let mute = |length: &str| {
+        json!({"type": "mute", "id": length, "from": "carol", "other": "elsewhere:alice",
+               "for": length})
+    };
+    let report = json!({"type": "report", "id": "r", "from": "carol", "about": "elsewhere:alice",
+                        "reason": "spam", "messages": ["01", "02"]});
+    let unmute = json!({"type": "unmute", "id": "u", "from": "carol", "other": "elsewhere:alice"});
+    let reported = Gesture::Report {
+        about: alice(),
+        reason: ReportReason::Spam,
+        messages: vec!["01".to_owned(), "02".to_owned()],
+    };
+    for (frame, gesture) in [
+        (mute("8h"), Gesture::Mute(alice(), MuteFor::EightHours)),
+        (mute("1w"), Gesture::Mute(alice(), MuteFor::Week)),
+        (mute("1y"), Gesture::Mute(alice(), MuteFor::Year)),
+        (mute("always"), Gesture::Mute(alice(), MuteFor::Always)),
+        (unmute, Gesture::Unmute(alice())),
+        (report.clone(), reported),
+    ] {
+        app.says(&frame).await;
+        app.hears_ack(&[frame["id"].as_str().unwrap()]).await;
+        let last = home.bridge.journal().gestures.last().cloned();
+        assert_eq!(last, Some((carol(), gesture)));
+    }
+
+    app.says(&mute("9h")).await;
+    let error = app.hears_error("malformed", Some("9h")).await;
+    assert_eq!(
+        (&error["where"], &error["message"]),
+        (&json!("for"), &json!("is not 8h, 1w, 1y or always"))
+    );
+    let mut six = report;
+    six["messages"] = json!(["1", "2", "3", "4", "5", "6"]);
+    app.says(&six).await;
+    let error = app.hears_error("malformed", Some("r")).await;
+    assert_eq!(error["where"], "messages");
+    assert_eq!(home.bridge.journal().gestures.len(), 6);
+    home.stops().await;
+}
+
+#[tokio::test]
 async fn a_gesture_waits_until_the_bridge_can_take_it_and_keeps_its_place() {
     let home = Home::open();
     let mut app = home.carols_app().await;
@@ -167,6 +234,11 @@ async fn nobody_speaks_or_decides_for_a_user_who_is_not_enlisted() {
         json!({"type": "command", "id": "1", "from": "dave", "text": "help"}),
         json!({"type": "block", "id": "2", "from": "dave", "other": "elsewhere:alice"}),
         json!({"type": "accept", "id": "3", "from": "dave", "other": "elsewhere:alice"}),
+        json!({"type": "mute", "id": "5", "from": "dave", "other": "elsewhere:alice",
+               "for": "8h"}),
+        json!({"type": "unmute", "id": "6", "from": "dave", "other": "elsewhere:alice"}),
+        json!({"type": "report", "id": "7", "from": "dave", "about": "elsewhere:alice",
+               "reason": "abuse"}),
     ];
     for frame in bad {
         app.says(&frame).await;
@@ -205,10 +277,80 @@ async fn requests_and_block_lists_reach_an_app_that_has_them() {
 }
 
 #[tokio::test]
+async fn mutes_folders_and_reports_reach_an_app_that_has_them() {
+    let home = Home::open();
+    let mut app = capable_app(&home).await;
+    for (key, length) in [("1", MuteFor::EightHours), ("2", MuteFor::Always)] {
+        assert_eq!(
+            shown(&home, &mut app, key, mute(Some(length))).await,
+            json!({"type": "mute", "id": key, "of": "carol", "other": "elsewhere:alice",
+                   "for": length.as_str()})
+        );
+    }
+    assert_eq!(
+        shown(&home, &mut app, "3", mute(None)).await,
+        json!({"type": "unmute", "id": "3", "of": "carol", "other": "elsewhere:alice"})
+    );
+    for (key, networks) in [("4", &["elsewhere", "xmpp"][..]), ("5", &[])] {
+        assert_eq!(
+            shown(&home, &mut app, key, folder(networks)).await,
+            json!({"type": "inbox", "id": key, "of": "carol", "name": "Elsewhere",
+                   "networks": networks})
+        );
+    }
+    assert_eq!(
+        shown(&home, &mut app, "6", report()).await,
+        json!({"type": "report", "id": "6", "about": "carol", "reason": "abuse",
+               "messages": ["m2", "m7"], "words": "carol was reported: abuse."})
+    );
+    app.says(&json!({"type": "delist", "user": "carol"})).await;
+    app.hears().await;
+    let after = shown(&home, &mut app, "7", report()).await;
+    assert_eq!(after["about"], "carol", "whoever leaves is reported no more");
+    home.stops().await;
+}
+
+#[tokio::test]
+async fn a_message_of_a_muted_chat_says_that_it_is_silent() {
+    let home = Home::open();
+    let mut app = home.carols_app().await;
+    for (key, silent) in [("1", true), ("2", false)] {
+        let message = Command::Message(Message {
+            from: Party { user: alice(), name: None },
+            to: carol(),
+            content: Content::text("shh"),
+            sent_at: Timestamp(7),
+            silent,
+        });
+        let mut expected = json!({"type": "event", "id": key, "from": "elsewhere:alice", "to": "carol",
+                   "sent_at": 7, "content": {"type": "text", "body": "shh"}});
+        if silent {
+            expected["silent"] = json!(true);
+        }
+        assert_eq!(shown(&home, &mut app, key, message).await, expected);
+    }
+    home.stops().await;
+}
+
+#[tokio::test]
+async fn who_reports_to_an_app_without_reports_learns_it() {
+    let home = Home::open();
+    let _app = home.carols_app().await;
+    let result = carried_out(&home, report()).await;
+    assert!(
+        matches!(&result, Err(DeliveryError::Refused { refusal, .. })
+            if refusal.code == Code::NotReachable),
+        "{result:?}"
+    );
+    home.stops().await;
+}
+
+#[tokio::test]
 async fn an_app_without_them_gets_the_words_of_a_request_and_nothing_of_a_block() {
     let home = Home::open();
     let mut app = home.carols_app().await;
-    for needless in [over(false), block(true), block(false)] {
+    let mutes = [mute(Some(MuteFor::Week)), mute(None), folder(&["elsewhere"]), folder(&[])];
+    for needless in [over(false), block(true), block(false)].into_iter().chain(mutes) {
         assert_eq!(carried_out(&home, needless).await, Ok(Delivered::default()));
     }
     let words = shown(&home, &mut app, "1", request("may I?")).await;
@@ -223,7 +365,10 @@ async fn an_app_without_them_gets_the_words_of_a_request_and_nothing_of_a_block(
 async fn nothing_is_told_of_a_user_who_is_not_enlisted() {
     let home = Home::open();
     let _app = home.app_saying(&capable()).await;
-    for command in [notice(None), request("may I?"), over(true), block(true)] {
+    let mute = mute(Some(MuteFor::Week));
+    for command in
+        [notice(None), request("may I?"), over(true), block(true), mute, folder(&["elsewhere"])]
+    {
         let result = carried_out(&home, command).await;
         assert!(
             matches!(&result, Err(DeliveryError::Refused { refusal, .. })

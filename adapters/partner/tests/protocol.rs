@@ -44,7 +44,8 @@ async fn a_welcome_says_what_holds() {
     assert_eq!(
         welcome["capabilities"],
         json!({"kinds": {"text": "full"}, "text": {"max_bytes": 5000},
-               "requests": false, "block_lists": false})
+               "requests": false, "block_lists": false, "mutes": false, "folders": false,
+               "reports": false})
     );
     assert_eq!(welcome["credit"], json!({"frames": 256, "bytes": 8_388_608}));
     assert_eq!(welcome["ping_seconds"], 20);

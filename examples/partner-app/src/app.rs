@@ -168,7 +168,8 @@ impl App {
             "versions": [1],
             "proof": proof,
             "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000},
-                             "requests": true, "block_lists": true},
+                             "requests": true, "block_lists": true, "mutes": true,
+                             "folders": true, "reports": true},
             "credit": CREDIT,
             "received": self.received.latest(),
         });
@@ -329,6 +330,16 @@ impl App {
             Some(Ok(Command::Decline(wish))) => self.wish("decline", wish),
             Some(Ok(Command::Block(wish))) => self.wish("block", wish),
             Some(Ok(Command::Unblock(wish))) => self.wish("unblock", wish),
+            Some(Ok(Command::Mute { wish: Wish { from, other, id }, duration })) => {
+                let frame = json!({"type": "mute", "from": from, "other": other, "for": duration});
+                self.say(id, frame);
+            }
+            Some(Ok(Command::Unmute(wish))) => self.wish("unmute", wish),
+            Some(Ok(Command::Report { from, about, reason, messages, id })) => {
+                let frame = json!({"type": "report", "from": from, "about": about,
+                                   "reason": reason, "messages": messages});
+                self.say(id, frame);
+            }
             Some(Ok(Command::Sticker { from, to, id })) => {
                 let content = json!({"type": "sticker", "body": "a waving hand"});
                 self.event(id, &from, &to, &content, None);

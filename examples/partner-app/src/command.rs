@@ -41,6 +41,26 @@ pub(crate) enum Command {
     Block(Wish),
     /// Hears somebody again.
     Unblock(Wish),
+    /// Wants no noise from a chat: for `8h`, `1w`, `1y` or `always`.
+    Mute {
+        #[serde(flatten)]
+        wish: Wish,
+        #[serde(rename = "for")]
+        duration: String,
+    },
+    /// Wants noise from it again.
+    Unmute(Wish),
+    /// Reports somebody, for `spam`, `abuse` or `other`, with at most five of their messages, by the
+    /// ids under which they came.
+    Report {
+        from: String,
+        about: String,
+        reason: String,
+        #[serde(default)]
+        messages: Vec<String>,
+        #[serde(default)]
+        id: Option<String>,
+    },
     /// Sends a frame as it is, once: to try what the bridge makes of it.
     SendRaw { frame: Value },
     /// Enlists a user.

@@ -33,7 +33,9 @@ impl Show {
             "event" => {
                 let name = frame["from_name"].as_str().unwrap_or(text("from"));
                 let body = frame["content"]["body"].as_str().unwrap_or("(something else)");
-                println!("{name} ({}) to {}: {body}", text("from"), text("to"));
+                // A real app rings here, unless the user has muted the chat.
+                let bell = if frame["silent"] == true { "(silently) " } else { "" };
+                println!("{bell}{name} ({}) to {}: {body}", text("from"), text("to"));
             }
             "status" => {
                 println!(
@@ -47,7 +49,10 @@ impl Show {
             "notice" => println!("the bridge to {}: {}", text("to"), text("text")),
             "request" => println!("a request to {}: {}", text("to"), text("words")),
             "request_over" => println!("* the request of {} is over", text("from")),
-            "block" | "unblock" => println!("* {} {saw}s {}", text("of"), text("other")),
+            "block" | "unblock" | "unmute" => println!("* {} {saw}s {}", text("of"), text("other")),
+            "mute" => println!("* {} mutes {} for {}", text("of"), text("other"), text("for")),
+            "inbox" => println!("* {}: {} holds {}", text("of"), text("name"), frame["networks"]),
+            "report" => println!("! a report: {}", text("words")),
             "error" => {
                 println!(
                     "! {} {}: {} {}",

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Adapter, BlockEntry, Command as Order, Configuration, Connection, Content, ConversationId,
-    Delivery, Destination, Gesture, Message, NetworkId, Notice, Party, Place, Request, RequestOver,
-    Tag, Timestamp, UserId,
+    Delivery, Destination, Folder, Gesture, Message, MuteEntry, MuteFor, NetworkId, Notice, Party,
+    Place, Report, ReportReason, Request, RequestOver, Tag, Timestamp, UserId,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::{Journal, ReferenceBridge};
@@ -229,15 +229,26 @@ fn its_users_decide_who_may_reach_them() {
     assert_eq!(app.saw("ack")["ids"], json!(["c"]));
     let asked = life.runtime.block_on(bridge.hears(PATIENCE, "help")).unwrap();
     assert_eq!(asked.to, Destination::Bridge);
-    for what in ["accept", "decline", "block", "unblock"] {
-        app.does(&json!({"do": what, "from": "carol", "other": "elsewhere:alice", "id": what}));
+    for what in ["accept", "decline", "block", "unblock", "mute", "unmute"] {
+        app.does(&json!({"do": what, "from": "carol", "other": "elsewhere:alice", "for": "1w",
+                         "id": what}));
         assert_eq!(app.saw("ack")["ids"], json!([what]));
     }
+    app.does(&json!({"do": "report", "from": "carol", "about": "elsewhere:alice",
+                     "reason": "spam", "messages": ["1"], "id": "report"}));
+    assert_eq!(app.saw("ack")["ids"], json!(["report"]));
     let gestures = [
         Gesture::Accept(alice.clone()),
         Gesture::Decline(alice.clone()),
         Gesture::Block(alice.clone()),
         Gesture::Unblock(alice.clone()),
+        Gesture::Mute(alice.clone(), MuteFor::Week),
+        Gesture::Unmute(alice.clone()),
+        Gesture::Report {
+            about: alice.clone(),
+            reason: ReportReason::Spam,
+            messages: vec!["1".to_owned()],
+        },
     ];
     let by_carol = gestures.map(|gesture| (carol.clone(), gesture));
     assert_eq!(bridge.journal().gestures, by_carol);
@@ -262,6 +273,20 @@ fn its_users_decide_who_may_reach_them() {
     let entry = |blocked| BlockEntry { owner: carol.clone(), other: alice.clone(), blocked };
     shows("4", Order::Block(entry(true)), "block");
     shows("5", Order::Block(entry(false)), "unblock");
+    let entry = |muted| MuteEntry { owner: carol.clone(), other: alice.clone(), muted };
+    shows("6", Order::Mute(entry(Some(MuteFor::EightHours))), "mute");
+    shows("7", Order::Mute(entry(None)), "unmute");
+    let folder =
+        Folder { owner: carol.clone(), name: "Elsewhere".to_owned(), networks: Vec::new() };
+    shows("8", Order::Folder(folder), "inbox");
+    let report = Report {
+        about: carol.clone(),
+        by: alice.clone(),
+        reason: ReportReason::Spam,
+        messages: Vec::new(),
+        words: "carol was reported.".to_owned(),
+    };
+    shows("9", Order::Report(report), "report");
     app.quits();
 }
 

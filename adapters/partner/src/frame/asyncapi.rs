@@ -20,6 +20,9 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("app.decline", &["bridge.ack", "bridge.error"]),
     ("app.block", &["bridge.ack", "bridge.error"]),
     ("app.unblock", &["bridge.ack", "bridge.error"]),
+    ("app.mute", &["bridge.ack", "bridge.error"]),
+    ("app.unmute", &["bridge.ack", "bridge.error"]),
+    ("app.report", &["bridge.ack", "bridge.error"]),
     ("bridge.event", &["app.ack", "app.refuse"]),
     ("bridge.status", &["app.ack", "app.refuse"]),
     ("bridge.notice", &["app.ack", "app.refuse"]),
@@ -27,6 +30,10 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("bridge.request_over", &["app.ack", "app.refuse"]),
     ("bridge.block", &["app.ack", "app.refuse"]),
     ("bridge.unblock", &["app.ack", "app.refuse"]),
+    ("bridge.mute", &["app.ack", "app.refuse"]),
+    ("bridge.unmute", &["app.ack", "app.refuse"]),
+    ("bridge.inbox", &["app.ack", "app.refuse"]),
+    ("bridge.report", &["app.ack", "app.refuse"]),
 ];
 
 /// The frames of one side: the name of each, and its schema.

@@ -1,5 +1,6 @@
 //! The frames by which people decide who may reach them, and speak with the bridge itself.
 
+use drawbridge_adapter::{MuteFor, ReportReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,8 @@ pub(crate) struct AppCommand {
     pub(crate) text: String,
 }
 
-/// `accept`, `decline`, `block` and `unblock`, from the app: what a user of its wants of another.
+/// `accept`, `decline`, `block`, `unblock` and `unmute`, from the app: what a user of its wants of
+/// another.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct AppGesture {
     /// Its id, as of an event: unique among all that this partner ever sends.
@@ -29,6 +31,46 @@ pub(crate) struct AppGesture {
     /// Of whom: `network:id`.
     #[schemars(example = &"matrix:@alice:example.org")]
     pub(crate) other: String,
+}
+
+/// `mute`, from the app: a user of its wants no noise from a chat.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct AppMute {
+    /// Its id, as of an event: unique among all that this partner ever sends.
+    #[schemars(regex(pattern = r"^[!-~]{1,128}$"))]
+    pub(crate) id: String,
+    /// Who wants it: an enlisted user.
+    #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
+    pub(crate) from: String,
+    /// With whom the chat is: `network:id`.
+    #[schemars(example = &"matrix:@alice:example.org")]
+    pub(crate) other: String,
+    /// For how long, from now on.
+    #[serde(rename = "for")]
+    #[schemars(with = "MuteFor")]
+    pub(crate) duration: String,
+}
+
+/// `report`, from the app: a user of its reports somebody elsewhere.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct AppReport {
+    /// Its id, as of an event: unique among all that this partner ever sends.
+    #[schemars(regex(pattern = r"^[!-~]{1,128}$"))]
+    pub(crate) id: String,
+    /// Who reports: an enlisted user.
+    #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
+    pub(crate) from: String,
+    /// Who is reported: `network:id`.
+    #[schemars(example = &"matrix:@alice:example.org")]
+    pub(crate) about: String,
+    /// Why.
+    #[schemars(with = "ReportReason")]
+    pub(crate) reason: String,
+    /// The messages of theirs that the user picked, by the ids of the bridge's events. No others
+    /// leave the bridge.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    pub(crate) messages: Vec<String>,
 }
 
 /// `notice`: what the bridge itself says to one of the app's users.
@@ -86,4 +128,60 @@ pub(crate) struct BlockFrame {
     pub(crate) of: String,
     /// Who is to be on it, or no longer: `network:id`.
     pub(crate) other: String,
+}
+
+/// `mute`, from the bridge: a chat of a user's makes no noise.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct MuteFrame {
+    /// The id of this frame, to be acknowledged.
+    pub(crate) id: String,
+    /// Whose chat it is: an enlisted user.
+    pub(crate) of: String,
+    /// With whom: `network:id`.
+    pub(crate) other: String,
+    /// For how long, from when the user said so. An `unmute` comes when it is over: the bridge's
+    /// clock counts, and not the app's.
+    #[serde(rename = "for")]
+    pub(crate) duration: MuteFor,
+}
+
+/// `unmute`, from the bridge: a chat of a user's makes noise again.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct UnmuteFrame {
+    /// The id of this frame, to be acknowledged.
+    pub(crate) id: String,
+    /// Whose chat it is: an enlisted user.
+    pub(crate) of: String,
+    /// With whom: `network:id`.
+    pub(crate) other: String,
+}
+
+/// `inbox`: which chats of a user's stand in a folder of their own.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct InboxFrame {
+    /// The id of this frame, to be acknowledged.
+    pub(crate) id: String,
+    /// Whose chats: an enlisted user.
+    pub(crate) of: String,
+    /// How the folder is called.
+    pub(crate) name: String,
+    /// The chats with users of these networks stand in it, and no others. None: there is no such
+    /// folder.
+    pub(crate) networks: Vec<String>,
+}
+
+/// `report`, from the bridge: somebody elsewhere has reported a user of the app's. It does not say
+/// who.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReportFrame {
+    /// The id of this frame. A repeat bears the same, and is one report.
+    pub(crate) id: String,
+    /// Who was reported: a user of the partner's, who may have been delisted since.
+    pub(crate) about: String,
+    /// Why.
+    pub(crate) reason: ReportReason,
+    /// The messages that the reporter picked, by the ids of the app's own events, oldest first.
+    pub(crate) messages: Vec<String>,
+    /// The same in words.
+    pub(crate) words: String,
 }
