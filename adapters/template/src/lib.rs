@@ -30,8 +30,8 @@ use anyhow::{Result, bail, ensure};
 use drawbridge_adapter::{
     Adapter, AddressError, Addressing, Bridge, Capabilities, Code, Command, Configuration,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
-    EventId, Fatal, Kind, Level, Marks, Message, NetworkId, Party, Place, Problem, Repeats,
-    ReplyPath, Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait, log,
+    EventId, Fatal, Kind, Level, Marks, NetworkId, Party, Place, Problem, Repeats, ReplyPath,
+    Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait, log,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
@@ -201,16 +201,10 @@ impl Lines {
         let refused = |code: Code, why| DeliveryError::Refused { refusal: code.into(), why };
         let (id, quoted) = (it.key.clone(), |text: &str| serde_json::Value::from(text));
         let line = match &it.command {
-            Command::Message(Message {
-                from,
-                to,
-                content: Content::Text { body },
-                sent_at,
-                ..
-            }) => {
-                let from = self.addressing.address_of(&from.user);
+            Command::Message(it) if let Content::Text { body } = &it.content => {
+                let from = self.addressing.address_of(&it.from.user);
                 let from = from.map_err(|_| refused(Code::NotReachable, "no such name"))?;
-                let (to, at, text) = (to.id(), sent_at.0, quoted(body));
+                let (to, at, text) = (it.to.id(), it.sent_at.0, quoted(body));
                 format!("message {id} text {from} {to} {at} {text}")
             }
             Command::Notice(it) => format!("notice {id} {} {}", it.to.id(), quoted(&it.text)),
