@@ -22,6 +22,10 @@ impl Stage for Listening {
         let partner = Arc::new(partner);
         scene(Arc::clone(&partner), dir, Knocks(partner))
     }
+
+    fn skips(&self) -> Vec<(&'static str, &'static str)> {
+        dave::SKIPS.to_vec()
+    }
 }
 
 /// The app dials.

@@ -24,6 +24,10 @@ impl Stage for Dialling {
         let partner = Arc::new(opened(dialling(&server, &dir), &dir));
         scene(partner, dir, Opens { server: Arc::new(server), away: None })
     }
+
+    fn skips(&self) -> Vec<(&'static str, &'static str)> {
+        dave::SKIPS.to_vec()
+    }
 }
 
 /// The bridge dials.

@@ -51,7 +51,8 @@ impl Stage for Loopback {
 
     fn skips(&self) -> Vec<(&'static str, &'static str)> {
         let none = "the line protocol has nothing of the kind";
-        vec![("request_out", none), ("block_in", none), ("block_out", none)]
+        let checks = ["request_out", "block_in", "block_out", "mute_in", "mute_out", "folder_out"];
+        checks.into_iter().chain(["report_out", "access"]).map(|check| (check, none)).collect()
     }
 }
 

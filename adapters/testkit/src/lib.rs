@@ -29,7 +29,8 @@
 //! # What is skipped is said
 //! Some checks need an act that not every network can do ([`Peer::says_again`], [`Peer::taken`],
 //! [`Peer::network_goes_away`], [`Peer::does`], [`Peer::asks_bridge`], [`Peer::answers_request`],
-//! [`Peer::blocks`], [`Peer::sees_block`], [`Scene::nobody`]). They are skipped only if
+//! [`Peer::blocks`], [`Peer::sees_block`], [`Peer::mutes`], [`Peer::sees_mute`],
+//! [`Peer::sees_in_folder`], [`Peer::is_reported`], [`Peer::gives_access`], [`Scene::nobody`]). They are skipped only if
 //! [`Stage::skips`] names them with a reason; a declared skip of a check that could be played is a
 //! failure, too. So the list of skips is always the true list of what was not shown.
 //!

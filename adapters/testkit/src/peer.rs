@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use drawbridge_adapter::{Adapter, Addressing, Code, Kind, NetworkId, UserId};
+use drawbridge_adapter::{Adapter, Addressing, Code, Kind, MuteFor, NetworkId, Secret, UserId};
 
 /// One user of the network, played from outside: through the network's own protocol, as a foreign
 /// client would, never through the adapter's code.
@@ -71,6 +71,40 @@ pub trait Peer: Send + Sync {
     /// Waits until the network's own list of those whom it blocks holds this address, or does not.
     async fn sees_block(&mut self, _address: &str, _blocked: bool) -> Result<Tried> {
         Ok(Tried::Impossible)
+    }
+
+    /// Mutes the chat with the user under this address with the network's own means, for about so
+    /// long, or lets it make noise again.
+    async fn mutes(&mut self, _address: &str, _muted: Option<MuteFor>) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Waits until the network itself says that the chat with the user under this address makes no
+    /// noise for the peer, or that it does.
+    async fn sees_mute(&mut self, _address: &str, _muted: bool) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Waits until the chat with the user under this address stands in the folder of this name, or
+    /// until it does not.
+    async fn sees_in_folder(
+        &mut self,
+        _folder: &str,
+        _address: &str,
+        _inside: bool,
+    ) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Waits until those who run the network have got the next report about the peer, and gives the
+    /// texts of the messages which it names or holds, in order. `None` if that cannot be known.
+    async fn is_reported(&mut self) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    /// A secret that opens what the peer keeps on the network, to be given to the adapter.
+    async fn gives_access(&mut self) -> Result<Option<Secret>> {
+        Ok(None)
     }
 
     /// The texts which the network considers taken by the bridge: it will not hand them over

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use drawbridge_adapter::{
-    Adapter, Addressing, BlockEntry, Code, Command, Connection, Content, ConversationId, Delivered,
-    Delivery, DeliveryError, Event, Fatal, Gesture, Message, NetworkId, Notice, Party, ReplyPath,
-    Request, RequestOver, State, Status, UserId,
+    Access, Adapter, Addressing, BlockEntry, Code, Command, Connection, Content, ConversationId,
+    Delivered, Delivery, DeliveryError, Event, EventId, Fatal, Folder, Gesture, Message, MuteEntry,
+    MuteFor, NetworkId, Notice, Party, ReplyPath, Report, ReportReason, Request, RequestOver,
+    Secret, State, Status, UserId,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -246,6 +247,41 @@ impl Play {
         self.delivery(&owner, Command::Block(entry))
     }
 
+    /// The peer's chat with carol makes no noise, or makes noise again.
+    pub(crate) fn mute(&self, muted: Option<MuteFor>) -> Result<Delivery> {
+        let owner = self.peer.user();
+        let entry = MuteEntry { owner: owner.clone(), other: self.carol.clone(), muted };
+        self.delivery(&owner, Command::Mute(entry))
+    }
+
+    /// The chats with carol's network stand in a folder of this name, or nothing does.
+    pub(crate) fn folder(&self, name: &str, gathers: bool) -> Result<Delivery> {
+        let owner = self.peer.user();
+        let networks = if gathers { vec![self.carol.network().clone()] } else { Vec::new() };
+        let folder = Folder { owner: owner.clone(), name: name.to_owned(), networks };
+        self.delivery(&owner, Command::Folder(folder))
+    }
+
+    /// Carol reports the peer, with these messages of the peer's.
+    pub(crate) fn report(&self, messages: Vec<EventId>) -> Result<Delivery> {
+        let about = self.peer.user();
+        let report = Report {
+            about: about.clone(),
+            by: self.carol.clone(),
+            reason: ReportReason::Spam,
+            messages,
+            words: "Somebody was reported: spam.".to_owned(),
+        };
+        self.delivery(&about, Command::Report(report))
+    }
+
+    /// The peer's own login, or the end of it.
+    pub(crate) fn access(&self, secret: Option<Secret>) -> Result<Delivery> {
+        let owner = self.peer.user();
+        let access = Access { owner: owner.clone(), secret };
+        self.delivery(&owner, Command::Access(access))
+    }
+
     /// Waits until the bridge has heard this of the peer.
     pub(crate) async fn gestures(&self, gesture: &Gesture) -> Result<()> {
         let what = format!("the bridge hears of the gesture {gesture:?} of the peer");
@@ -268,7 +304,7 @@ impl Play {
         let bridge = self.bridge.handle();
         // A real daemon's keys are spread over all 16 digits, and never repeat.
         let key = format!("{:016x}", bridge.random());
-        let event = drawbridge_adapter::EventId::new(key.clone())?;
+        let event = EventId::new(key.clone())?;
         Ok(Delivery {
             tag: bridge.tag_event(&event),
             key,

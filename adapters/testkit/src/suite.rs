@@ -60,6 +60,11 @@ macro_rules! __checks {
             request_out
             block_in
             block_out
+            mute_in
+            mute_out
+            folder_out
+            report_out
+            access
             retry_in
             not_taken
             recovery

@@ -147,6 +147,11 @@ impl Stage for RealSynapse {
         vec![
             ("block_in", "alice does not block yet"),
             ("block_out", "alice does not look at her list yet"),
+            ("mute_in", "alice does not mute yet"),
+            ("mute_out", "alice does not look at her push rules yet"),
+            ("folder_out", "alice does not look at her spaces yet"),
+            ("report_out", "alice does not see what is reported"),
+            ("access", "alice has no secret to give yet"),
         ]
     }
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
-use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
+use drawbridge_adapter::{Code, Kind, MuteFor, NetworkId, UserId, async_trait};
 use drawbridge_partner::{Partner, PartnerAddressing};
 use drawbridge_testkit::{Heard, Peer, Scene, Tried};
 use futures_util::stream::SplitSink;
@@ -32,6 +32,10 @@ pub trait Way: Send + Sync {
     /// From now on the app is away.
     async fn leave(&mut self) {}
 }
+
+/// What cannot be played with dave.
+pub const SKIPS: [(&str, &str); 1] =
+    [("access", "the bridge needs nobody's login: the app does what it is told")];
 
 /// Dave, with an adapter to talk to.
 pub fn scene(
@@ -57,6 +61,9 @@ pub fn scene(
         told: Vec::new(),
         requests: Vec::new(),
         blocked: HashSet::new(),
+        muted: HashSet::new(),
+        folder: (String::new(), Vec::new()),
+        reports: Vec::new(),
     };
     Ok(Scene {
         addressing: Arc::new(PartnerAddressing::new(network.clone())),
@@ -92,6 +99,12 @@ struct Dave {
     requests: Vec<String>,
     /// Dave's list of blocked people.
     blocked: HashSet<String>,
+    /// The chats that make no noise for dave.
+    muted: HashSet<String>,
+    /// Dave's folder, and the networks whose chats stand in it.
+    folder: (String, Vec<String>),
+    /// What the app's moderators were told of dave: ids of messages.
+    reports: Vec<Vec<String>>,
 }
 
 impl Dave {
@@ -99,7 +112,8 @@ impl Dave {
         let [partner, user] = &self.proofs;
         let (mut app, mut more) = self.way.meet(partner).await?;
         more["capabilities"] = json!({"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000},
-                                      "requests": true, "block_lists": true});
+                                      "requests": true, "block_lists": true, "mutes": true,
+                                      "folders": true, "reports": true});
         app.says(&hello(&more)).await;
         app.hears().await;
         app.says(&json!({"type": "enlist", "user": "dave", "proof": user})).await;
@@ -146,8 +160,12 @@ impl Dave {
 
     /// What dave wants of somebody.
     async fn wants(&mut self, what: &str, other: &str) -> Result<Tried> {
+        self.does_to(json!({"type": what, "other": other})).await
+    }
+
+    async fn does_to(&mut self, mut frame: Value) -> Result<Tried> {
         let id = self.new_id();
-        let frame = json!({"type": what, "id": id, "from": "dave", "other": other});
+        (frame["id"], frame["from"]) = (json!(id), json!("dave"));
         self.said.push((id, String::new()));
         self.send(frame).await?;
         Ok(Tried::Done)
@@ -167,15 +185,26 @@ impl Dave {
                 self.codes.push((text("event"), code));
             }
             "notice" if self.shown.insert(text("id")) => self.told.push(text("text")),
-            "event" | "status" | "notice" => {}
+            "report" if self.shown.insert(text("id")) => {
+                self.reports.push(texts(&frame["messages"]));
+            }
+            "event" | "status" | "notice" | "report" => {}
             "request" => self.requests.push(text("from")),
             "request_over" => self.requests.retain(|from| *from != text("from")),
             "block" => _ = self.blocked.insert(text("other")),
             "unblock" => _ = self.blocked.remove(&text("other")),
+            "mute" => _ = self.muted.insert(text("other")),
+            "unmute" => _ = self.muted.remove(&text("other")),
+            "inbox" => self.folder = (text("name"), texts(&frame["networks"])),
             _ => bail!("an unexpected frame: {frame}"),
         }
         Ok(())
     }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(|one| one.as_str().map(str::to_owned)).collect()
 }
 
 #[async_trait]
@@ -261,6 +290,40 @@ impl Peer for Dave {
             self.next().await?;
         }
         Ok(Tried::Done)
+    }
+
+    async fn mutes(&mut self, address: &str, muted: Option<MuteFor>) -> Result<Tried> {
+        let Some(length) = muted else { return self.wants("unmute", address).await };
+        self.does_to(json!({"type": "mute", "other": address, "for": length.as_str()})).await
+    }
+
+    async fn sees_mute(&mut self, address: &str, muted: bool) -> Result<Tried> {
+        while self.muted.contains(address) != muted {
+            self.next().await?;
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn sees_in_folder(&mut self, folder: &str, address: &str, inside: bool) -> Result<Tried> {
+        let network = address.split(':').next().unwrap_or_default();
+        while (self.folder.0 == folder && self.folder.1.iter().any(|one| one == network)) != inside
+        {
+            self.next().await?;
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn is_reported(&mut self) -> Result<Option<Vec<String>>> {
+        while self.reports.is_empty() {
+            self.next().await?;
+        }
+        let said = |id: &String| {
+            let found = self.said.iter().find(|(known, _)| known == id);
+            found.map_or_else(|| id.clone(), |(_, text)| text.clone())
+        };
+        let texts = self.reports[0].iter().map(said).collect();
+        self.reports.remove(0);
+        Ok(Some(texts))
     }
 
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {

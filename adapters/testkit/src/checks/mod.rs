@@ -4,6 +4,7 @@
 //! "Nothing more came" is never shown by waiting: a last message follows, which arrives after all
 //! that came before it, and what stands before it is counted.
 
+mod attention;
 mod failure;
 mod inward;
 mod logs;
@@ -16,6 +17,7 @@ use drawbridge_adapter::{Connection, Kind, Level};
 use crate::play::Play;
 use crate::{Done, Stage, check_addressing};
 
+pub use attention::{access, folder_out, mute_in, mute_out, report_out};
 pub use failure::{
     drain, not_taken, recovery, refusal, retry_in, signals, status, stops, stops_early,
 };

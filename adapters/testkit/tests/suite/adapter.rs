@@ -12,7 +12,7 @@ use drawbridge_adapter::{
 };
 
 use crate::flaws::Flaw;
-use crate::server::{BRIDGE, DORA, Frame, Server, Wish};
+use crate::server::{BRIDGE, DORA, Frame, PASSWORD, Server, State, Wish};
 
 pub(crate) const TOKEN: &str = "s3cret-of-the-line";
 const MAX_ADDRESS: usize = 600;
@@ -147,10 +147,13 @@ impl Line {
                 Wish::Decline => Gesture::Decline(other),
                 Wish::Block => Gesture::Block(other),
                 Wish::Unblock => Gesture::Unblock(other),
+                Wish::Mute(length) => Gesture::Mute(other, length),
+                Wish::Unmute => Gesture::Unmute(other),
             };
             let is_deaf = match wish {
                 Wish::Accept | Wish::Decline => self.has(Flaw::DeafToAnswers),
                 Wish::Block | Wish::Unblock => self.has(Flaw::DeafToBlocks),
+                Wish::Mute(_) | Wish::Unmute => self.has(Flaw::DeafToMutes),
             };
             let dora = UserId::new(self.network.clone(), DORA).unwrap();
             if is_deaf || bridge.gesture(&dora, gesture).await.is_ok() {
@@ -183,6 +186,68 @@ impl Line {
                 std::future::pending::<()>().await;
             }
         }
+    }
+
+    /// What the network keeps for Dora, or is told of her.
+    fn write_down(&self, key: &str, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
+        match &delivery.command {
+            Command::Block(entry) => {
+                let address = self.address_of(&entry.other).unwrap();
+                self.server.with(|state| match entry.blocked {
+                    true if !self.has(Flaw::DropsBlocks) => _ = state.blocked.insert(address),
+                    false if !self.has(Flaw::KeepsBlocks) => _ = state.blocked.remove(&address),
+                    _ => {}
+                });
+            }
+            Command::Mute(entry) => {
+                let address = self.address_of(&entry.other).unwrap();
+                self.server.with(|state| match entry.muted {
+                    Some(length) if self.has(Flaw::EchoesMutes) => {
+                        state.gestures.push_back((Wish::Mute(length), address));
+                    }
+                    Some(_) if !self.has(Flaw::DropsMutes) => _ = state.muted.insert(address),
+                    None if !self.has(Flaw::KeepsMutes) => _ = state.muted.remove(&address),
+                    _ => {}
+                });
+            }
+            Command::Folder(folder) => {
+                let networks = folder.networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+                self.server.with(|state| match networks.is_empty() {
+                    true if !self.has(Flaw::KeepsFolders) => state.folder = None,
+                    false if !self.has(Flaw::DropsFolders) => {
+                        state.folder = Some((folder.name.clone(), networks));
+                    }
+                    _ => {}
+                });
+            }
+            Command::Report(report) => {
+                let mut ids: Vec<_> =
+                    report.messages.iter().map(|id| id.as_str().to_owned()).collect();
+                if self.has(Flaw::ReportsAll) {
+                    let id = |frame: &Frame| frame.id.clone();
+                    let all = |state: &mut State| {
+                        state.taken.iter().chain(&state.waiting).map(id).collect()
+                    };
+                    ids = self.server.with(all);
+                }
+                match self.flaw {
+                    Some(Flaw::DropsReports) => {}
+                    Some(Flaw::RepeatsReports) => {
+                        self.server.report(&format!("{key} {}", delivery.attempt), ids);
+                    }
+                    _ => self.server.report(key, ids),
+                }
+            }
+            Command::Access(access) => {
+                let opens = access.secret.as_ref().is_none_or(|one| one.expose() == PASSWORD);
+                if !opens && !self.has(Flaw::OpensToAll) {
+                    let refusal = Refusal::from(Code::Forbidden);
+                    return Err(DeliveryError::Refused { refusal, why: "it opens nothing" });
+                }
+            }
+            _ => unreachable!("nothing to write down"),
+        }
+        Ok(Delivered::default())
     }
 
     fn carry_out(&self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
@@ -235,17 +300,11 @@ impl Line {
                 let from = self.address_of(&over.from).unwrap();
                 self.server.with(|state| state.requests.retain(|one| *one != from));
             }
-            Command::Block(entry) => {
-                let address = self.address_of(&entry.other).unwrap();
-                self.server.with(|state| match entry.blocked {
-                    true if !self.has(Flaw::DropsBlocks) => _ = state.blocked.insert(address),
-                    false if !self.has(Flaw::KeepsBlocks) => _ = state.blocked.remove(&address),
-                    _ => {}
-                });
-            }
-            Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
-                unreachable!("not declared")
-            }
+            Command::Block(_)
+            | Command::Mute(_)
+            | Command::Folder(_)
+            | Command::Report(_)
+            | Command::Access(_) => return self.write_down(&key, delivery),
             Command::Status(status) => {
                 let Some(refusal) = status.state.refusal() else {
                     if self.has(Flaw::ShowsStates) {
@@ -279,7 +338,8 @@ impl Adapter for Line {
     fn capabilities(&self) -> Capabilities {
         let limits = TextLimits { max_bytes: 65_536, controls: true };
         let text = Capabilities::new(limits).with(Kind::Text, Level::Full);
-        text.showing_requests().keeping_block_lists()
+        let people = text.showing_requests().keeping_block_lists();
+        people.muting().keeping_folders().taking_reports().taking_access()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {

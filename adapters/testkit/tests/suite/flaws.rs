@@ -65,6 +65,16 @@ flaws! {
     DeafToBlocks: block_in, "gesture Block";
     DropsBlocks: block_out, "carol is not on";
     KeepsBlocks: block_out, "carol is still on";
+    DeafToMutes: mute_in, "gesture Mute";
+    EchoesMutes: mute_in, "came back as a gesture";
+    DropsMutes: mute_out, "carol is not muted";
+    KeepsMutes: mute_out, "carol is still muted";
+    DropsFolders: folder_out, "is not in the folder";
+    KeepsFolders: folder_out, "is still in the folder";
+    DropsReports: report_out, "nobody was told";
+    RepeatsReports: report_out, "instead of []";
+    ReportsAll: report_out, "My own business.";
+    OpensToAll: access, "a wrong secret was answered";
     AcknowledgesFirst: retry_in, "waited|they arrived as";
     AcknowledgesTwice: not_taken, "it was acknowledged";
     GivesUp: recovery, "connection is up";

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use drawbridge_adapter::{Code, Kind, NetworkId, UserId};
+use drawbridge_adapter::{Code, Kind, MuteFor, NetworkId, Secret, UserId};
 use drawbridge_testkit::{Heard, Peer, Scene, Stage, Tried};
 
 use crate::adapter::{Line, TOKEN};
 use crate::flaws::Flaw;
-use crate::server::{BRIDGE, DORA, Frame, Server, State, Wish};
+use crate::server::{BRIDGE, DORA, Frame, PASSWORD, Server, State, Wish};
 
 /// A stage for the right adapter, or a broken one; with a peer who can do everything, or little.
 pub(crate) struct LineStage {
@@ -41,7 +41,7 @@ impl Stage for LineStage {
             network,
             adapter: Arc::new(line.clone()),
             addressing: Arc::new(line),
-            peer: Box::new(Dora { user, server, last: None, clumsy: self.clumsy }),
+            peer: Box::new(Dora { user, server, said: Vec::new(), clumsy: self.clumsy }),
             nobody: (!self.clumsy).then_some(nobody),
             log_target: match self.flaw {
                 None => "line_right",
@@ -73,7 +73,13 @@ impl Stage for LineStage {
                 | Flaw::DeafToAnswers
                 | Flaw::DeafToBlocks
                 | Flaw::DropsBlocks
-                | Flaw::KeepsBlocks,
+                | Flaw::KeepsBlocks
+                | Flaw::DeafToMutes
+                | Flaw::DropsMutes
+                | Flaw::KeepsMutes
+                | Flaw::DropsFolders
+                | Flaw::KeepsFolders
+                | Flaw::DropsReports,
             ) => 3,
             _ => 20,
         };
@@ -84,7 +90,7 @@ impl Stage for LineStage {
 struct Dora {
     user: UserId,
     server: Arc<Server>,
-    last: Option<Frame>,
+    said: Vec<Frame>,
     clumsy: bool,
 }
 
@@ -103,7 +109,7 @@ impl Peer for Dora {
     async fn says(&mut self, to: &str, text: &str) -> Result<()> {
         let id = self.server.send(to, text, Kind::Text);
         let (to, text) = (to.to_owned(), text.to_owned());
-        self.last = Some(Frame { id, to, text, kind: Kind::Text });
+        self.said.push(Frame { id, to, text, kind: Kind::Text });
         Ok(())
     }
 
@@ -116,7 +122,7 @@ impl Peer for Dora {
     }
 
     async fn learns(&mut self) -> Result<Code> {
-        let last = self.last.as_ref().map(|frame| frame.id.clone()).unwrap_or_default();
+        let last = self.said.last().map(|frame| frame.id.clone()).unwrap_or_default();
         let outcome = self.server.wait(|state| {
             let at = state.outcomes.iter().position(|(id, _)| *id == last)?;
             state.outcomes.remove(at)
@@ -126,7 +132,7 @@ impl Peer for Dora {
 
     async fn says_again(&mut self) -> Result<Tried> {
         if !self.clumsy {
-            let last = self.last.clone().unwrap();
+            let last = self.said.last().cloned().unwrap();
             self.server.with(|state| state.waiting.push_back(last));
         }
         Ok(self.tries())
@@ -173,6 +179,52 @@ impl Peer for Dora {
             self.server.wait(so).await;
         }
         Ok(self.tries())
+    }
+
+    async fn mutes(&mut self, address: &str, muted: Option<MuteFor>) -> Result<Tried> {
+        if !self.clumsy {
+            let wish = muted.map_or(Wish::Unmute, Wish::Mute);
+            self.server.with(|state| state.gestures.push_back((wish, address.to_owned())));
+        }
+        Ok(self.tries())
+    }
+
+    async fn sees_mute(&mut self, address: &str, muted: bool) -> Result<Tried> {
+        if !self.clumsy {
+            let so = |state: &mut State| (state.muted.contains(address) == muted).then_some(());
+            self.server.wait(so).await;
+        }
+        Ok(self.tries())
+    }
+
+    async fn sees_in_folder(&mut self, folder: &str, address: &str, inside: bool) -> Result<Tried> {
+        if !self.clumsy {
+            let network = address.split('~').next().unwrap_or_default();
+            let so = |state: &mut State| {
+                let found = state.folder.as_ref().is_some_and(|(name, networks)| {
+                    name == folder && networks.iter().any(|one| one == network)
+                });
+                (found == inside).then_some(())
+            };
+            self.server.wait(so).await;
+        }
+        Ok(self.tries())
+    }
+
+    async fn is_reported(&mut self) -> Result<Option<Vec<String>>> {
+        if self.clumsy {
+            return Ok(None);
+        }
+        let ids = self.server.wait(|state| state.reports.pop_front()).await;
+        let text = |id: &String| {
+            let said = self.said.iter().find(|frame| frame.id == *id);
+            said.map_or_else(|| id.clone(), |frame| frame.text.clone())
+        };
+        Ok(Some(ids.iter().map(text).collect()))
+    }
+
+    async fn gives_access(&mut self) -> Result<Option<Secret>> {
+        Ok((!self.clumsy).then(|| Secret::new(PASSWORD)))
     }
 
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {

@@ -3,12 +3,15 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
-use drawbridge_adapter::{Code, Kind};
+use drawbridge_adapter::{Code, Kind, MuteFor};
 use drawbridge_testkit::Heard;
 use tokio::sync::watch;
 
 /// The bridge's own account.
 pub(crate) const BRIDGE: &str = "bridge";
+
+/// What opens Dora's settings.
+pub(crate) const PASSWORD: &str = "open-sesame";
 
 /// The only account of the network besides.
 pub(crate) const DORA: &str = "dora";
@@ -28,6 +31,8 @@ pub(crate) enum Wish {
     Decline,
     Block,
     Unblock,
+    Mute(MuteFor),
+    Unmute,
 }
 
 #[derive(Default)]
@@ -46,6 +51,12 @@ pub(crate) struct State {
     pub(crate) gestures: VecDeque<(Wish, String)>,
     /// Dora's list of blocked addresses.
     pub(crate) blocked: HashSet<String>,
+    /// The addresses whose chats make no noise for Dora.
+    pub(crate) muted: HashSet<String>,
+    /// Dora's folder, and the networks whose chats stand in it.
+    pub(crate) folder: Option<(String, Vec<String>)>,
+    /// What those who run the line were told of Dora: the ids of messages.
+    pub(crate) reports: VecDeque<Vec<String>>,
     seen: HashSet<String>,
     count: u64,
 }
@@ -104,6 +115,15 @@ impl Server {
         self.with(|state| {
             if state.seen.insert(id.to_owned()) {
                 state.told.push_back(text);
+            }
+        });
+    }
+
+    /// Tells those who run the line of something that Dora said, once for each id.
+    pub(crate) fn report(&self, id: &str, messages: Vec<String>) {
+        self.with(|state| {
+            if state.seen.insert(id.to_owned()) {
+                state.reports.push_back(messages);
             }
         });
     }
