@@ -59,6 +59,11 @@ impl MatrixAdapter {
             core: OnceLock::new(),
         })
     }
+
+    /// The homeserver, spoken to as whichever user is named, if the operator lets the bridge.
+    fn puppets(&self) -> Result<Option<Homeserver>, Fatal> {
+        self.puppets.clone().map(|token| Homeserver::new(&self.url, token)).transpose()
+    }
 }
 
 #[async_trait]
@@ -76,15 +81,17 @@ impl Adapter for MatrixAdapter {
     fn capabilities(&self) -> Capabilities {
         // Synapse takes every character, U+0000 too.
         let text = TextLimits { max_bytes: MAX_TEXT, controls: true };
-        let all = Capabilities::new(text).with(Kind::Text, Level::Full).showing_requests();
-        if self.puppets.is_some() { all.keeping_block_lists() } else { all }
+        // Any user may give access to their lists at any time: what comes before that is remembered.
+        Capabilities::new(text)
+            .with(Kind::Text, Level::Full)
+            .showing_requests()
+            .keeping_block_lists()
+            .muting()
+            .taking_access()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
-        let lists = match &self.puppets {
-            Some(token) => Some(Lists::new(Homeserver::new(&self.url, token.clone())?)),
-            None => None,
-        };
+        let lists = Lists::new(self.puppets()?);
         let core = Core::new(bridge, self.names.clone(), Arc::clone(&self.homeserver), lists);
         let core = Arc::clone(self.core.get_or_init(|| Arc::new(core)));
         let listener = inbound::bind(self.listen).await?;

@@ -37,8 +37,8 @@ pub(crate) struct Core {
     pub(crate) unseen: Cache<OwnedRoomId, u32>,
     pub(crate) receipts: Receipts,
     pub(crate) notices: Notices,
-    /// The users' own lists, if the operator lets the bridge see them.
-    pub(crate) lists: Option<Lists>,
+    /// The users' own lists, of those who let the bridge see them.
+    pub(crate) lists: Lists,
     pub(crate) remote_invites: Arc<Semaphore>,
     /// A call found the homeserver gone.
     pub(crate) lost: Notify,
@@ -49,7 +49,7 @@ impl Core {
         bridge: Bridge,
         names: MatrixAddressing,
         hs: Arc<Homeserver>,
-        lists: Option<Lists>,
+        lists: Lists,
     ) -> Self {
         Self {
             portals: Portals::new(bridge.clone()),

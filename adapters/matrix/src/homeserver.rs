@@ -1,4 +1,4 @@
-//! The homeserver's client-server API, spoken as one of the bridge's own users.
+//! The homeserver's client-server API, spoken as one of the bridge's own users, or as one who lets it.
 //!
 //! One call is one try: when to try again is the caller's business. Nothing here reaches a log
 //! with an address in it: URLs hold room ids and users.
@@ -51,6 +51,8 @@ pub(crate) enum As<'a> {
     Ghost(&'a UserId),
     /// A ghost on its device: for what must happen once.
     Device(&'a UserId),
+    /// Whoever this token is of: a user with a login of their own.
+    Own(&'a Secret),
 }
 
 /// A call did not succeed.
@@ -250,7 +252,10 @@ impl Homeserver {
         }
         // A request that cannot be written down is a mistake of this adapter's, not an outage.
         let unsayable = || CallError::Refused { status: 400, errcode: "M_BAD_JSON".to_owned() };
-        let token = SendAccessToken::Appservice(self.token.expose());
+        let token = match speaker {
+            As::Own(token) => SendAccessToken::IfRequired(token.expose()),
+            _ => SendAccessToken::Appservice(self.token.expose()),
+        };
         let versions = Cow::Borrowed(&self.versions);
         let request = request
             .try_into_http_request_with_identity::<Vec<u8>>(&self.url, token, identity, versions)

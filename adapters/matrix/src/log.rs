@@ -60,31 +60,42 @@ drawbridge_adapter::log_events! {
         fields [msg],
         action "None.";
     /// The network has a `puppet_registration_file`: whoever reads that file can speak as every user
-    /// of the homeserver. The bridge only reads and writes whom they ignore.
+    /// of the homeserver. The bridge only reads and writes whom they ignore and which chats they mute.
     pub(crate) MAY_SPEAK_AS_ALL: WARN, "the bridge may speak as every user of the homeserver",
         fields [],
         action "None, if you mean it. Keep the file as safe as the homeserver itself.";
-    /// The homeserver does not show the bridge whom a user ignores: what they change there is no block
-    /// until it does. At most one line a minute.
-    pub(crate) LISTS_REFUSED: WARN, "the homeserver does not show whom a user ignores",
+    /// The homeserver does not show the bridge whom a user ignores and which chats the user has muted:
+    /// what they change there means nothing until it does. At most one line a minute.
+    pub(crate) LISTS_REFUSED: WARN, "the homeserver does not show what a user ignores and mutes",
         fields [],
         action "Look whether the homeserver has read the file in `puppet_registration_file`, and \
-                whether its regex holds all local users.";
-    /// The homeserver did not take, from the bridge, whom a user ignores. The block holds in the bridge
-    /// all the same. At most one line a minute.
-    pub(crate) LIST_NOT_WRITTEN: WARN, "the homeserver did not take whom a user ignores",
+                whether its regex holds all local users. A user who logged in to the bridge may be \
+                locked or suspended: then none.";
+    /// The homeserver did not take, from the bridge, whom a user ignores or which chat the user has muted.
+    /// In the bridge it holds all the same. At most one line a minute.
+    pub(crate) LIST_NOT_WRITTEN: WARN, "the homeserver did not take what a user ignores or mutes",
         fields [],
         action "As for `lists_refused`.";
-    /// A client has written something else than a list in the place of the list of ignored users. Blocks
-    /// stay as they were. At most one line a minute.
-    pub(crate) LIST_LEFT_ASIDE: DEBUG, "a list of ignored users is none, and was left aside",
+    /// A user's own login, which they gave the bridge, opens nothing any more: they have logged it out, or
+    /// somebody else has. The bridge has forgotten it, and asks for no other. Whom they block and which
+    /// chats they mute is no longer the same here and in their clients.
+    pub(crate) LOGIN_ENDED: INFO, "a user's own login has ended, and was forgotten",
+        fields [user: "the pseudonym of the user"],
+        action "None; the user can log in to the bridge again.";
+    /// The bridge could not take away the message that held a user's token: its bot may not, in that room.
+    pub(crate) LOGIN_NOT_TAKEN_BACK: DEBUG, "a message with a login in it was left standing",
+        fields [],
+        action "None; the user can delete it.";
+    /// A client has written something else in the place of the list of ignored users, or of the rules on
+    /// what makes noise. Blocks or mutes stay as they were. At most one line a minute.
+    pub(crate) LIST_LEFT_ASIDE: DEBUG, "what a user ignores or mutes has another form, and was left aside",
         fields [],
         action "None.";
-    /// More users than are watched have to do with the bridge: whom the others ignore in their clients
-    /// is not known. At most one line a minute.
+    /// More users than are watched have to do with the bridge: whom the others ignore and what they mute
+    /// in their clients is not known, and nobody else can log in. At most one line a minute.
     pub(crate) TOO_MANY_LISTS: WARN, "too many users to watch all their lists",
         fields [],
-        action "Tell these users to block by a word to the bridge.";
+        action "Tell these users to block and mute by a word to the bridge.";
     /// A ghost keeps the name it had.
     pub(crate) DISPLAY_NAME_REFUSED: WARN, "the homeserver refused a ghost's display name",
         fields [status: "the homeserver's HTTP status"],

@@ -66,8 +66,8 @@ impl Stub {
         let bridge = ReferenceBridge::new(network.clone());
         let names = MatrixAddressing::new(network, "hs.test", "_drawbridge_", "drawbridge");
         let homeserver = Homeserver::new(&url, Secret::new("token")).unwrap();
-        let lists = Lists::new(Homeserver::new(&url, Secret::new("everybody")).unwrap());
-        let core = Arc::new(Core::new(bridge.handle(), names, Arc::new(homeserver), Some(lists)));
+        let lists = Lists::new(Some(Homeserver::new(&url, Secret::new("everybody")).unwrap()));
+        let core = Arc::new(Core::new(bridge.handle(), names, Arc::new(homeserver), lists));
         Self { core, bridge, calls, server: serve.abort_handle() }
     }
 

@@ -85,7 +85,7 @@ impl Core {
         let unknown = self.portals.room(&event.room).await?.is_none();
         if unknown && self.portals.was_opening(&user, &ghost).await? {
             let room = Room { ghost, user, company: Company::None };
-            self.portals.open(&event.room, &room).await?;
+            self.open(&event.room, &room).await?;
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Core {
         }
         if !others {
             let direct = Room { company: Company::None, ..room.clone() };
-            self.portals.open(id, &direct).await?;
+            self.open(id, &direct).await?;
             return Ok(Some(direct));
         }
         if room.company == Company::Unknown {

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::core::{Core, Later, WayBack};
 use crate::homeserver::As;
+use crate::lists;
 use crate::log::{EVENT_SKIPPED, MESSAGE_OUTSIDE_PORTAL};
 use crate::outbound;
 use crate::portals::{Company, Room};
@@ -60,9 +61,13 @@ impl Core {
         }
         let events = std::mem::take(said);
         let lines: Vec<_> = events.iter().map(line).collect();
+        let tokens: Vec<_> = events.iter().filter_map(lists::token_in).collect();
         self.bridge.accept(events).await?;
         for (id, kind, bytes) in lines {
             log!(log::EVENT_HANDED_OVER, msg = %self.bridge.tag_event(&id), %kind, bytes);
+        }
+        for said in tokens {
+            lists::take_back(self, said).await?;
         }
         Ok(())
     }

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 const FIELD: &str = "ignored_users";
 /// The most ghosts of one list that are known: far more than anybody ignores by hand.
 pub(super) const MOST: usize = 1_000;
-/// How often an entry is written again that others undo; after that theirs counts.
-const TRIES: u32 = 5;
+/// How often what others undo is written again; after that theirs counts.
+pub(super) const TRIES: u32 = 5;
 
 /// The users on a list; none if it cannot be read, or if it is no list at all.
 pub(super) fn read(content: &Value) -> Option<BTreeSet<String>> {
@@ -48,22 +48,25 @@ pub(super) struct Known {
     pub(super) seen: BTreeSet<String>,
     /// What was written, and has not been seen yet.
     pub(super) written: BTreeMap<String, Written>,
-    /// What the user was last seen to change, and when it was told; since the start only.
-    pub(super) told: BTreeMap<String, (bool, Timestamp)>,
+    pub(super) told: Told,
 }
 
-impl Known {
+/// What the user was last seen to change, and when it was told; since the start only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told(BTreeMap<String, (bool, Timestamp)>);
+
+impl Told {
     /// The user has changed these entries, and the daemon knows it.
-    pub(super) fn told(&mut self, entries: &[String], listed: bool, now: Timestamp) {
-        if self.told.len() + entries.len() > 2 * MOST {
-            self.told.clear();
+    pub(super) fn add(&mut self, entries: &[String], listed: bool, now: Timestamp) {
+        if self.0.len() + entries.len() > 2 * MOST {
+            self.0.clear();
         }
-        self.told.extend(entries.iter().map(|user| (user.clone(), (listed, now))));
+        self.0.extend(entries.iter().map(|user| (user.clone(), (listed, now))));
     }
 
     /// Whether the user has changed this entry the other way since `asked`.
     pub(super) fn outdates(&self, user: &str, listed: bool, asked: Timestamp) -> bool {
-        self.told.get(user).is_some_and(|(told, at)| *told != listed && *at >= asked)
+        self.0.get(user).is_some_and(|(told, at)| *told != listed && *at >= asked)
     }
 }
 
@@ -189,15 +192,15 @@ mod tests {
 
     #[test]
     fn a_command_is_outdated_by_what_the_user_did_later() {
-        let mut known = Known::default();
-        known.told(&["g1".to_owned()], false, Timestamp(10));
-        assert!(known.outdates("g1", true, Timestamp(9)));
-        assert!(!known.outdates("g1", true, Timestamp(11)));
-        assert!(!known.outdates("g1", false, Timestamp(9)));
-        assert!(!known.outdates("g2", true, Timestamp(9)));
+        let mut told = Told::default();
+        told.add(&["g1".to_owned()], false, Timestamp(10));
+        assert!(told.outdates("g1", true, Timestamp(9)));
+        assert!(!told.outdates("g1", true, Timestamp(11)));
+        assert!(!told.outdates("g1", false, Timestamp(9)));
+        assert!(!told.outdates("g2", true, Timestamp(9)));
         let many: Vec<_> = (0..2 * MOST).map(|n| format!("g{n}")).collect();
-        known.told(&many, true, Timestamp(12));
-        assert_eq!(known.told.len(), 2 * MOST);
+        told.add(&many, true, Timestamp(12));
+        assert_eq!(told.0.len(), 2 * MOST);
     }
 
     #[test]

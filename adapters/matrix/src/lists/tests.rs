@@ -90,7 +90,9 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let list = json!({ "type": "m.ignored_user_list", "content": content });
-            let synced = json!({ "next_batch": "1", "account_data": { "events": [body, list] } });
+            let rules = json!({ "type": "m.push_rules", "content": content });
+            let events = json!([body, list, rules]);
+            let synced = json!({ "next_batch": "1", "account_data": { "events": events } });
             let stub = Stub::start(move |call| {
                 call.path.contains("/sync").then(|| (200, synced.clone()))
             })

@@ -5,23 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{Gesture, Memo, Unavailable, log};
+use ruma::UserId;
 use ruma::api::client::filter::{Filter, FilterDefinition};
 use ruma::api::client::sync::sync_events::v3::{self as sync, Filter as SyncFilter};
 use ruma::presence::PresenceState;
-use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::list::{self, Known, Written};
-use super::{Lists, MOST_WATCHED, State, seen_key, written_key};
+use super::rules::{self, Muted};
+use super::{Access, Watched, mutes, seen_key, written_key};
 use crate::connection::jittered;
 use crate::core::Core;
-use crate::homeserver::{As, CallError};
+use crate::homeserver::CallError;
 use crate::log::{LIST_LEFT_ASIDE, LISTS_REFUSED, MAY_SPEAK_AS_ALL};
 
-const TYPE: &str = "m.ignored_user_list";
+const IGNORED: &str = "m.ignored_user_list";
+const RULES: &str = "m.push_rules";
 /// How long the homeserver keeps a request while nothing happens.
 const POLL: Duration = Duration::from_secs(20);
 /// Between two requests that brought nothing.
@@ -30,62 +32,61 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 const AT_ONCE: usize = 500;
 
-/// Watches the lists of all whom the bridge knows, for ever.
+/// Watches the lists of all who let the bridge see them, for ever.
 pub(crate) async fn watch(core: &Arc<Core>) {
-    let Some(lists) = &core.lists else { return std::future::pending().await };
-    log!(MAY_SPEAK_AS_ALL);
-    while remembered(core, lists).await.is_err() {
+    if core.lists.puppets.is_some() {
+        log!(MAY_SPEAK_AS_ALL);
+    }
+    while core.remembered().await.is_err() {
         tokio::time::sleep(jittered(&core.bridge, LONGEST)).await;
     }
-    let mut arriving = lists.arriving.lock().await;
+    let mut arriving = core.lists.arriving.lock().await;
     // They end with it.
     let mut watchers = JoinSet::new();
-    while let Some(user) = arriving.recv().await {
+    while let Some((user, watched)) = arriving.recv().await {
         let core = Arc::clone(core);
-        watchers.spawn(async move {
-            if let Some(lists) = &core.lists {
-                follow(&core, lists, &user).await;
-            }
-        });
+        watchers.spawn(async move { follow(&core, &user, &watched).await });
     }
 }
 
-/// All whom the bridge knew when it ran last.
-async fn remembered(core: &Core, lists: &Lists) -> Result<(), Unavailable> {
-    const PREFIX: &str = "watched/";
-    let page = core.bridge.recall_all(PREFIX, "", MOST_WATCHED).await?;
-    let users = page.into_iter().filter_map(|(key, _)| key.get(PREFIX.len()..).map(str::to_owned));
-    users.filter_map(|user| OwnedUserId::try_from(user).ok()).for_each(|user| lists.add(user));
-    Ok(())
-}
-
-/// Watches one user's list, for ever. It begins with the whole list, so that what was changed
+/// Watches one user's lists, for ever. It begins with the whole of them, so that what was changed
 /// while the bridge was away is found, and no token can be too old.
-async fn follow(core: &Core, lists: &Lists, user: &UserId) {
-    let Some(state) = lists.state_of(user) else { return };
+async fn follow(core: &Core, user: &UserId, watched: &Watched) {
     let mut since = None;
     let mut wait = FIRST;
     loop {
+        let Some(access) = watched.access() else {
+            watched.changed.notified().await;
+            since = None;
+            continue;
+        };
+        let of = (user, watched, &access);
         let began = Instant::now();
-        match look(lists, user, since.clone()).await {
-            Ok((next, list)) => {
-                let changed = list.is_some();
-                let told = match list {
-                    Some(list) => tell(core, lists, user, &state, &list).await,
-                    None => Ok(()),
-                };
-                if told.is_ok() {
-                    (since, wait) = (Some(next), FIRST);
-                    if !changed && began.elapsed() < PAUSE {
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                    continue;
-                }
-                // The whole list again: this change would not come a second time.
+        let looked = tokio::select! {
+            looked = look(core, of, since.clone()) => looked,
+            () = watched.changed.notified() => {
                 since = None;
+                continue;
+            }
+        };
+        match looked {
+            Ok(looked) => {
+                let changed = looked.ignored.is_some() || looked.muted.is_some();
+                match tell(core, of, &looked).await {
+                    Ok(Told::All) => {
+                        (since, wait) = (Some(looked.next), FIRST);
+                        if !changed && began.elapsed() < PAUSE {
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                        continue;
+                    }
+                    Ok(Told::Outdated) => continue,
+                    // The whole again: this change would not come a second time.
+                    Ok(Told::ButNotWritten) | Err(_) => since = None,
+                }
             }
             Err(error) => {
-                if !error.is_temporary() && lists.rarely.may(&LISTS_REFUSED) {
+                if !error.is_temporary() && core.lists.rarely.may(&LISTS_REFUSED) {
                     log!(LISTS_REFUSED);
                 }
                 if !error.is_temporary() {
@@ -93,8 +94,12 @@ async fn follow(core: &Core, lists: &Lists, user: &UserId) {
                 }
             }
         }
-        tokio::time::sleep(jittered(&core.bridge, wait)).await;
+        let pause = jittered(&core.bridge, wait);
         wait = (wait * 2).min(LONGEST);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = watched.changed.notified() => since = None,
+        }
     }
 }
 
@@ -105,53 +110,116 @@ struct AccountData {
     content: Value,
 }
 
-/// One request: where to go on, and the list if it has changed, or at first.
-async fn look(
-    lists: &Lists,
-    user: &UserId,
+/// How far what is new was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All is told and written.
+    All,
+    /// Something could not be written for now.
+    ButNotWritten,
+    /// A command came meanwhile: it is to be looked at again.
+    Outdated,
+}
+
+/// What one request brought.
+pub(super) struct Looked {
+    /// See [`Watched::commands`]: before the request.
+    pub(super) commands: u64,
+    /// Where to go on.
+    next: String,
+    /// Who is ignored, if that has changed, or at first.
+    ignored: Option<BTreeSet<String>>,
+    /// Which rooms are muted, if the rules have changed, or at first.
+    pub(super) muted: Option<Muted>,
+}
+
+/// One request.
+pub(super) async fn look(
+    core: &Core,
+    (user, watched, access): (&UserId, &Watched, &Access),
     since: Option<String>,
-) -> Result<(String, Option<BTreeSet<String>>), CallError> {
+) -> Result<Looked, CallError> {
+    let commands = watched.commands();
     let whole = since.is_none();
-    let _turn = if whole { lists.first.acquire().await.ok() } else { None };
+    let _turn = if whole { core.lists.first.acquire().await.ok() } else { None };
     let mut filter = FilterDefinition::ignore_all();
     filter.account_data = Filter::empty();
-    filter.account_data.types = Some(vec![TYPE.to_owned()]);
+    filter.account_data.types = Some(vec![IGNORED.to_owned(), RULES.to_owned()]);
+    if whole {
+        // Another request than any before: Synapse answers the same one from memory for two
+        // minutes, with rules of then.
+        let another = format!("dev.drawbridge.{:016x}", core.bridge.random());
+        filter.account_data.not_types = vec![another];
+    }
     let mut request = sync::Request::new();
     request.filter = Some(SyncFilter::FilterDefinition(filter));
     // The user is not online because the bridge looks.
     request.set_presence = PresenceState::Offline;
     request.timeout = Some(if whole { Duration::ZERO } else { POLL });
     request.since = since;
-    let answer = lists.homeserver.call(As::Ghost(user), request).await?;
+    let answer = core.call_as(user, watched, access, request).await?;
     let events = answer.account_data.events.iter();
     let events = events.filter_map(|raw| raw.deserialize_as_unchecked::<AccountData>().ok());
-    let mut contents = events.filter(|event| event.kind == TYPE).map(|event| event.content);
-    let list = match contents.next_back() {
-        Some(content) => {
-            let list = list::read(&content);
-            if list.is_none() && lists.rarely.may(&LIST_LEFT_ASIDE) {
-                log!(LIST_LEFT_ASIDE);
-            }
-            list
-        }
-        None => whole.then(BTreeSet::new),
+    let mut looked = Looked {
+        commands,
+        next: answer.next_batch,
+        ignored: whole.then(BTreeSet::new),
+        muted: None,
     };
-    Ok((answer.next_batch, list))
+    for event in events {
+        let read = match event.kind.as_str() {
+            IGNORED => {
+                looked.ignored = list::read(&event.content);
+                looked.ignored.is_some()
+            }
+            RULES => {
+                looked.muted = rules::read(&event.content);
+                looked.muted.is_some()
+            }
+            _ => true,
+        };
+        if !read && core.lists.rarely.may(&LIST_LEFT_ASIDE) {
+            log!(LIST_LEFT_ASIDE);
+        }
+    }
+    Ok(looked)
 }
 
-/// Tells what is new on a list, and then remembers that it was told.
+/// Tells what is new, and then remembers that it was told.
 async fn tell(
     core: &Core,
-    lists: &Lists,
-    user: &UserId,
-    state: &State,
+    of: (&UserId, &Watched, &Access),
+    looked: &Looked,
+) -> Result<Told, Unavailable> {
+    let mut told = Told::All;
+    if let Some(muted) = &looked.muted {
+        told = mutes::tell(core, of, muted, looked.commands).await?;
+    }
+    if let Some(list) = &looked.ignored
+        && !tell_ignored(core, of, list).await?
+        && told == Told::All
+    {
+        told = Told::ButNotWritten;
+    }
+    Ok(told)
+}
+
+/// False if something could not be written for now.
+async fn tell_ignored(
+    core: &Core,
+    (user, watched, access): (&UserId, &Watched, &Access),
     list: &BTreeSet<String>,
-) -> Result<(), Unavailable> {
-    let Some(account) = core.names.user(user.as_str()) else { return Ok(()) };
-    let mut state = state.lock().await;
-    let known = recalled(core, user, &mut state).await?;
-    let mut news = list::news(known, list, |mxid| core.names.behind(mxid).is_some());
+) -> Result<bool, Unavailable> {
+    let Some(account) = core.names.user(user.as_str()) else { return Ok(true) };
+    let mut state = watched.state.lock().await;
+    let known = recalled(core, user, &mut state.ignored).await?;
+    let bot = core.names.bot();
+    let mut news = list::news(known, list, |mxid| mxid == bot || core.names.behind(mxid).is_some());
     let mut memos = Vec::new();
+    // Whoever does not want to hear the bridge itself wants nothing of it.
+    if news.blocked.iter().any(|mxid| mxid == bot) {
+        core.bridge.gesture(&account, Gesture::Disable).await?;
+    }
     for (of, changed) in [
         (Gesture::Block as fn(_) -> _, &news.blocked),
         (Gesture::Unblock as fn(_) -> _, &news.unblocked),
@@ -172,14 +240,21 @@ async fn tell(
     }
     // Later than the gestures: a command that is older than they are is not carried out any more.
     let now = core.bridge.now();
-    news.known.told(&news.blocked, true, now);
-    news.known.told(&news.unblocked, false, now);
-    *state = Some(news.known);
+    news.known.told.add(&news.blocked, true, now);
+    news.known.told.add(&news.unblocked, false, now);
+    *known = news.known;
+    let mut all_done = true;
     for (other, listed) in &news.missing {
-        // If it fails, the next look finds it missing still, or the daemon's command comes again.
-        let _ = lists.write(user, other, *listed).await;
+        let written = core.write_entry((user, watched, access), other, *listed).await;
+        if written.is_err_and(|error| error.is_temporary()) {
+            // It was not undone by anybody.
+            if let Some(written) = known.written.get_mut(other) {
+                written.missed = written.missed.saturating_sub(1);
+            }
+            all_done = false;
+        }
     }
-    Ok(())
+    Ok(all_done)
 }
 
 /// What is known of a list, looked up if need be.
@@ -208,7 +283,7 @@ pub(super) async fn recalled<'a>(
 pub(super) const LISTED: &str = "listed";
 
 /// All memos that start so, by the rest of their keys.
-async fn all(core: &Core, prefix: &str) -> Result<Vec<(String, String)>, Unavailable> {
+pub(super) async fn all(core: &Core, prefix: &str) -> Result<Vec<(String, String)>, Unavailable> {
     let mut found = Vec::new();
     let mut after = String::new();
     loop {

@@ -9,42 +9,53 @@ use serde_json::{Value, json};
 
 use super::list::{self, Written};
 use super::watch::{LISTED, recalled};
-use super::{Lists, written_key};
+use super::{Access, Lists, State, Watched, seen_key, written_key};
 use crate::core::Core;
-use crate::homeserver::{As, CallError};
+use crate::homeserver::CallError;
 use crate::log::LIST_NOT_WRITTEN;
 use crate::outbound::retry;
 
 impl Core {
     /// Puts somebody on a user's list, or takes them off. It is done when the homeserver has it;
-    /// until the list was seen so, what other clients undo is done again.
+    /// until the list was seen so, what other clients undo is done again. Where there is no access,
+    /// it is remembered until there is.
     pub(crate) async fn write_block(
         &self,
         entry: &BlockEntry,
         asked: Timestamp,
     ) -> Result<Delivered, DeliveryError> {
-        let refused = |why| Err(DeliveryError::Refused { refusal: Code::Forbidden.into(), why });
-        let Some(lists) = &self.lists else { return refused("the bridge sees no lists") };
         let other = if entry.other.network() == self.bridge.network() {
             Some(entry.other.id().to_owned())
         } else {
             self.names.ghost_of(&entry.other).map(Into::into)
         };
-        let (Ok(user), Some(other)) = (OwnedUserId::try_from(entry.owner.id()), other) else {
-            return refused("one of the two ids has no room in an MXID");
+        let user = OwnedUserId::try_from(entry.owner.id()).ok();
+        let (Some(user), Some(other)) = (user.filter(|user| self.is_local(user)), other) else {
+            let why = "one of the two has no list here";
+            return Err(DeliveryError::Refused { refusal: Code::Forbidden.into(), why });
         };
+        self.remembered().await.map_err(retry)?;
         self.meets(&user).await.map_err(retry)?;
-        let Some(state) = lists.state_of(&user) else {
-            return refused("the bridge does not see this user's list");
+        let key = written_key(user.as_str(), &other);
+        let Some((watched, access)) = self.lists.open(&user) else {
+            let seen = self.bridge.recall(&seen_key(user.as_str(), &other)).await.map_err(retry)?;
+            let memo = match (entry.blocked, seen) {
+                (true, _) => Memo::set(key, LISTED),
+                (false, Some(_)) => Memo::set(key, ""),
+                (false, None) => Memo::forget(key),
+            };
+            self.bridge.remember(vec![memo]).await.map_err(retry)?;
+            self.wished(&user).await;
+            return Ok(Delivered::default());
         };
-        let mut state = state.lock().await;
-        let known = recalled(self, &user, &mut state).await.map_err(retry)?;
-        if known.outdates(&other, entry.blocked, asked) {
+        let mut state = watched.state.lock().await;
+        let known = recalled(self, &user, &mut state.ignored).await.map_err(retry)?;
+        if known.told.outdates(&other, entry.blocked, asked) {
             return Ok(Delivered::default());
         }
-        let list = lists.read(&user).await;
-        let list = list.map_err(|error| failed(lists, error))?;
-        let key = written_key(user.as_str(), &other);
+        let of = (&*user, &*watched, &access);
+        let list = self.read_list(of).await;
+        let list = list.map_err(|error| failed(&self.lists, &access, error))?;
         let Some(changed) = list::changed(&list, &other, entry.blocked) else {
             // The user was faster, or this is the second time.
             if known.written.get(&other).is_some_and(|written| written.listed != entry.blocked) {
@@ -57,47 +68,39 @@ impl Core {
         let memo = if entry.blocked { LISTED } else { "" };
         self.bridge.remember(vec![Memo::set(key, memo)]).await.map_err(retry)?;
         known.written.insert(other, Written { listed: entry.blocked, missed: 0 });
-        lists.put(&user, &changed).await.map_err(|error| failed(lists, error))?;
+        let put = self.put_list(of, &changed).await;
+        put.map_err(|error| failed(&self.lists, &access, error))?;
         Ok(Delivered::default())
     }
-}
 
-fn unsayable() -> CallError {
-    CallError::Refused { status: 400, errcode: "M_BAD_JSON".to_owned() }
-}
-
-/// The homeserver did not show or take a list.
-fn failed(lists: &Lists, error: CallError) -> DeliveryError {
-    match error {
-        CallError::Refused { .. } => {
-            if lists.rarely.may(&LIST_NOT_WRITTEN) {
-                log!(LIST_NOT_WRITTEN);
-            }
-            let why = "the homeserver does not let the bridge write this user's list";
-            DeliveryError::Refused { refusal: Code::Forbidden.into(), why }
+    /// Something was remembered for a user without access: if there is some by now, it counts.
+    pub(super) async fn wished(&self, user: &UserId) {
+        if let Some((watched, _)) = self.lists.open(user) {
+            *watched.state.lock().await = State::default();
+            watched.changed.notify_one();
         }
-        error => error.into(),
     }
-}
 
-impl Lists {
     /// Writes one entry, if it is not so already.
-    pub(super) async fn write(
+    pub(super) async fn write_entry(
         &self,
-        user: &UserId,
+        of: (&UserId, &Watched, &Access),
         other: &str,
         listed: bool,
     ) -> Result<(), CallError> {
-        match list::changed(&self.read(user).await?, other, listed) {
-            Some(changed) => self.put(user, &changed).await,
+        match list::changed(&self.read_list(of).await?, other, listed) {
+            Some(changed) => self.put_list(of, &changed).await,
             None => Ok(()),
         }
     }
 
-    async fn read(&self, user: &UserId) -> Result<Value, CallError> {
+    async fn read_list(
+        &self,
+        (user, watched, access): (&UserId, &Watched, &Access),
+    ) -> Result<Value, CallError> {
         let request =
             get_global_account_data::v3::Request::new(user.to_owned(), Kind::IgnoredUserList);
-        match self.homeserver.call(As::Ghost(user), request).await {
+        match self.call_as(user, watched, access, request).await {
             Ok(answer) => {
                 let list = serde_json::from_str(answer.account_data.json().get());
                 // Nested too deeply: nothing of it would be kept.
@@ -108,10 +111,35 @@ impl Lists {
         }
     }
 
-    async fn put(&self, user: &UserId, list: &Value) -> Result<(), CallError> {
+    async fn put_list(
+        &self,
+        (user, watched, access): (&UserId, &Watched, &Access),
+        list: &Value,
+    ) -> Result<(), CallError> {
         let list = Raw::new(list).map_err(|_| unsayable())?.cast_unchecked();
         let kind = Kind::IgnoredUserList;
         let request = set_global_account_data::v3::Request::new_raw(user.to_owned(), kind, list);
-        self.homeserver.call(As::Ghost(user), request).await.map(drop)
+        self.call_as(user, watched, access, request).await.map(drop)
+    }
+}
+
+fn unsayable() -> CallError {
+    CallError::Refused { status: 400, errcode: "M_BAD_JSON".to_owned() }
+}
+
+/// The homeserver did not show or take what a user keeps there.
+pub(super) fn failed(lists: &Lists, access: &Access, error: CallError) -> DeliveryError {
+    match error {
+        error if matches!(access, Access::Own(_)) && error.says("M_UNKNOWN_TOKEN") => {
+            DeliveryError::Retry { after: None, why: "the user's own login has ended" }
+        }
+        CallError::Refused { .. } => {
+            if lists.rarely.may(&LIST_NOT_WRITTEN) {
+                log!(LIST_NOT_WRITTEN);
+            }
+            let why = "the homeserver does not let the bridge write what this user keeps";
+            DeliveryError::Refused { refusal: Code::Forbidden.into(), why }
+        }
+        error => error.into(),
     }
 }

@@ -86,12 +86,12 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
         Command::Request(request) => core.ask(delivery, request).await,
         Command::RequestOver(over) => core.ask_no_more(over).await,
         Command::Block(entry) => core.write_block(entry, delivery.accepted_at).await,
-        Command::Mute(_) | Command::Folder(_) | Command::Report(_) | Command::Access(_) => {
-            Err(DeliveryError::Refused {
-                refusal: drawbridge_adapter::Code::Malformed.into(),
-                why: "not declared",
-            })
-        }
+        Command::Mute(entry) => core.write_mute(entry, delivery.accepted_at).await,
+        Command::Access(access) => core.take_access(access).await,
+        Command::Folder(_) | Command::Report(_) => Err(DeliveryError::Refused {
+            refusal: drawbridge_adapter::Code::Malformed.into(),
+            why: "not declared",
+        }),
     }
 }
 

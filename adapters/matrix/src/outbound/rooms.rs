@@ -60,7 +60,7 @@ impl Core {
             None => self.create(user, ghost).await?,
         };
         let portal = Room { ghost: ghost.clone(), user: user.clone(), company: Company::None };
-        self.portals.open(&room, &portal).await.map_err(retry)?;
+        self.open(&room, &portal).await.map_err(retry)?;
         Ok(room)
     }
 

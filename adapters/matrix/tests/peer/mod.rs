@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use crate::post::Post;
 use crate::stage::Keeper;
 
+const PASSWORD: &str = "open sesame";
+
 pub(crate) struct MatrixPeer {
     user: UserId,
     token: String,
@@ -43,7 +45,7 @@ impl MatrixPeer {
         let user = UserId::new(network, format!("@{name}:hs.test"))?;
         let mut peer = Self::of(user, "", url, post, synapse);
         let registered = json!({
-            "username": name, "password": "open sesame", "auth": { "type": "m.login.dummy" },
+            "username": name, "password": PASSWORD, "auth": { "type": "m.login.dummy" },
         });
         let answer = peer.call(Method::POST, "register", registered).await?;
         answer["access_token"].as_str().context("no token")?.clone_into(&mut peer.token);
@@ -67,6 +69,23 @@ impl MatrixPeer {
             last: String::new(),
             sent: 0,
         }
+    }
+
+    /// The id of what was said last.
+    pub(crate) fn last(&self) -> &str {
+        &self.last
+    }
+
+    /// Another client of the same user's.
+    pub(crate) async fn logs_in_again(&mut self) -> Result<()> {
+        self.token.clear();
+        let user = json!({ "type": "m.id.user", "user": self.user.id() });
+        let login = json!({
+            "type": "m.login.password", "identifier": user, "password": PASSWORD,
+        });
+        let answer = self.call(Method::POST, "login", login).await?;
+        answer["access_token"].as_str().context("no token")?.clone_into(&mut self.token);
+        Ok(())
     }
 
     pub(crate) fn token(&self) -> &str {

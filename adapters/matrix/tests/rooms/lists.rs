@@ -27,8 +27,27 @@ impl MatrixPeer {
         self.call(Method::PUT, &self.list(), content).await.map(drop)
     }
 
+    /// Waits until exactly these are ignored.
+    pub(super) async fn sees_list(&self, users: &[&str]) -> Result<()> {
+        let mut wanted: Vec<_> = users.iter().map(|user| (*user).to_owned()).collect();
+        wanted.sort();
+        let seen = async {
+            loop {
+                let list = self.ignores().await?;
+                let listed = list["ignored_users"].as_object().into_iter().flatten();
+                let mut listed: Vec<_> = listed.map(|(user, _)| user.clone()).collect();
+                listed.sort();
+                if listed == wanted {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, seen).await.context("the list is another")?
+    }
+
     /// The client's own block, or its end.
-    async fn ignore(&self, user: &str, ignored: bool) -> Result<()> {
+    pub(super) async fn ignore(&self, user: &str, ignored: bool) -> Result<()> {
         let mut list = self.ignores().await.unwrap_or(json!({ "ignored_users": {} }));
         let users = list["ignored_users"].as_object_mut().context("no list")?;
         if ignored {

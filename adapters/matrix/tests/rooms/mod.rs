@@ -3,6 +3,8 @@
 mod bot;
 mod hostile;
 mod lists;
+mod login;
+mod mutes;
 mod portals;
 mod requests;
 
