@@ -175,7 +175,8 @@ pub(crate) fn limits(loaded: &Loaded) -> Limits {
 fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, DaemonError> {
     let (mut setups, mut findings) = (Vec::new(), Vec::new());
     for network in networks {
-        let Network { id, role, local_domains, policy, addressing, adapter } = network;
+        findings.extend(network.conformance(place).err());
+        let Network { id, role, local_domains, policy, addressing, adapter, .. } = network;
         match adapter.build(place) {
             Ok(adapter) => {
                 let rules = watch::Sender::new(NetworkRules { local_domains, policy });

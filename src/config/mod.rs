@@ -12,6 +12,7 @@
 
 mod adapters;
 mod check;
+mod conformance;
 mod document;
 mod environment;
 mod finding;
@@ -93,7 +94,7 @@ impl Loaded {
     /// What the operator should know before the daemon starts with it, in the order of the file:
     /// what an adapter warns of, and each file that it will read and that is not there yet.
     pub fn warnings(&self) -> Vec<Finding> {
-        let of = |network: &Network| network.adapter.warnings(&self.place);
+        let of = |network: &Network| network.warnings(&self.place);
         let mut findings: Vec<_> = self.networks.iter().flat_map(of).collect();
         findings.sort_by(Finding::order);
         findings

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use drawbridge_adapter::{Adapter, Addressing, Kind, NetworkId, Place, Registration};
+use drawbridge_adapter::{Adapter, Addressing, Kind, NetworkId, Place, Registration, UserId};
 use serde_json::{Map, Value};
 
 use super::adapters::{AdapterType, AnyConfiguration};
 use super::check::{Checker, suggestion};
 use super::origin::{KeyPath, Origins};
 use super::settings::{NetworkSettings, Remote};
-use super::{Finding, Origin};
-use crate::gate::{Policy, RemoteUsers, Role};
+use super::{Finding, Origin, conformance};
+use crate::gate::{Offer, Policy, RemoteUsers, Role};
 
 /// One configured network.
 pub struct Network {
@@ -26,9 +26,38 @@ pub struct Network {
     pub policy: Policy,
     /// How its users are named.
     pub addressing: Arc<dyn Addressing>,
+    /// The report by which it was admitted, if it is a third-party network and was.
+    pub conformance_report: Option<PathBuf>,
     /// Its adapter, not built yet.
     pub adapter: NetworkAdapter,
 }
+
+impl Network {
+    /// What stands against admitting it, of what its file says.
+    pub fn conformance(&self, place: &Place) -> Result<(), Finding> {
+        let Some(path) = &self.conformance_report else { return Ok(()) };
+        conformance::check(&place.find(path)).map_err(|what| {
+            let (key, origin) = place_of(&self.adapter.origins, &self.id, REPORT);
+            Finding::error(origin, key, what)
+        })
+    }
+
+    pub(super) fn warnings(&self, place: &Place) -> Vec<Finding> {
+        let mut warnings = self.adapter.warnings(place);
+        if self.policy.inactive {
+            let (key, origin) = place_of(&self.adapter.origins, &self.id, "admission");
+            let what = "the network is inactive: nothing crosses until its conformance report and \
+                        its minimum posture are set here";
+            warnings.push(Finding::warning(origin, key, what));
+        }
+        let unfit = self.conformance(place).err();
+        warnings.extend(unfit.map(|found| Finding::warning(found.origin, found.key, found.what)));
+        warnings
+    }
+}
+
+/// The key of the report.
+const REPORT: &str = "admission.conformance_report";
 
 /// A network's adapter, not built yet.
 pub struct NetworkAdapter {
@@ -62,7 +91,7 @@ impl NetworkAdapter {
         self.configuration.secret_files().into_iter().map(of).collect()
     }
 
-    pub(super) fn warnings(&self, place: &Place) -> Vec<Finding> {
+    fn warnings(&self, place: &Place) -> Vec<Finding> {
         let of = |problem: drawbridge_adapter::Problem| {
             let (key, origin) = place_of(&self.origins, &self.id, &problem.key);
             Finding::warning(origin, key, problem.what)
@@ -115,7 +144,9 @@ pub(super) fn read(
     let settings: Option<NetworkSettings> = checker.read(&schema, common, &at, &[], read);
     // What follows from a value that is not the operator's would only confuse.
     let settings = settings.filter(|_| checker.count() == before);
-    let policy = settings.as_ref().map(|settings| policy(settings, &at, checker));
+    let offer = settings.as_ref().map(|settings| offer(settings, &at, checker));
+    let policy = settings.as_ref().zip(offer);
+    let policy = policy.map(|(settings, offer)| policy_of(settings, offer, &at, checker));
 
     let adapter = adapter?;
     if let Some(settings) = &settings {
@@ -135,6 +166,7 @@ pub(super) fn read(
         role: settings.role,
         local_domains: settings.users.local,
         policy,
+        conformance_report: settings.admission.map(|admission| admission.conformance_report),
         addressing: configuration.addressing(&id),
         adapter: NetworkAdapter { id: id.clone(), configuration, origins: checker.origins() },
         id,
@@ -142,8 +174,18 @@ pub(super) fn read(
 }
 
 /// The common keys, as suggestions for an unknown one.
-const COMMON: &[&str] =
-    &["type", "role", "users", "users.local", "users.remote", "kinds", "kinds.deny", "kinds.allow"];
+const COMMON: &[&str] = &[
+    "type",
+    "role",
+    "users",
+    "users.local",
+    "users.remote",
+    "kinds",
+    "kinds.deny",
+    "kinds.allow",
+    "admission",
+    "available_to",
+];
 
 fn adapter_type<'a>(
     table: &Map<String, Value>,
@@ -174,7 +216,41 @@ fn split(table: Map<String, Value>, common: &Value) -> (Value, Value) {
     (Value::Object(common), Value::Object(own))
 }
 
-fn policy(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -> Policy {
+/// To whom it is offered, and what only a third-party network has.
+fn offer(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -> Offer {
+    let home = settings.role == Role::Home;
+    let given = [
+        ("admission", settings.admission.is_some()),
+        ("available_to", settings.available_to.is_some()),
+    ];
+    for (key, _) in given.into_iter().filter(|(_, given)| home && *given) {
+        checker.error(&at.then(key), "only for a third-party network");
+    }
+    let Some(available) = &settings.available_to else { return Offer::to_all() };
+    let key = at.below("available_to.users");
+    let mut users = BTreeSet::new();
+    for (i, user) in available.users.iter().enumerate() {
+        match user.parse::<UserId>() {
+            Ok(user) => _ = users.insert(user),
+            Err(error) => checker.error_at(&key, &key.item(i), error.to_string()),
+        }
+    }
+    let key = at.below("available_to.domains");
+    for (i, domain) in available.domains.iter().enumerate() {
+        if !is_domain(domain) {
+            checker.error_at(&key, &key.item(i), NO_DOMAIN);
+        }
+    }
+    let domains = available.domains.iter().cloned().collect();
+    Offer { users, domains, share_percent: available.share_percent }
+}
+
+fn policy_of(
+    settings: &NetworkSettings,
+    offer: Offer,
+    at: &KeyPath,
+    checker: &mut Checker<'_>,
+) -> Policy {
     let allow_key = at.below("kinds.allow");
     for (i, kind) in settings.kinds.allow.iter().enumerate() {
         if let Err(what) = may_allow(*kind, settings.role) {
@@ -191,6 +267,9 @@ fn policy(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -
             Remote::Request => RemoteUsers::AsStrangers,
             Remote::Allow => RemoteUsers::Allowed,
         },
+        inactive: settings.role == Role::ThirdParty && settings.admission.is_none(),
+        minimum: settings.admission.as_ref().map(|it| it.minimum_posture).unwrap_or_default(),
+        offer,
         denied,
         allowed: settings.kinds.allow.iter().copied().collect(),
     }
@@ -237,11 +316,12 @@ fn local_users(
     }
     for (i, domain) in local.iter().enumerate() {
         if !is_domain(domain) {
-            let what = "expected a domain in lower case, without a user and without wildcards";
-            checker.error_at(&local_key, &local_key.item(i), what);
+            checker.error_at(&local_key, &local_key.item(i), NO_DOMAIN);
         }
     }
 }
+
+const NO_DOMAIN: &str = "expected a domain in lower case, without a user and without wildcards";
 
 /// Whether a text can be the domain of a user: a name or an address, with a port where the
 /// network wants one. Which of them exist is not ours to know.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use crate::gate::Role;
+use crate::gate::{Posture, Role};
 
 /// The keys outside of `[networks]`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -172,6 +172,40 @@ pub(super) struct NetworkSettings {
     /// What crosses, within what the networks can carry.
     #[serde(default)]
     pub(super) kinds: KindSettings,
+    /// By what a third-party network was admitted. Without it the network is inactive: nothing
+    /// crosses to or from it, and nobody can switch it on.
+    #[serde(default)]
+    pub(super) admission: Option<AdmissionSettings>,
+    /// To whom of your users a third-party network is offered; without it, to all.
+    #[serde(default)]
+    pub(super) available_to: Option<OfferSettings>,
+}
+
+/// By what a third-party network was admitted.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct AdmissionSettings {
+    /// The file with the report of the conformance suite, as JSON. Every check that it names must
+    /// have passed or have been skipped with a reason.
+    #[schemars(example = "birdychat.conformance.json")]
+    pub(super) conformance_report: PathBuf,
+    /// What a chat with its users must be at least. All that is carried today is `clear`: anything
+    /// more is refused with `e2ee_required`.
+    pub(super) minimum_posture: Posture,
+}
+
+/// To whom a third-party network is offered: all of these together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct OfferSettings {
+    /// These users, as `network:id`.
+    #[schemars(example = ["matrix:@alice:example.org"])]
+    pub(super) users: Vec<String>,
+    /// All users who live under these domains.
+    #[schemars(example = ["example.org"])]
+    pub(super) domains: Vec<String>,
+    /// Of all other users so many in a hundred, always the same ones.
+    #[schemars(range(max = 100))]
+    pub(super) share_percent: u8,
 }
 
 /// Who takes part.

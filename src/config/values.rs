@@ -22,6 +22,10 @@ const RELOADABLE: &[&str] = &[
     "retention.ids_days",
     "networks.*.users.local",
     "networks.*.users.remote",
+    "networks.*.admission.minimum_posture",
+    "networks.*.available_to.domains",
+    "networks.*.available_to.share_percent",
+    "networks.*.available_to.users",
     "networks.*.kinds.deny",
     "networks.*.kinds.allow",
 ];

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::desk::{Asked, Obeyed};
 use super::{Crossing, Network, NetworkRules, name};
 use crate::clock;
-use crate::gate::{self, As, Facts, Role, Side, Standing, Verdict};
+use crate::gate::{self, As, Between, Facts, Role, Side, Standing, Verdict};
 use crate::log::{
     COMMAND_ANSWERED, EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_HELD, MESSAGE_REFUSED,
     STORE_FAILED,
@@ -395,6 +395,28 @@ impl Network {
 }
 
 impl Crossing {
+    /// What the gate must know of two users. What is not offered to somebody is not on for them.
+    pub(super) fn between(&self, sender: &UserId, recipient: &UserId, now: Timestamp) -> Between {
+        let mut between = self.people.between(sender, recipient, now);
+        between.sender_enabled &= self.is_offered(sender, recipient.network());
+        between.recipient_enabled &= self.is_offered(recipient, sender.network());
+        between
+    }
+
+    /// Whether the operator offers a third-party network to a user; a home network always is.
+    pub(super) fn is_offered(&self, user: &UserId, network: &NetworkId) -> bool {
+        let Some(offered) = self.networks.get(network) else { return false };
+        if offered.setup.role == Role::Home {
+            return true;
+        }
+        let own = self.networks.get(user.network());
+        let domain = own.and_then(|own| own.setup.addressing.domain(user));
+        let parts = ["offer", network.as_str(), &user.to_string()];
+        let lot = Tag::of(self.store.salt(), &parts).to_bits();
+        let rules = offered.setup.rules.borrow();
+        !rules.policy.inactive && rules.policy.offer.covers(user, domain, lot)
+    }
+
     fn judge(
         &self,
         source: &Network,
@@ -403,10 +425,10 @@ impl Crossing {
         now: Timestamp,
     ) -> Verdict {
         let sender = &event.sender.user;
+        let between = target.map(|(_, to)| self.between(sender, to, now));
         // Two networks, never one: no lock is taken twice.
         let source_rules = source.setup.rules.borrow();
         let target = target.map(|(target, to)| (target, to, target.setup.rules.borrow()));
-        let between = target.as_ref().map(|(_, to, _)| self.people.between(sender, to, now));
         let facts = Facts {
             source: source.side(sender, &source_rules),
             target: target.as_ref().map(|(target, to, rules)| target.side(to, rules)),

@@ -147,6 +147,7 @@ impl Crossing {
             self.words.say(word, &[("network", id.as_str())])
         };
         let others = self.networks.iter().filter(|(id, _)| *id != by.network());
+        let others = others.filter(|(id, _)| self.is_offered(by, id));
         let lines: Vec<String> = others.map(line).collect();
         if lines.is_empty() {
             return self.words.say("no-networks", &[]);
@@ -156,10 +157,11 @@ impl Crossing {
 
     fn switch(&self, by: &UserId, command: &str, name: &str, at: Timestamp) -> Obeyed {
         let third = |network: &Network| network.setup.role == Role::ThirdParty;
-        let id = NetworkId::new(&name.to_lowercase()).ok().filter(|id| id != by.network());
+        let can = |id: &NetworkId| id != by.network() && self.is_offered(by, id);
+        let id = NetworkId::new(&name.to_lowercase()).ok().filter(|id| can(id));
         let known = id.filter(|id| self.networks.get(id).is_some_and(third));
         let Some(network) = known else {
-            let names = self.networks.iter().filter(|(id, n)| third(n) && *id != by.network());
+            let names = self.networks.iter().filter(|(id, n)| third(n) && can(id));
             let names: Vec<&str> = names.map(|(id, _)| id.as_str()).collect();
             let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             let name: String = name.chars().take(40).collect();

@@ -243,7 +243,8 @@ impl Crossing {
     fn are_open(&self, sender: &UserId, recipient: &UserId) -> bool {
         let open = |user: &UserId, network: &NetworkId| {
             let third = |network: &Network| network.setup.role == Role::ThirdParty;
-            !self.networks.get(network).is_some_and(third) || self.people.has_enabled(user, network)
+            !self.networks.get(network).is_some_and(third)
+                || (self.people.has_enabled(user, network) && self.is_offered(user, network))
         };
         open(sender, recipient.network()) && open(recipient, sender.network())
     }

@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use drawbridge_adapter::{Capabilities, Code, Event, Kind, Refusal};
+use drawbridge_adapter::{Capabilities, Code, Event, Kind, Refusal, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,53 @@ impl Strictness {
             Self::On => "on",
             Self::Sealed => "sealed",
         }
+    }
+}
+
+/// How a chat is kept from eyes that it is not meant for, from the least to the most.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Posture {
+    /// Servers on the way can read it: all that is carried today.
+    #[default]
+    Clear,
+    /// Each leg is encrypted, and opened only inside this daemon.
+    Bridged,
+    /// Nobody on the way can open it.
+    Sealed,
+}
+
+/// To whom of the operator's users a third-party network is offered: who is named, who lives under a
+/// named domain, and a share of all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The users.
+    pub users: BTreeSet<UserId>,
+    /// The domains.
+    pub domains: BTreeSet<String>,
+    /// Of the others so many in a hundred.
+    pub share_percent: u8,
+}
+
+impl Offer {
+    /// To everybody.
+    pub fn to_all() -> Self {
+        Self { users: BTreeSet::new(), domains: BTreeSet::new(), share_percent: 100 }
+    }
+
+    /// Whether it is for `user`, who lives under `domain` and has drawn the number `lot`.
+    pub fn covers(&self, user: &UserId, domain: Option<&str>, lot: u64) -> bool {
+        self.users.contains(user)
+            || domain.is_some_and(|domain| self.domains.contains(domain))
+            || lot % 100 < u64::from(self.share_percent)
+    }
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        Self::to_all()
     }
 }
 
@@ -90,6 +137,13 @@ pub enum Standing {
 pub struct Policy {
     /// Whether remote users may take part.
     pub remote_users: RemoteUsers,
+    /// Whether the operator has not admitted it yet: a third-party network whose conformance report
+    /// is not recorded.
+    pub inactive: bool,
+    /// What a chat with its users must be at least.
+    pub minimum: Posture,
+    /// To whom it is offered, if it is a third-party network.
+    pub offer: Offer,
     /// Kinds that do not cross to or from here.
     pub denied: BTreeSet<Kind>,
     /// Kinds refused by default that may cross here: only stickers, only between home networks.
@@ -214,7 +268,9 @@ pub fn is_stranger(side: &Side<'_>) -> bool {
 
 /// Whether the operator lets users on this side take part.
 pub fn admitted(side: &Side<'_>) -> bool {
-    side.standing == Standing::Local || side.policy.remote_users != RemoteUsers::Denied
+    let welcome =
+        side.standing == Standing::Local || side.policy.remote_users != RemoteUsers::Denied;
+    welcome && !side.policy.inactive
 }
 
 /// Decides again about what was to be delivered, just before it is: a network may have been switched

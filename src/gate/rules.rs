@@ -2,7 +2,7 @@
 
 use drawbridge_adapter::{Code, Content, Destination, Event, Kind, Level, Refusal};
 
-use super::{Facts, MOST_HELD, Role, Side, Strictness};
+use super::{Facts, MOST_HELD, Posture, Role, Side, Strictness};
 
 fn refuse(code: Code) -> Result<(), Refusal> {
     Err(code.into())
@@ -44,8 +44,8 @@ pub(super) fn known_target(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// A remote user writes only where the operator lets remote users in. That they may not is about
-/// them alone, so it may be said.
+/// A remote user writes only where the operator lets remote users in, and nobody does from a network
+/// that is not admitted. That they may not is about them alone, so it may be said.
 pub(super) fn sender_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
     if !super::admitted(&facts.source) {
         return refuse(Code::Forbidden);
@@ -53,8 +53,8 @@ pub(super) fn sender_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusa
     Ok(())
 }
 
-/// A remote user is reached only where the operator lets remote users in; otherwise it looks as
-/// if there were no such user.
+/// A remote user is reached only where the operator lets remote users in, and nobody is on a network
+/// that is not admitted: it looks as if there were no such user.
 pub(super) fn recipient_admitted(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
     if !facts.target.as_ref().is_some_and(super::admitted) {
         return refuse(Code::NotReachable);
@@ -74,9 +74,12 @@ pub(super) fn consent(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A user may want nothing to cross that the bridge could read. It can read all that it carries.
+/// A user may want nothing to cross that the bridge could read, and the operator a minimum for a
+/// network. All that is carried is clear.
 pub(super) fn sealed_enough(facts: &Facts<'_>, _: &Event) -> Result<(), Refusal> {
-    if facts.between.only_sealed() {
+    let demands = |side: &Side<'_>| side.policy.minimum > Posture::Clear;
+    let demanded = demands(&facts.source) || facts.target.as_ref().is_some_and(demands);
+    if demanded || facts.between.only_sealed() {
         return refuse(Code::E2eeRequired);
     }
     Ok(())

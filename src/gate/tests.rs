@@ -263,6 +263,44 @@ fn who_wants_nothing_that_the_bridge_could_read_gets_and_sends_nothing() {
 }
 
 #[test]
+fn a_network_is_dead_until_it_is_admitted_and_held_to_its_minimum() {
+    let inactive = Policy { inactive: true, ..Policy::default() };
+    let bridged = Policy { minimum: Posture::Bridged, ..Policy::default() };
+    let (fine, able) = (Policy::default(), capabilities());
+    let home =
+        Side { role: Role::Home, standing: Standing::Local, policy: &fine, capabilities: &able };
+    let third = |policy| Side { role: Role::ThirdParty, policy, ..home };
+    for (source, target, expected) in [
+        (third(&inactive), home, refused(Code::Forbidden)),
+        (home, third(&inactive), refused(Code::NotReachable)),
+        (third(&bridged), home, refused(Code::E2eeRequired)),
+        (home, third(&bridged), refused(Code::E2eeRequired)),
+        (home, third(&fine), Verdict::Deliver),
+    ] {
+        let facts = Facts { source, target: Some(target), between: friends() };
+        assert_eq!(decide(&facts, &event(Content::text("hi"))), expected);
+    }
+}
+
+#[test]
+fn a_network_is_offered_in_stages() {
+    let users = BTreeSet::from(["matrix:@alice:hs.test".parse().unwrap()]);
+    let domains = BTreeSet::from(["staff.test".to_owned()]);
+    let offer = Offer { users, domains, share_percent: 10 };
+    let user = |id: &str| id.parse::<UserId>().unwrap();
+    for (id, domain, lot, expected) in [
+        ("matrix:@alice:hs.test", Some("hs.test"), 99, true),
+        ("matrix:@eve:hs.test", Some("hs.test"), 99, false),
+        ("matrix:@eve:hs.test", Some("hs.test"), 109, true),
+        ("xmpp:eve@staff.test", Some("staff.test"), 99, true),
+        ("haiket:eve", None, 99, false),
+    ] {
+        assert_eq!(offer.covers(&user(id), domain, lot), expected, "{id} {lot}");
+        assert!(Offer::to_all().covers(&user(id), domain, lot));
+    }
+}
+
+#[test]
 fn of_strangers_the_strict_take_only_text() {
     let (image, text) = (event(Content::Unsupported { kind: Kind::Image }), Content::text("hi"));
     let text = event(text);
@@ -326,11 +364,14 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         3 => Just(RemoteUsers::AsStrangers),
         1 => Just(RemoteUsers::Denied),
     ];
-    (remote, kinds(), kinds()).prop_map(|(remote_users, denied, allowed)| Policy {
-        remote_users,
-        denied,
-        allowed,
-    })
+    let minimum = prop_oneof![15 => Just(Posture::Clear), 1 => Just(Posture::Bridged)];
+    let inactive = proptest::bool::weighted(0.05);
+    (remote, inactive, minimum, kinds(), kinds()).prop_map(
+        |(remote_users, inactive, minimum, denied, allowed)| {
+            let offer = Offer::to_all();
+            Policy { remote_users, inactive, minimum, offer, denied, allowed }
+        },
+    )
 }
 
 fn any_side() -> impl Strategy<Value = (Role, Standing, Policy, Capabilities)> {
@@ -422,6 +463,7 @@ fn may_cross(source: &Side<'_>, target: &Side<'_>, between: &Between, event: &Ev
         })
         && (source.role == Role::Home || between.recipient_enabled)
         && (target.role == Role::Home || between.sender_enabled)
+        && both(&|side| !side.policy.inactive && side.policy.minimum == Posture::Clear)
         && ![between.sender_strict, between.recipient_strict].contains(&Strictness::Sealed)
         && both(&|side| side.capabilities.level(Kind::Text) > Level::Rejected)
         && both(&|side| !side.policy.denied.contains(&Kind::Text))

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// How long anything here may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// By what the app is admitted.
+const ADMITTED: &str = r#"{"passed": ["text_in"], "skipped": {}, "failed": {}}"#;
+
 /// The public key of RFC 8037, appendix A.2.
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one","alg":"EdDSA","use":"sig",
 "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
@@ -41,6 +44,7 @@ impl Desk {
         let desk = Self::new();
         desk.write("xmpp.secret", "a secret of the tests\n");
         desk.write("birdychat.jwks.json", JWKS);
+        desk.write("birdychat.conformance.json", ADMITTED);
         assert_eq!(desk.does(&["registration", "matrix"]).code, Some(0));
         desk
     }

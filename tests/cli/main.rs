@@ -50,13 +50,14 @@ fn check_accepts_a_configuration_whose_files_come_later() {
         (9, "matrix.registration_file", "registration.yaml"),
         (17, "xmpp.secret_file", "xmpp.secret"),
         (25, "birdychat.jwks_file", "birdychat.jwks.json"),
+        (26, "birdychat.admission.conformance_report", "birdychat.conformance.json"),
     ] {
         let path = desk.path(file);
         let warning =
             format!("warning: line {line}: networks.{key}: not there yet: {}\n", path.display());
         assert!(done.out.contains(&warning), "{warning} not in {}", done.out);
     }
-    assert!(done.out.ends_with("drawbridge.toml: 0 errors, 4 warnings\n"), "{}", done.out);
+    assert!(done.out.ends_with("drawbridge.toml: 0 errors, 5 warnings\n"), "{}", done.out);
 
     let desk = Desk::ready();
     let done = desk.does(&["check"]);
@@ -83,10 +84,10 @@ fn check_tells_every_error_with_its_place() {
     assert_eq!(
         lines[..4],
         [
-            "error: line 26: networks.birdychat.kinds.allow: sticker cannot be allowed: towards \
+            "error: line 27: networks.birdychat.kinds.allow: sticker cannot be allowed: towards \
              and from a third-party network it never crosses",
-            "error: line 27: networks.birdychat.max_user: unknown key; did you mean \"max_users\"?",
-            "error: line 29: queu: unknown key; did you mean \"queue\"?",
+            "error: line 28: networks.birdychat.max_user: unknown key; did you mean \"max_users\"?",
+            "error: line 30: queu: unknown key; did you mean \"queue\"?",
             "error: environment variable DRAWBRIDGE_LOG__FORMAT: log.format: expected one of \
              auto, human, json, journald",
         ]
@@ -103,7 +104,7 @@ fn every_command_refuses_a_wrong_configuration() {
     for arguments in commands {
         let done = desk.does(arguments);
         assert_eq!(done.code, Some(78), "{arguments:?}");
-        assert!(done.err.starts_with("error: line 26: networks.birdychat.nonsense: unknown key"));
+        assert!(done.err.starts_with("error: line 27: networks.birdychat.nonsense: unknown key"));
     }
 }
 

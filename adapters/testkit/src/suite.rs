@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use anyhow::{Result, anyhow, bail};
+use serde::{Serialize, Serializer};
 
 use crate::Stage;
 
@@ -160,15 +161,25 @@ pub async fn run_all(stage: &dyn Stage) -> Report {
     report
 }
 
-/// What the suite found.
-#[derive(Debug, Clone, Default)]
+/// What the suite found. As JSON it is the report by which an operator admits a network: the names
+/// of what passed, and for the rest each name with its reason.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// The checks that showed their rule.
     pub passed: Vec<&'static str>,
     /// The checks that were skipped, as declared, and what was lacking.
+    #[serde(serialize_with = "by_name")]
     pub skipped: Vec<(&'static str, &'static str)>,
     /// The checks that failed, and how.
+    #[serde(serialize_with = "by_name")]
     pub failed: Vec<(&'static str, String)>,
+}
+
+fn by_name<S: Serializer, T: Serialize>(
+    pairs: &[(&'static str, T)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, what)| (name, what)))
 }
 
 impl fmt::Display for Report {

@@ -95,6 +95,7 @@ impl Town {
         let mut secrets = vec![random()?];
         let mut xmpp = XmppServer::prepare(software, &installed, &at.join("xmpp"), &secrets[0])?;
         write_secret(&at.join("xmpp.secret"), &secrets[0])?;
+        std::fs::write(at.join("birdychat.conformance.json"), ADMITTED)?;
         xmpp.start()?;
         PartnerApp::make_keys(&programs.partner_app, at)?;
 
@@ -356,6 +357,9 @@ const PARTNER: &str = "[networks.birdychat]";
 
 const BRIDGE_KEY: &str = "bridge.key.json";
 
+/// By what the bridge admits the partner's app.
+const ADMITTED: &str = r#"{"passed": ["text_in", "text_out"], "skipped": {}, "failed": {}}"#;
+
 const CONFIG: &str = r#"data_dir = "data"
 
 [networks.matrix]
@@ -381,4 +385,5 @@ role = "third_party"
 listen = "{partner}"
 issuer = "birdychat"
 jwks_file = "birdychat.jwks.json"
+admission = { conformance_report = "birdychat.conformance.json", minimum_posture = "clear" }
 "#;
