@@ -173,7 +173,7 @@ class User(slixmpp.ClientXMPP):
         )
         return shown
 
-    async def roster(self):
+    async def contacts(self):
         """The roster, as the server holds it: for each address its groups, name and subscription."""
         await asyncio.wait_for(self.online.wait(), 60)
         answer = await self.ask('<iq xmlns="jabber:client" type="get"><query xmlns="jabber:iq:roster"/></iq>')
@@ -287,7 +287,7 @@ async def main(host, port):
         if what == "form":
             return {"fields": await user.form(command["of"], command["node"])}
         if what == "roster":
-            return {"items": await user.roster()}
+            return {"items": await user.contacts()}
         if what in ("block", "unblock", "block_list"):
             await asyncio.wait_for(user.online.wait(), 60)
             if what == "block_list":

@@ -7,13 +7,16 @@ use drawbridge_adapter::{
     DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Kind, Level, Message, Request,
     RequestOver, Secret, StatusNeeds, TextLimits, async_trait, log,
 };
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::address::Addresses;
 use crate::failure::Returned;
+use crate::folders::{Folders, Want};
 use crate::lists::{Lists, Work};
 use crate::log::BOUNCE_SWALLOWED;
 use crate::outward::{Outward, Ready, Undelivered};
+use crate::privilege::Grants;
 use crate::reports::Reports;
 use crate::{doctor, intake, link, message, presence};
 
@@ -31,8 +34,10 @@ pub(crate) struct XmppAdapter {
     addresses: Arc<Addresses>,
     outward: Arc<Outward>,
     lists: Lists,
+    folders: Folders,
+    grants: Arc<Grants>,
     reports: Reports,
-    work: Mutex<Option<Work>>,
+    work: Mutex<Option<(Work, mpsc::Receiver<Want>)>>,
     bridge: OnceLock<Bridge>,
 }
 
@@ -46,10 +51,25 @@ impl XmppAdapter {
     ) -> Self {
         let outward = Arc::new(Outward::new(addresses.component().to_owned()));
         let addresses = Arc::new(addresses);
-        let (lists, work) = Lists::new(Arc::clone(&addresses), Arc::clone(&outward));
-        let work = Mutex::new(Some(work));
+        let grants = Arc::new(Grants::default());
+        let (lists, work) =
+            Lists::new(Arc::clone(&addresses), Arc::clone(&outward), Arc::clone(&grants));
+        let (folders, wants) =
+            Folders::new(Arc::clone(&addresses), Arc::clone(&outward), Arc::clone(&grants));
+        let work = Mutex::new(Some((work, wants)));
         let reports = Reports::new(Arc::clone(&addresses), Arc::clone(&outward), report_to);
-        Self { server, secret, addresses, outward, lists, reports, work, bridge: OnceLock::new() }
+        Self {
+            server,
+            secret,
+            addresses,
+            outward,
+            lists,
+            folders,
+            grants,
+            reports,
+            work,
+            bridge: OnceLock::new(),
+        }
     }
 
     /// The stanza for a command; `Ok(None)` if there is nothing to send.
@@ -87,8 +107,11 @@ impl XmppAdapter {
                 }
             }
             // A request that was accepted stays as it is, and the others are carried out alone.
-            Command::RequestOver(_) | Command::Block(_) | Command::Report(_) => return Ok(None),
-            Command::Mute(_) | Command::Folder(_) | Command::Access(_) => {
+            Command::RequestOver(_)
+            | Command::Block(_)
+            | Command::Folder(_)
+            | Command::Report(_) => return Ok(None),
+            Command::Mute(_) | Command::Access(_) => {
                 return Err(refused(Code::Malformed, "not declared"));
             }
         };
@@ -121,12 +144,13 @@ impl Adapter for XmppAdapter {
             .bouncing()
             .showing_requests()
             .keeping_block_lists()
+            .keeping_folders()
             .taking_reports()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(work) = work.filter(|_| self.bridge.set(bridge.clone()).is_ok()) else {
+        let Some((work, wants)) = work.filter(|_| self.bridge.set(bridge.clone()).is_ok()) else {
             return Err(Fatal::new("the XMPP adapter was started twice"));
         };
         let (inlet, intake) = intake::channel();
@@ -136,12 +160,15 @@ impl Adapter for XmppAdapter {
             addresses: &self.addresses,
             outward: &self.outward,
             lists: &self.lists,
+            folders: &self.folders,
+            grants: &self.grants,
             bridge: &bridge,
         };
         tokio::join!(
             link.keep(inlet),
-            intake.run(&self.lists, &bridge),
-            self.lists.run(work, &bridge)
+            intake.run(&self.lists, &self.folders, &bridge),
+            self.lists.run(work, &bridge),
+            self.folders.run(wants, &bridge)
         );
         Ok(())
     }
@@ -164,6 +191,9 @@ impl Adapter for XmppAdapter {
             let (window, after) = rest.split_at(of_stanzas.max(1));
             match &next.command {
                 Command::Block(entry) => outcomes.push(self.lists.write(entry, bridge).await),
+                Command::Folder(folder) => {
+                    outcomes.push(self.folders.write(folder, bridge).await);
+                }
                 Command::Report(report) => {
                     outcomes.push(self.reports.tell(report, &next.key, bridge).await);
                 }
@@ -184,7 +214,7 @@ impl Adapter for XmppAdapter {
 
 /// Whether it takes more than a stanza.
 fn stands_alone(delivery: &Delivery) -> bool {
-    matches!(delivery.command, Command::Block(_) | Command::Report(_))
+    matches!(delivery.command, Command::Block(_) | Command::Folder(_) | Command::Report(_))
 }
 
 impl XmppAdapter {
@@ -218,6 +248,9 @@ impl XmppAdapter {
                 None => match sent.next() {
                     Some(Ok(delivered)) => {
                         self.lists.seen.got(delivery.command.addressee());
+                        if let Command::Message(Message { from, to, .. }) = &delivery.command {
+                            self.folders.met(to, &from.user);
+                        }
                         Ok(delivered)
                     }
                     Some(Err(Undelivered::Returned(returned))) => {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drawbridge_adapter::{Acceptance, Bridge, Code, Event, Unavailable, log};
+use drawbridge_adapter::{Acceptance, Answer, Bridge, Code, Destination, Event, Unavailable, log};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bounces::{self, Bounce};
+use crate::folders::Folders;
 use crate::gestures::{self, Shown};
 use crate::lists::Lists;
 use crate::log::{INTAKE_STALLED, MESSAGES_LOST};
@@ -88,10 +89,10 @@ impl Inlet {
 
 impl Intake {
     /// Until every [`Inlet`] is gone and all is handed over, or the daemon takes no more.
-    pub(crate) async fn run(self, lists: &Lists, bridge: &Bridge) {
+    pub(crate) async fn run(self, lists: &Lists, folders: &Folders, bridge: &Bridge) {
         let Self { events, stalled, bounces, gestures } = self;
         tokio::join!(
-            Events { events, stalled }.run(bridge),
+            Events { events, stalled }.run(folders, bridge),
             bounces::run(bounces, lists, bridge),
             gestures::run(gestures, bridge)
         );
@@ -104,7 +105,7 @@ struct Events {
 }
 
 impl Events {
-    async fn run(mut self, bridge: &Bridge) {
+    async fn run(mut self, folders: &Folders, bridge: &Bridge) {
         let too_late = async {
             bridge.stopping().await;
             tokio::time::sleep(LAST_TRY).await;
@@ -116,7 +117,7 @@ impl Events {
                 return;
             }
             let taken = tokio::select! {
-                taken = self.hand_over(&batch, bridge) => taken,
+                taken = self.hand_over(&batch, folders, bridge) => taken,
                 () = &mut too_late => false,
             };
             if !taken {
@@ -128,7 +129,7 @@ impl Events {
     }
 
     /// Whether the daemon took them.
-    async fn hand_over(&self, batch: &[Event], bridge: &Bridge) -> bool {
+    async fn hand_over(&self, batch: &[Event], folders: &Folders, bridge: &Bridge) -> bool {
         let mut wait = FIRST_WAIT;
         loop {
             match bridge.accept(batch.to_vec()).await {
@@ -136,6 +137,11 @@ impl Events {
                     self.stalled.store(false, Ordering::Relaxed);
                     for (event, answer) in batch.iter().zip(&answers) {
                         log(event, *answer, bridge);
+                        if let (Destination::Direct(to), Answer::Accepted) =
+                            (&event.to, answer.answer)
+                        {
+                            folders.met(&event.sender.user, to);
+                        }
                     }
                     return true;
                 }

@@ -15,11 +15,21 @@ fn bridge() -> ReferenceBridge {
     ReferenceBridge::new(NetworkId::new("xmpp").unwrap())
 }
 
+fn here() -> (Arc<Addresses>, Arc<Outward>) {
+    let addresses = Addresses::new(NetworkId::new("xmpp").unwrap(), "bridge.p.test".to_owned());
+    (Arc::new(addresses), Arc::new(Outward::new("bridge.p.test".to_owned())))
+}
+
 /// Nobody was seen yet, and no server allows anything.
 fn lists() -> Lists {
-    let addresses = Addresses::new(NetworkId::new("xmpp").unwrap(), "bridge.p.test".to_owned());
-    let outward = Outward::new("bridge.p.test".to_owned());
-    Lists::new(Arc::new(addresses), Arc::new(outward)).0
+    let (addresses, outward) = here();
+    Lists::new(addresses, outward, Arc::default()).0
+}
+
+/// Nobody has any.
+fn folders() -> Folders {
+    let (addresses, outward) = here();
+    Folders::new(addresses, outward, Arc::default()).0
 }
 
 fn event(text: &str) -> Event {
@@ -41,7 +51,7 @@ async fn a_daemon_that_says_it_stops_and_does_not_is_asked_again() {
     bridge.fail_next(3, Unavailable::Stopping);
     let (inlet, intake) = channel();
     let handle = bridge.handle();
-    let running = tokio::spawn(async move { intake.run(&lists(), &handle).await });
+    let running = tokio::spawn(async move { intake.run(&lists(), &folders(), &handle).await });
     inlet.put(event("one")).await.unwrap();
     bridge.hears(PATIENCE, "one").await.unwrap();
     inlet.put(event("two")).await.unwrap();
@@ -58,7 +68,7 @@ async fn a_daemon_that_stops_is_not_asked_again() {
     let (inlet, intake) = channel();
     inlet.put(event("one")).await.unwrap();
     let handle = bridge.handle();
-    let running = tokio::spawn(async move { intake.run(&lists(), &handle).await });
+    let running = tokio::spawn(async move { intake.run(&lists(), &folders(), &handle).await });
     let turned_away = |journal: &Journal| (journal.turned_away.len() == 1).then_some(());
     bridge.wait_for(PATIENCE, "the refusal", turned_away).await.unwrap();
     assert_eq!(inlet.put(event("two")).await, Err(Code::NetworkUnreachable));
@@ -83,7 +93,7 @@ async fn a_message_that_came_back_is_told_once_its_delivery_is_written_down() {
     let bridge = bridge();
     let (inlet, intake) = channel();
     let handle = bridge.handle();
-    let running = tokio::spawn(async move { intake.run(&lists(), &handle).await });
+    let running = tokio::spawn(async move { intake.run(&lists(), &folders(), &handle).await });
     let before = tokio::time::Instant::now();
     for n in 0..3 {
         let bounce = error(&format!("00000000000000a{n}"), "Bob@p.test/phone").unwrap();

@@ -12,14 +12,15 @@
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
 //! - `reports`: users who were reported, to those who run their server.
-//! - `privilege`, `lists`, `seen`: whom users block, by the lists of their own servers.
+//! - `privilege`: what servers let the bridge do in the name of their users.
+//! - `lists`, `seen`: whom users block, by the lists of their own servers.
+//! - `folders`, `roster`: in which group of their contacts users see which chats.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
 //! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
 //! the server what was lost with a connection, so little is read ahead.
 //!
-//! What is not here: rules about who may write to whom, queues that outlive the process, rosters,
-//! TLS (the component port is the server's own loopback or private network).
+//! What is not here: rules about who may write to whom, queues that outlive the process, TLS (the component port is the server's own loopback or private network).
 
 mod address;
 mod bounces;
@@ -27,6 +28,7 @@ mod command;
 mod config;
 mod doctor;
 mod failure;
+mod folders;
 mod gestures;
 mod hex;
 mod intake;
@@ -41,6 +43,7 @@ mod presence;
 mod privilege;
 mod query;
 mod reports;
+mod roster;
 mod seen;
 mod session;
 mod stream;

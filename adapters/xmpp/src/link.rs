@@ -11,11 +11,13 @@ use tokio::time::{Instant, timeout};
 use xmpp_parsers::component::Handshake;
 
 use crate::address::Addresses;
+use crate::folders::Folders;
 use crate::hex::hex;
 use crate::intake::Inlet;
 use crate::lists::Lists;
 use crate::ns;
 use crate::outward::Outward;
+use crate::privilege::Grants;
 use crate::session::{Ending, Session};
 use crate::stream::StanzaReader;
 
@@ -41,6 +43,8 @@ pub(crate) struct Link<'a> {
     pub(crate) addresses: &'a Arc<Addresses>,
     pub(crate) outward: &'a Outward,
     pub(crate) lists: &'a Lists,
+    pub(crate) folders: &'a Folders,
+    pub(crate) grants: &'a Grants,
     pub(crate) bridge: &'a Bridge,
 }
 
@@ -100,6 +104,8 @@ impl Link<'_> {
             addresses: self.addresses,
             outward: self.outward,
             lists: self.lists,
+            folders: self.folders,
+            grants: self.grants,
             bridge: self.bridge,
         })
     }

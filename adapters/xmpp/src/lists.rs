@@ -22,7 +22,7 @@ use crate::address::{self, Addresses};
 use crate::gestures;
 use crate::log::{LIST_UNREADABLE, LISTS_FORBIDDEN};
 use crate::outward::Outward;
-use crate::privilege::{self, Grant, Trouble};
+use crate::privilege::{self, Grant, Grants, Trouble};
 use crate::seen::{self, Note, Seen};
 
 /// What a memo of a list begins with.
@@ -32,8 +32,6 @@ const LISTED: &str = "";
 const WRITING: &str = "writing";
 /// How many owners may wait for their list to be read. Beyond, they are left to the next reason.
 const WAITING: usize = 1024;
-/// How many domains may say what they allow.
-const DOMAINS: usize = 1024;
 /// How many owners of lists with ghosts are remembered, and how many reads just done.
 const OWNERS: usize = 16 * 1024;
 /// How often the lists with ghosts are read without another reason.
@@ -49,6 +47,7 @@ const TURNS: usize = 64;
 pub(crate) struct Lists {
     addresses: Arc<Addresses>,
     outward: Arc<Outward>,
+    grants: Arc<Grants>,
     /// Who was seen.
     pub(crate) seen: Seen,
     state: Mutex<State>,
@@ -61,8 +60,6 @@ pub(crate) struct Lists {
 
 #[derive(Default)]
 struct State {
-    /// What the domains of users allow, on this connection.
-    grants: HashMap<String, Grant>,
     /// Whose list is to be read.
     wanted: HashSet<String>,
     /// On whose list ghosts were.
@@ -99,12 +96,17 @@ enum Unread {
 
 impl Lists {
     /// Nothing known yet.
-    pub(crate) fn new(addresses: Arc<Addresses>, outward: Arc<Outward>) -> (Self, Work) {
+    pub(crate) fn new(
+        addresses: Arc<Addresses>,
+        outward: Arc<Outward>,
+        grants: Arc<Grants>,
+    ) -> (Self, Work) {
         let (wanted, wants) = mpsc::channel(WAITING);
         let (seen, noted) = Seen::new();
         let lists = Self {
             addresses,
             outward,
+            grants,
             seen,
             state: Mutex::default(),
             turns: (0..TURNS).map(|_| Turn::new(())).collect(),
@@ -119,25 +121,18 @@ impl Lists {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new connection: what servers allow, they say anew.
+    /// A new connection.
     pub(crate) fn connected(&self) {
-        self.lock().grants.clear();
         self.told.store(false, Ordering::Relaxed);
     }
 
-    /// A server says what it allows.
-    pub(crate) fn grant(&self, domain: String, grant: Grant) {
-        let mut state = self.lock();
-        if state.grants.len() < DOMAINS || state.grants.contains_key(&domain) {
-            state.grants.insert(domain, grant);
-        }
-        drop(state);
+    /// A server has said what it allows.
+    pub(crate) fn granted(&self) {
         self.granted.notify_one();
     }
 
     fn allows(&self, owner: &UserId) -> Grant {
-        let domain = self.addresses.domain(owner).unwrap_or_default();
-        self.lock().grants.get(domain).copied().unwrap_or_default()
+        self.grants.of(owner, &self.addresses)
     }
 
     /// There is a reason to read a user's list.

@@ -21,7 +21,7 @@ impl Here {
         let reference = ReferenceBridge::new(network.clone());
         let addresses = Addresses::new(network, "bridge.p.test".to_owned());
         let outward = Outward::new("bridge.p.test".to_owned());
-        let (lists, _) = Lists::new(Arc::new(addresses), Arc::new(outward));
+        let (lists, _) = Lists::new(Arc::new(addresses), Arc::new(outward), Arc::default());
         let bridge = reference.handle();
         Self { lists, reference, bridge, bob: format!("xmpp:{BOB}").parse().unwrap() }
     }

@@ -36,6 +36,17 @@ drawbridge_adapter::log_events! {
         "a block is not written to the user's own list: the server does not allow it",
         fields [],
         action "Let the server give the bridge the privilege (`docs/install.md`), if it can.";
+    /// A user's server does not let the bridge read and write the user's contacts, so the chats that the
+    /// user wants apart stand where they stood. Once a connection.
+    pub(crate) FOLDERS_FORBIDDEN: INFO,
+        "chats are not sorted in a user's client: the server does not allow it",
+        fields [],
+        action "Let the server give the bridge the privilege (`docs/install.md`), if it can.";
+    /// A chat is not in the group of its user's contacts where it should be. It is tried again with
+    /// the chat's next message.
+    pub(crate) FOLDER_UNKEPT: DEBUG, "a chat is not sorted",
+        fields [user, why],
+        action "None.";
     /// A user's block list could not be read: the server's answer is an error, or too long.
     pub(crate) LIST_UNREADABLE: DEBUG, "a block list could not be read",
         fields [user, why],

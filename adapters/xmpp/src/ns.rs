@@ -21,6 +21,8 @@ pub(crate) const DATA: &str = "jabber:x:data";
 pub(crate) const BLOCKING: &str = "urn:xmpp:blocking";
 /// XEP-0356.
 pub(crate) const PRIVILEGE: &str = "urn:xmpp:privilege:2";
+/// RFC 6121, 2.
+pub(crate) const ROSTER: &str = "jabber:iq:roster";
 /// RFC 6120: stanzas within others.
 pub(crate) const CLIENT: &str = "jabber:client";
 /// XEP-0100.

@@ -1,18 +1,60 @@
-//! Users' own lists of whom they block (XEP-0191), read and written in their name where their server
-//! allows it (XEP-0356).
+//! What servers let the bridge do in the name of their users (XEP-0356), and users' own lists of whom
+//! they block (XEP-0191), read and written so.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use drawbridge_adapter::{Addressing, UserId};
 
 use minidom::Element;
 
+use crate::address::Addresses;
 use crate::failure;
 use crate::ns;
 use crate::stream::Stanza;
 use crate::xml::Xml;
 
-/// What a server lets the bridge do with the lists of its users.
+/// How many domains may say what they allow.
+const DOMAINS: usize = 1024;
+
+/// What a server lets the bridge do in the name of its users.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
+    /// To read whom they block.
     pub(crate) read: bool,
+    /// To write it.
     pub(crate) write: bool,
+    /// To read and write their contacts.
+    pub(crate) roster: bool,
+}
+
+/// What all servers allow, on this connection.
+#[derive(Default)]
+pub(crate) struct Grants(Mutex<HashMap<String, Grant>>);
+
+impl Grants {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Grant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What servers allow, they say anew.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// What a domain says.
+    pub(crate) fn put(&self, domain: String, grant: Grant) {
+        let mut grants = self.lock();
+        if grants.len() < DOMAINS || grants.contains_key(&domain) {
+            grants.insert(domain, grant);
+        }
+    }
+
+    /// What may be done for a user.
+    pub(crate) fn of(&self, owner: &UserId, addresses: &Addresses) -> Grant {
+        let domain = addresses.domain(owner).unwrap_or_default();
+        self.lock().get(domain).copied().unwrap_or_default()
+    }
 }
 
 /// Why a list could not be read or written.
@@ -35,7 +77,12 @@ pub(crate) fn granted(message: &Element) -> Option<(String, Grant)> {
         message.attr("from").filter(|from| !from.is_empty() && !from.contains(['@', '/']))?;
     let kind = kind_of(privilege).unwrap_or_default();
     let both = kind == "both";
-    let grant = Grant { read: both || kind == "get", write: both || kind == "set" };
+    let roster = privilege.children().any(|perm| {
+        perm.name() == "perm"
+            && perm.attr("access") == Some("roster")
+            && perm.attr("type") == Some("both")
+    });
+    let grant = Grant { read: both || kind == "get", write: both || kind == "set", roster };
     Some((from.to_owned(), grant))
 }
 
@@ -112,15 +159,22 @@ mod tests {
 
     #[test]
     fn a_grant_is_read_whatever_it_is_nested_in() {
-        let all = Some(("p.test".to_owned(), Grant { read: true, write: true }));
+        let all = Some(("p.test".to_owned(), Grant { read: true, write: true, roster: false }));
         let perm = |inner: &str| format!("<perm access='iq'>{inner}</perm>");
         let ours = "<namespace ns='urn:xmpp:blocking' type='both'/>";
         assert_eq!(advertised(&perm(ours)), all);
         let nested = format!("<namespace ns='urn:x' type='get'>{ours}</namespace>");
         assert_eq!(advertised(&perm(&nested)), all);
         let get = advertised(&perm("<namespace ns='urn:xmpp:blocking' type='get'/>")).unwrap().1;
-        assert_eq!(get, Grant { read: true, write: false });
-        assert_eq!(advertised("<perm access='roster' type='both'/>").unwrap().1, Grant::default());
+        assert_eq!(get, Grant { read: true, ..Grant::default() });
+        for (kind, roster) in [("both", true), ("get", false), ("set", false)] {
+            let perm =
+                format!("<perm access='roster' type='{kind}'/><perm access='iq'>{ours}</perm>");
+            let expected = Grant { read: true, write: true, roster };
+            assert_eq!(advertised(&perm).unwrap().1, expected, "{kind}");
+        }
+        let other = advertised("<perm access='message' type='both'/>").unwrap().1;
+        assert_eq!(other, Grant::default());
         for user in ["bob@p.test", "p.test/x", ""] {
             let text = format!(
                 "<message xmlns='jabber:component:accept' from='{user}'>\

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Code, Event, Tag, log};
+use drawbridge_adapter::{Bridge, Code, Event, Gesture, Tag, log};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use crate::address::Addresses;
 use crate::bounces::Bounce;
 use crate::command::{self, Asked};
 use crate::failure::{self, Envelope};
+use crate::folders::Folders;
 use crate::gestures::Shown;
 use crate::intake::Inlet;
 use crate::link;
@@ -22,7 +23,7 @@ use crate::message::{self, Heard};
 use crate::ns;
 use crate::outward::Outward;
 use crate::presence;
-use crate::privilege;
+use crate::privilege::{self, Grants};
 use crate::query;
 use crate::stream::{ReadError, Stanza, StanzaReader};
 use crate::xml::Xml;
@@ -54,13 +55,17 @@ pub(crate) struct Session<'a, R, W> {
     pub(crate) addresses: &'a Addresses,
     pub(crate) outward: &'a Outward,
     pub(crate) lists: &'a Lists,
+    pub(crate) folders: &'a Folders,
+    pub(crate) grants: &'a Grants,
     pub(crate) bridge: &'a Bridge,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
     /// Until the connection is gone, or the daemon stops.
     pub(crate) async fn run(self, inlet: &Inlet) -> Ending {
+        self.grants.clear();
         self.lists.connected();
+        self.folders.connected();
         let outgoing = self.outward.open(self.bridge.random());
         let (answers, answering) = mpsc::channel(ANSWERS);
         let (stop, stopped) = oneshot::channel();
@@ -69,6 +74,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             addresses: self.addresses,
             outward: self.outward,
             lists: self.lists,
+            folders: self.folders,
+            grants: self.grants,
             bridge: self.bridge,
             inlet,
             answers,
@@ -123,6 +130,8 @@ struct Reading<'a, R> {
     addresses: &'a Addresses,
     outward: &'a Outward,
     lists: &'a Lists,
+    folders: &'a Folders,
+    grants: &'a Grants,
     bridge: &'a Bridge,
     inlet: &'a Inlet,
     answers: mpsc::Sender<String>,
@@ -182,12 +191,16 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     fn take_presence(&mut self, stanza: &Element) {
         if let Some(user) = presence::shown(stanza, self.addresses) {
             self.lists.look(&user);
+            self.folders.look(&user);
         }
         let answers = presence::answers(stanza, self.addresses, self.bridge);
         let answers: Vec<_> = answers.iter().map(Xml::to_wire).collect();
         match presence::gesture(stanza, self.addresses, self.bridge) {
             // It is confirmed once it is durable.
             Some((by, gesture)) => {
+                if let Gesture::Accept(other) = &gesture {
+                    self.folders.met(&by, other);
+                }
                 let answer_to = self.answers.clone();
                 self.inlet.shown(Shown { by, gesture, answers, answer_to }, self.bridge);
             }
@@ -222,7 +235,8 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
 
     async fn take_message(&mut self, stanza: Stanza) {
         if let Some((domain, grant)) = privilege::granted(&stanza.element) {
-            self.lists.grant(domain, grant);
+            self.grants.put(domain, grant);
+            self.lists.granted();
             return;
         }
         match message::read(stanza, self.addresses, self.bridge) {

@@ -108,6 +108,8 @@ pub struct Contact {
 /// A report, as those who run the server get it (XEP-0377).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reported {
+    /// The stanza's id, by which a repeat is known.
+    pub id: String,
     /// Who sent it.
     pub from: String,
     /// What it says to people.
@@ -254,6 +256,7 @@ impl XmppUser {
         let line = self.reader.next("report", PATIENCE, "a report", is)?;
         let ids = line["ids"].as_array().into_iter().flatten();
         Ok(Reported {
+            id: text(&line, "id"),
             from: text(&line, "from"),
             words: text(&line, "body"),
             reason: text(&line, "reason"),

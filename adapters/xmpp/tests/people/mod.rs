@@ -2,6 +2,7 @@
 //! servers and a foreign client.
 
 mod blocks;
+mod folders;
 mod reports;
 
 use std::sync::Arc;

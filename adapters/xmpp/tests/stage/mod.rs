@@ -150,10 +150,12 @@ pub(crate) async fn with<T: Send + 'static>(
 pub(crate) struct Bob {
     server: Arc<Server>,
     user: Option<Arc<XmppUser>>,
+    /// Who gets reports.
+    warden: Option<Arc<XmppUser>>,
     /// What was said: id, address, text.
     said: Vec<(String, String, String)>,
     shown: Vec<String>,
-    /// Whether the server lets the component see his block list.
+    /// Whether the server lets the component see his block list, and his contacts.
     lists: bool,
 }
 
@@ -161,7 +163,8 @@ impl Bob {
     /// Not yet online.
     pub(crate) fn new(server: Arc<Server>, software: XmppSoftware) -> Self {
         let lists = software == XmppSoftware::Prosody;
-        Self { server, user: None, said: Vec::new(), shown: Vec::new(), lists }
+        let (user, warden) = (None, None);
+        Self { server, user, warden, said: Vec::new(), shown: Vec::new(), lists }
     }
 
     fn client(&self) -> Result<&Arc<XmppUser>> {
@@ -178,6 +181,7 @@ impl Peer for Bob {
 
     async fn joins(&mut self) -> Result<()> {
         self.user = Some(self.server.user("bob").await?);
+        self.warden = Some(self.server.user("warden").await?);
         Ok(())
     }
 
@@ -276,6 +280,35 @@ impl Peer for Bob {
             != blocked
         {}
         Ok(Tried::Done)
+    }
+
+    async fn sees_in_folder(&mut self, folder: &str, address: &str, inside: bool) -> Result<Tried> {
+        if !self.lists {
+            return Ok(Tried::Impossible);
+        }
+        loop {
+            let (folder, address) = (folder.to_owned(), address.to_owned());
+            let is = with(self.client()?, move |bob| bob.is_in_group(&address, &folder)).await?;
+            if is == inside {
+                return Ok(Tried::Done);
+            }
+        }
+    }
+
+    async fn is_reported(&mut self) -> Result<Option<Vec<String>>> {
+        let warden = self.warden.as_ref().context("the warden is not online")?;
+        loop {
+            let report = with(warden, XmppUser::hears_report).await?;
+            if self.shown.contains(&report.id) {
+                continue;
+            }
+            self.shown.push(report.id);
+            let text = |(by, id): &(String, String)| {
+                let of = self.said.iter().find(|(said, ..)| said == id && by == "bob@p.test");
+                of.map(|(_, _, text)| text.clone()).context("no message of bob's is meant")
+            };
+            return report.ids.iter().map(text).collect::<Result<_>>().map(Some);
+        }
     }
 
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {

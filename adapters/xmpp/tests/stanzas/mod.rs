@@ -74,6 +74,32 @@ impl Here {
         Ok(Self { server, bridge, adapter, run, bob })
     }
 
+    /// The adapter dies, and another one comes, with what the first had written down.
+    pub(crate) async fn crashes(&mut self) -> Result<()> {
+        let ups = self.ups();
+        self.run.abort();
+        self.adapter = self.server.adapter(SECRET)?.0;
+        self.run = spawn(Arc::clone(&self.adapter), &self.bridge);
+        self.is_up_again(ups).await
+    }
+
+    /// How often the adapter was up.
+    pub(crate) fn ups(&self) -> usize {
+        self.bridge.journal().connections.iter().filter(|c| **c == Connection::Up).count()
+    }
+
+    /// Waits until it is, once more than so often.
+    pub(crate) async fn is_up_again(&self, before: usize) -> Result<()> {
+        let again = self.bridge.wait_for(PATIENCE, "the adapter to be up again", |journal| {
+            let ups = journal.connections.iter().filter(|c| **c == Connection::Up);
+            (ups.count() > before).then_some(())
+        });
+        again.await?;
+        let (kind, ..) = self.asks(DOMAIN, "get", "<ping xmlns='urn:xmpp:ping'/>").await?;
+        ensure!(kind == "result", "the bridge does not answer");
+        Ok(())
+    }
+
     pub(crate) async fn sends(&self, stanza: &str) -> Result<()> {
         let stanza = stanza.to_owned();
         with(&self.bob, move |bob| bob.sends(&stanza)).await
