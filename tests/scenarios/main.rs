@@ -41,6 +41,7 @@ mod own_means;
 mod partner_people;
 mod python;
 mod reach;
+mod report_xmpp;
 mod requests;
 mod restart;
 mod talk;
