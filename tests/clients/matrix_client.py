@@ -169,7 +169,9 @@ class User:
 
     async def unread(self, room):
         """How many messages a client would show as unread in a room."""
-        wanted = {"room": {"rooms": [room], "timeline": {"limit": 1}}}
+        # Synapse gives the same answer again for the same question within two minutes.
+        once = {"types": [uuid.uuid4().hex]}
+        wanted = {"room": {"rooms": [room], "timeline": {"limit": 1}}, "account_data": once}
         wanted = urllib.parse.quote(json.dumps(wanted))
         news = await self.call("GET", f"sync?timeout=0&set_presence=offline&filter={wanted}")
         return news["rooms"]["join"][room]["unread_notifications"]["notification_count"]

@@ -16,7 +16,7 @@ use crate::doctor::Patient;
 use crate::homeserver::Homeserver;
 use crate::lists::{self, Lists};
 use crate::registration::Agreed;
-use crate::{connection, inbound, outbound};
+use crate::{connection, inbound, outbound, passing};
 
 /// The longest text, in bytes. An event of at most 65,535 bytes (Matrix, "Size limits") also
 /// holds the ids of room, sender and earlier events, hashes and signatures: up to 3,000 bytes. A
@@ -87,6 +87,8 @@ impl Adapter for MatrixAdapter {
             .showing_requests()
             .keeping_block_lists()
             .muting()
+            .keeping_folders()
+            .taking_reports()
             .taking_access()
     }
 
@@ -101,10 +103,12 @@ impl Adapter for MatrixAdapter {
         let watch = connection::watch(&core, &self.appservice);
         let receipts = outbound::send_receipts(&core);
         let lists = lists::watch(&core);
-        let background = async { tokio::join!(watch, receipts, lists, core.portals.sweep()) };
+        let folders = outbound::keep_folders(&core);
+        let sweep = passing::sweep(&core.bridge);
+        let background = async { tokio::join!(watch, receipts, lists, folders, sweep) };
         tokio::select! {
             served = serve => served,
-            ((), (), (), ()) = background => Ok(()),
+            ((), (), (), (), ()) = background => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::homeserver::{CallError, Homeserver};
 use crate::lists::Lists;
 use crate::outbound::{Notices, Receipts};
 use crate::portals::Portals;
+use crate::spaces::Spaces;
 
 /// Matrix users whose names, or existence, are at hand.
 const USERS_AT_HAND: usize = 10_000;
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) names: MatrixAddressing,
     pub(crate) homeserver: Arc<Homeserver>,
     pub(crate) portals: Portals,
+    pub(crate) spaces: Arc<Spaces>,
     pub(crate) ghosts: Ghosts,
     /// Display names of Matrix users.
     pub(crate) displayed: Cache<OwnedUserId, Option<String>>,
@@ -51,8 +53,10 @@ impl Core {
         hs: Arc<Homeserver>,
         lists: Lists,
     ) -> Self {
+        let spaces = Arc::new(Spaces::new(bridge.clone(), names.clone()));
         Self {
-            portals: Portals::new(bridge.clone()),
+            portals: Portals::new(bridge.clone(), Arc::clone(&spaces)),
+            spaces,
             bridge,
             names,
             homeserver: hs,

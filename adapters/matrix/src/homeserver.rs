@@ -177,8 +177,9 @@ impl Homeserver {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| Fatal::because("cannot set up TLS", error))?;
+        // Of what came after 1.11 only reports are used, and they can do without.
         let versions = SupportedVersions {
-            versions: BTreeSet::from([MatrixVersion::V1_11]),
+            versions: BTreeSet::from([MatrixVersion::V1_14]),
             features: BTreeSet::new(),
         };
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, versions })

@@ -4,7 +4,8 @@
 //! one Matrix user each. Inward, the homeserver pushes transactions (`inbound`), whose events are
 //! translated by `wire` and handed to the daemon before the transaction is answered. Outward
 //! (`outbound`), messages are sent as ghosts, and outcomes are shown to Matrix users. The bridge's
-//! own bot is one more ghost, behind whom is nobody. Whom users ignore is watched and written by
+//! own bot is one more ghost, behind whom is nobody; it keeps the spaces that gather portals for those
+//! who want it (`spaces`). Whom users ignore is watched and written by
 //! `lists`, where the operator allows it.
 //!
 //! What is not here: rules on who may reach whom, queues, retries over time (the daemon's), and
@@ -23,8 +24,11 @@ mod inbound;
 mod lists;
 mod log;
 mod outbound;
+mod passing;
 mod portals;
 mod registration;
+mod spaces;
+mod turns;
 mod wire;
 
 #[cfg(test)]

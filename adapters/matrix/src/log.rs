@@ -51,6 +51,11 @@ drawbridge_adapter::log_events! {
     pub(crate) SWEEP_PUT_OFF: DEBUG, "portals that were left are forgotten another day",
         fields [],
         action "None.";
+    /// The homeserver did not let a chat into its user's folder, or out of it: the space or the chat is
+    /// gone.
+    pub(crate) FOLDER_NOT_KEPT: DEBUG, "a chat did not find its way into a folder, or out of it",
+        fields [],
+        action "None.";
     /// A ghost left a group it had been invited to, and could not say why in the room.
     pub(crate) GROUP_LEFT_SILENTLY: DEBUG, "a ghost left a group without a word",
         fields [],

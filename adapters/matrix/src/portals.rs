@@ -1,20 +1,19 @@
 //! Which room is the portal of which two, a user and a ghost or the bot: remembered durably, and kept at hand.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::sync::Arc;
 
-use drawbridge_adapter::{Bridge, Memo, Timestamp, Unavailable, log};
+use drawbridge_adapter::{Bridge, Memo, Timestamp, Unavailable};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 
 use crate::cache::Cache;
-use crate::log::SWEEP_PUT_OFF;
+use crate::passing::LEFT;
+use crate::spaces::Spaces;
+use crate::turns::Turns;
 
 /// Rooms at hand; all others are looked up.
 const AT_HAND: usize = 10_000;
-/// How many pairs may look for their portal at the same time, at most.
-const SEEKERS: usize = 64;
 
 /// What is known of a room with a ghost in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +38,9 @@ pub(crate) enum Company {
     Others,
 }
 
-/// For how long after a portal was left its ghost's last words may come back from there: the
-/// homeserver may order them behind the ghost's own leaving, and send them after a long outage.
-const REMEMBERED: Duration = Duration::from_hours(7 * 24);
-const BETWEEN_SWEEPS: Duration = Duration::from_hours(24);
-const SWEPT_AT_ONCE: usize = 500;
+/// The most pages of portals that were left which are searched for those of one pair.
+const LEFT_SEARCHED: usize = 20;
+const LEFT_AT_ONCE: usize = 500;
 
 /// A portal that its user has left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,16 +58,18 @@ pub(crate) struct Left {
 /// The memory of portals.
 pub(crate) struct Portals {
     bridge: Bridge,
-    seekers: [Mutex<()>; SEEKERS],
+    spaces: Arc<Spaces>,
+    seekers: Turns,
     rooms: Cache<OwnedRoomId, Room>,
     by_pair: Cache<(OwnedUserId, OwnedUserId), OwnedRoomId>,
 }
 
 impl Portals {
-    pub(crate) fn new(bridge: Bridge) -> Self {
+    pub(crate) fn new(bridge: Bridge, spaces: Arc<Spaces>) -> Self {
         Self {
             bridge,
-            seekers: [const { Mutex::const_new(()) }; SEEKERS],
+            spaces,
+            seekers: Turns::new(),
             rooms: Cache::new(AT_HAND),
             by_pair: Cache::new(AT_HAND),
         }
@@ -78,10 +77,7 @@ impl Portals {
 
     /// While this is held, nobody else looks for the portal of these two, or makes one.
     pub(crate) async fn seek(&self, user: &UserId, ghost: &UserId) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        (user, ghost).hash(&mut hasher);
-        let place = hasher.finish() % SEEKERS as u64;
-        self.seekers[usize::try_from(place).unwrap_or(0)].lock().await
+        self.seekers.of((user, ghost)).lock().await
     }
 
     /// What is known of `room`.
@@ -107,8 +103,17 @@ impl Portals {
         if let Some(room) = self.by_pair.get(&(user.to_owned(), ghost.to_owned())) {
             return Ok(Some((room, true)));
         }
+        Ok(self.remembered(user, ghost).await?.map(|room| (room, false)))
+    }
+
+    /// The portal of `user` and `ghost`, as it was written down last.
+    pub(crate) async fn remembered(
+        &self,
+        user: &UserId,
+        ghost: &UserId,
+    ) -> Result<Option<OwnedRoomId>, Unavailable> {
         let memo = self.bridge.recall(&pair_key("portal", user, ghost)).await?;
-        Ok(memo.and_then(|room| OwnedRoomId::try_from(room).ok()).map(|room| (room, false)))
+        Ok(memo.and_then(|room| OwnedRoomId::try_from(room).ok()))
     }
 
     /// The portal was seen to stand.
@@ -131,7 +136,12 @@ impl Portals {
             Memo::set(pair_key("portal", user, ghost), id.as_str()),
             Memo::forget(pair_key("opening", user, ghost)),
         ];
-        self.bridge.remember(memos).await?;
+        let before = self.of(user, ghost).await?.map(|(before, _)| before);
+        let rooms = match &before {
+            Some(before) if before != id => vec![&**before, id],
+            _ => vec![id],
+        };
+        self.commit(room, &rooms, memos).await?;
         self.rooms.put(id.to_owned(), room.clone());
         self.stands(user, ghost, id);
         Ok(())
@@ -186,34 +196,6 @@ impl Portals {
         self.bridge.remember(vec![memo_of_left(id, &left)]).await
     }
 
-    /// Forgets portals that were left long ago, for ever.
-    pub(crate) async fn sweep(&self) {
-        loop {
-            if self.forget_left(self.bridge.now()).await.is_err() {
-                log!(SWEEP_PUT_OFF);
-            }
-            tokio::time::sleep(BETWEEN_SWEEPS).await;
-        }
-    }
-
-    async fn forget_left(&self, now: Timestamp) -> Result<(), Unavailable> {
-        let mut after = String::new();
-        loop {
-            let page = self.bridge.recall_all("left/", &after, SWEPT_AT_ONCE).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after.clone_from(last);
-            let old = |memo: &str| {
-                let left = serde_json::from_str::<Left>(memo);
-                left.map_or(true, |left| now.since(left.at) > REMEMBERED)
-            };
-            let old = page.into_iter().filter(|(_, memo)| old(memo));
-            let memos: Vec<_> = old.map(|(key, _)| Memo::forget(key)).collect();
-            if !memos.is_empty() {
-                self.bridge.remember(memos).await?;
-            }
-        }
-    }
-
     /// In one commit: a crash in between would leave people in a room that nobody knows.
     async fn unlink(
         &self,
@@ -227,9 +209,67 @@ impl Portals {
         if portal.is_some_and(|(portal, _)| portal == id) {
             memos.push(Memo::forget(pair_key("portal", user, ghost)));
         }
-        self.bridge.remember(memos).await?;
+        self.commit(room, &[id], memos).await?;
         self.by_pair.forget(&(user.clone(), ghost.clone()));
         Ok(())
+    }
+
+    /// Writes down that these rooms have become the portal of the two, or are none any more; and with
+    /// it, that it is to be seen to whether they should be in the user's space.
+    async fn commit(
+        &self,
+        of: &Room,
+        rooms: &[&RoomId],
+        mut memos: Vec<Memo>,
+    ) -> Result<(), Unavailable> {
+        let _unchanged = self.spaces.unchanged(&of.user).await;
+        for room in rooms {
+            memos.extend(self.spaces.astray(room, &of.user, &of.ghost).await?);
+        }
+        self.bridge.remember(memos).await?;
+        self.spaces.news.notify_one();
+        Ok(())
+    }
+
+    /// The portals of `user` with ghosts, and with the bot, from behind the one with `after` on.
+    pub(crate) async fn of_user(
+        &self,
+        user: &UserId,
+        after: Option<&UserId>,
+        most: usize,
+    ) -> Result<Vec<(OwnedUserId, OwnedRoomId)>, Unavailable> {
+        let prefix = format!("portal/{user}\n");
+        let after = after.map(|ghost| format!("{prefix}{ghost}")).unwrap_or_default();
+        let page = self.bridge.recall_all(&prefix, &after, most).await?;
+        let of = |(key, room): (String, String)| {
+            let ghost = OwnedUserId::try_from(key.strip_prefix(&prefix)?).ok()?;
+            Some((ghost, OwnedRoomId::try_from(room).ok()?))
+        };
+        Ok(page.into_iter().filter_map(of).collect())
+    }
+
+    /// Rooms that were the portal of the two until the user left, the last first.
+    pub(crate) async fn left_by(
+        &self,
+        user: &UserId,
+        ghost: &UserId,
+    ) -> Result<Vec<OwnedRoomId>, Unavailable> {
+        let mut theirs = Vec::new();
+        let mut after = String::new();
+        for _ in 0..LEFT_SEARCHED {
+            let page = self.bridge.recall_all(LEFT, &after, LEFT_AT_ONCE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            for (key, memo) in page {
+                let Ok(left) = serde_json::from_str::<Left>(&memo) else { continue };
+                let room = key.strip_prefix(LEFT).and_then(|id| OwnedRoomId::try_from(id).ok());
+                if left.user == user && left.ghost == ghost {
+                    theirs.extend(room.map(|room| (left.at, room)));
+                }
+            }
+        }
+        theirs.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        Ok(theirs.into_iter().map(|(_, room)| room).collect())
     }
 
     /// Whether a room for these two was about to be made: after a crash it may stand already.
@@ -285,7 +325,7 @@ fn memo_of_left(id: &RoomId, left: &Left) -> Memo {
 }
 
 fn left_key(room: &RoomId) -> String {
-    format!("left/{room}")
+    format!("{LEFT}{room}")
 }
 
 fn notice_key(room: &RoomId) -> String {
@@ -295,35 +335,4 @@ fn notice_key(room: &RoomId) -> String {
 /// No MXID holds a line feed.
 fn pair_key(what: &str, user: &UserId, ghost: &UserId) -> String {
     format!("{what}/{user}\n{ghost}")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
-
-    use super::*;
-    use crate::stub::{ALICE, GHOST, Stub};
-
-    #[tokio::test]
-    async fn a_portal_that_was_left_is_forgotten_in_the_end() {
-        let stub = Stub::well().await;
-        let portals = &stub.core.portals;
-        let room = Room {
-            ghost: GHOST.try_into().unwrap(),
-            user: ALICE.try_into().unwrap(),
-            company: Company::None,
-        };
-        let rooms = (0..=SWEPT_AT_ONCE).map(|n| OwnedRoomId::try_from(format!("!r{n}:hs.test")));
-        let rooms: Vec<_> = rooms.map(Result::unwrap).collect();
-        for id in &rooms {
-            portals.close_behind(id, &room, None).await.unwrap();
-        }
-        let now = stub.bridge.handle().now();
-        portals.forget_left(now.plus(REMEMBERED / 2)).await.unwrap();
-        assert!(portals.left(&rooms[0]).await.unwrap().is_some());
-        portals.forget_left(now.plus(REMEMBERED * 2)).await.unwrap();
-        for id in &rooms {
-            assert_eq!(portals.left(id).await.unwrap(), None);
-        }
-    }
 }

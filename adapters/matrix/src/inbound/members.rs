@@ -84,6 +84,12 @@ impl Core {
         let _alone = self.portals.seek(&user, &ghost).await;
         let unknown = self.portals.room(&event.room).await?.is_none();
         if unknown && self.portals.was_opening(&user, &ghost).await? {
+            // Of the bot's it may be the user's space.
+            match self.is_space(&event.room, &ghost).await {
+                Ok(false) => {}
+                Ok(true) => return Ok(()),
+                Err(error) => return Later::if_gone(&error),
+            }
             let room = Room { ghost, user, company: Company::None };
             self.open(&event.room, &room).await?;
         }

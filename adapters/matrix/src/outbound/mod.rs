@@ -1,8 +1,10 @@
 //! From the daemon to the homeserver: messages by ghosts, and outcomes for Matrix users.
 
+mod folders;
 mod message;
 mod notices;
 mod receipts;
+mod reports;
 mod requests;
 mod rooms;
 mod send;
@@ -11,6 +13,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use folders::keep_folders;
 pub(crate) use message::{key_of, say_again};
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
@@ -88,10 +91,8 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
         Command::Block(entry) => core.write_block(entry, delivery.accepted_at).await,
         Command::Mute(entry) => core.write_mute(entry, delivery.accepted_at).await,
         Command::Access(access) => core.take_access(access).await,
-        Command::Folder(_) | Command::Report(_) => Err(DeliveryError::Refused {
-            refusal: drawbridge_adapter::Code::Malformed.into(),
-            why: "not declared",
-        }),
+        Command::Folder(folder) => core.gather(delivery, folder).await,
+        Command::Report(report) => core.report(delivery, report).await,
     }
 }
 

@@ -59,7 +59,7 @@ impl Core {
     }
 
     /// The MXIDs of a user of Matrix and of another user's ghost.
-    fn pair(&self, user: &UserId, other: &UserId) -> Option<(OwnedUserId, OwnedUserId)> {
+    pub(super) fn pair(&self, user: &UserId, other: &UserId) -> Option<(OwnedUserId, OwnedUserId)> {
         Some((OwnedUserId::try_from(user.id()).ok()?, self.names.ghost_of(other)?))
     }
 }

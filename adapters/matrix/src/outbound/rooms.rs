@@ -16,7 +16,7 @@ use crate::homeserver::{As, CallError};
 use crate::portals::{Company, Room};
 
 /// The most unknown rooms of a ghost that are searched after a crash.
-const SEARCHED: usize = 500;
+pub(super) const SEARCHED: usize = 500;
 
 #[derive(Deserialize)]
 struct Member {
@@ -121,7 +121,7 @@ impl Core {
     }
 
     /// Whether a user of the homeserver exists; of other servers nobody knows.
-    async fn exists(&self, user: &OwnedUserId) -> Result<bool, CallError> {
+    pub(super) async fn exists(&self, user: &OwnedUserId) -> Result<bool, CallError> {
         if user.server_name() != self.names.server() || self.existing.get(user).is_some() {
             return Ok(true);
         }
@@ -166,8 +166,9 @@ impl Core {
         let rooms = self.homeserver.call(As::Ghost(ghost), request).await?.joined_rooms;
         let mut searched = 0;
         for room in rooms {
-            // The bot sits in a room with every user who speaks with it.
-            if self.portals.room(&room).await.map_err(retry)?.is_some() {
+            // The bot sits in a room with every user who speaks with it, and in their spaces.
+            let portal = self.portals.room(&room).await.map_err(retry)?.is_some();
+            if portal || self.spaces.knows(&room).await.map_err(retry)? {
                 continue;
             }
             searched += 1;
@@ -176,6 +177,7 @@ impl Core {
             }
             if self.is_there(&room, user, ghost).await?
                 && self.are_alone(&room, user, ghost).await?
+                && !self.is_space(&room, ghost).await?
             {
                 return Ok(Some(room));
             }

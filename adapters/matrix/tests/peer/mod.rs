@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
 use drawbridge_testkit::{Heard, Peer, Tried};
 use reqwest::Method;
@@ -24,6 +24,8 @@ pub(crate) struct MatrixPeer {
     since: Option<String>,
     /// Invites are kept here until they are answered, by inviter; else they are followed at once.
     pub(crate) invites: Option<HashMap<String, String>>,
+    /// The spaces that were joined, in order.
+    pub(crate) folders: Vec<String>,
     /// The rooms shared with ghosts.
     rooms: HashMap<String, String>,
     heard: VecDeque<Heard>,
@@ -32,6 +34,10 @@ pub(crate) struct MatrixPeer {
     outcomes: HashMap<String, Code>,
     last: String,
     sent: u32,
+    /// The texts of what was sent, by event.
+    texts: HashMap<String, String>,
+    /// How many of the homeserver's reports were looked at.
+    reported: usize,
 }
 
 impl MatrixPeer {
@@ -62,12 +68,15 @@ impl MatrixPeer {
             synapse,
             since: None,
             invites: None,
+            folders: Vec::new(),
             rooms: HashMap::new(),
             heard: VecDeque::new(),
             notices: VecDeque::new(),
             outcomes: HashMap::new(),
             last: String::new(),
             sent: 0,
+            texts: HashMap::new(),
+            reported: 0,
         }
     }
 
@@ -129,8 +138,10 @@ impl MatrixPeer {
         let room = self.room(to).await?;
         self.sent += 1;
         let path = format!("rooms/{room}/send/{of_type}/txn{}", self.sent);
+        let text = content["body"].as_str().unwrap_or_default().to_owned();
         let sent = self.call(Method::PUT, &path, content).await?;
         sent["event_id"].as_str().context("no event id")?.clone_into(&mut self.last);
+        self.texts.insert(self.last.clone(), text);
         Ok(())
     }
 
@@ -200,6 +211,24 @@ impl MatrixPeer {
         seen.with_context(|| format!("{ghost} is not seen to {membership}"))?
     }
 
+    /// Whether this room is in a joined space of this name.
+    async fn is_in_folder(&self, folder: &str, room: &str) -> Result<bool> {
+        for space in &self.folders {
+            let path = format!("rooms/{space}/state");
+            let state = self.call(Method::GET, &path, Value::Null).await?;
+            let of = |kind: &str, key: &str| {
+                let mut state = state.as_array().into_iter().flatten();
+                let event = state.find(|e| e["type"] == kind && e["state_key"] == key);
+                event.map(|event| event["content"].clone()).unwrap_or_default()
+            };
+            let child = of("m.space.child", room);
+            if of("m.room.name", "")["name"] == folder && !child["via"].is_null() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// One sync: invites are followed, messages and outcomes kept.
     pub(crate) async fn listens(&mut self) -> Result<()> {
         let since = self.since.as_ref().map(|since| format!("&since={since}")).unwrap_or_default();
@@ -209,6 +238,11 @@ impl MatrixPeer {
         self.since = news["next_batch"].as_str().map(str::to_owned);
         for (room, invite) in news["rooms"]["invite"].as_object().into_iter().flatten() {
             let state = invite["invite_state"]["events"].as_array().cloned().unwrap_or_default();
+            if state.iter().any(|e| e["content"]["type"] == "m.space") {
+                self.call(Method::POST, &format!("rooms/{room}/join"), json!({})).await?;
+                self.folders.push(room.clone());
+                continue;
+            }
             let inviter = state.iter().find(|e| e["state_key"] == self.user.id());
             let inviter = inviter.and_then(|e| e["sender"].as_str()).context("no inviter")?;
             if let Some(invites) = &mut self.invites {
@@ -322,6 +356,26 @@ impl Peer for MatrixPeer {
             self.is_not_invited(from).await?;
         }
         Ok(Tried::Done)
+    }
+
+    async fn sees_in_folder(&mut self, folder: &str, address: &str, inside: bool) -> Result<Tried> {
+        let room = self.rooms.get(address).context("no room with this ghost")?.clone();
+        while self.is_in_folder(folder, &room).await? != inside {
+            self.listens().await?;
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn is_reported(&mut self) -> Result<Option<Vec<String>>> {
+        let reports = self.synapse.reports().await?;
+        let news = &reports[self.reported..];
+        let picked = news.iter().take_while(|report| report.of == "event");
+        let texts = picked.map(|report| self.texts.get(&report.id).cloned().context("not hers"));
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        // One about the user alone is one row too.
+        ensure!(!news.is_empty(), "nothing new was reported");
+        self.reported += texts.len().max(1);
+        Ok(Some(texts))
     }
 
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {

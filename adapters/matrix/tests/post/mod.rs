@@ -29,7 +29,8 @@ struct Inner {
 impl Post {
     /// Listens at `at` and passes on to `adapter`.
     pub(crate) async fn open(at: SocketAddr, adapter: String, token: String) -> Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        // A connection would outlive the adapter that dies, and be served by what is left of it.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
         let post = Self(Arc::new(Inner {
             http,
             adapter,

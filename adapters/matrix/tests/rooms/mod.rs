@@ -1,11 +1,13 @@
 //! What is Matrix's own: rooms that are left, shared, encrypted; ghosts; hostile requests.
 
 mod bot;
+mod folders;
 mod hostile;
 mod lists;
 mod login;
 mod mutes;
 mod portals;
+mod reports;
 mod requests;
 
 use std::sync::Arc;
@@ -94,8 +96,13 @@ impl Play {
 
     /// A message of carol's to alice.
     fn message(&self, key: &str, text: &str) -> Result<Delivery> {
+        self.message_of(&self.carol, key, text)
+    }
+
+    /// A message of somebody's to alice.
+    fn message_of(&self, from: &UserId, key: &str, text: &str) -> Result<Delivery> {
         let message = Message {
-            from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
+            from: Party { user: from.clone(), name: None },
             to: self.alice.user(),
             content: Content::text(text),
             sent_at: self.bridge.handle().now(),

@@ -3,10 +3,10 @@
 use std::sync::mpsc;
 
 use anyhow::{Context, Result};
-use drawbridge_servers::Synapse;
+use drawbridge_servers::{MatrixReport, Synapse};
 use tokio::sync::oneshot;
 
-type Wish = (fn(&mut Synapse) -> Result<()>, oneshot::Sender<Result<()>>);
+type Wish = Box<dyn FnOnce(&mut Synapse) + Send>;
 
 /// The way to the thread; when the last is gone, the server ends.
 #[derive(Clone)]
@@ -16,9 +16,8 @@ impl Keeper {
     pub(crate) fn of(mut synapse: Synapse) -> Self {
         let (wishes, inbox) = mpsc::channel::<Wish>();
         std::thread::spawn(move || {
-            for (wish, answer) in inbox {
-                // Whoever asked may have gone.
-                let _ = answer.send(wish(&mut synapse));
+            for wish in inbox {
+                wish(&mut synapse);
             }
         });
         Self(wishes)
@@ -36,9 +35,16 @@ impl Keeper {
         self.does(Synapse::stop).await
     }
 
-    async fn does(&self, wish: fn(&mut Synapse) -> Result<()>) -> Result<()> {
+    /// What was reported to those who run it.
+    pub(crate) async fn reports(&self) -> Result<Vec<MatrixReport>> {
+        self.does(|synapse| synapse.reports()).await
+    }
+
+    async fn does<T: Send + 'static>(&self, wish: fn(&mut Synapse) -> Result<T>) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        self.0.send((wish, answer)).ok().context("the server's thread has ended")?;
+        // Whoever asked may have gone.
+        let wish: Wish = Box::new(move |synapse| drop(answer.send(wish(synapse))));
+        self.0.send(wish).ok().context("the server's thread has ended")?;
         answered.await?
     }
 }
