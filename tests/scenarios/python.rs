@@ -1,9 +1,11 @@
 //! The example partner app in Python, which was written from docs/partner-protocol.md.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PATIENCE, User};
+use drawbridge_servers::{PATIENCE, User, until};
+use serde_json::json;
 
-use crate::town;
+use crate::blocks::swallowed;
+use crate::{nothing_else_arrives, town};
 
 #[test]
 fn the_python_client_talks_with_everybody() -> Result<()> {
@@ -29,6 +31,31 @@ fn the_python_client_talks_with_everybody() -> Result<()> {
     carol.says(&bob, "Nothing before this.")?;
     bob.hears(&carol, "Nothing before this.")?;
     Ok(())
+}
+
+#[test]
+fn the_python_clients_user_decides_by_commands_and_by_gestures() -> Result<()> {
+    let town = town()?;
+    let bob = town.xmpp_user("bob")?;
+    let carol = town.python_user("carol")?;
+    town.introduces(&[&bob, &carol])?;
+    ensure!(carol.asks_bridge("help")?.contains("unblock"), "the help does not help");
+
+    carol.wants("mute", &bob, json!({"for": "1w"}))?;
+    let who = carol.asks_bridge(&format!("who {}", bob.id()))?;
+    ensure!(who.contains("muted (1w)"), "{who}");
+    bob.says(&carol, "hush")?;
+    ensure!(carol.is_silent(&carol.hears(&bob, "hush")?), "it rang");
+    carol.asks_bridge(&format!("unmute {}", bob.id()))?;
+    bob.says(&carol, "hello")?;
+    ensure!(!carol.is_silent(&carol.hears(&bob, "hello")?), "it did not ring");
+
+    carol.wants("block", &bob, json!({}))?;
+    bob.says(&carol, "never read")?;
+    until("it to be swallowed", PATIENCE, || Ok((swallowed(&town)? == 1).then_some(())))?;
+    ensure!(carol.asks_bridge("blocks")?.contains(bob.id()));
+    carol.wants("unblock", &bob, json!({}))?;
+    nothing_else_arrives(&bob, &carol, "now I am heard")
 }
 
 #[test]

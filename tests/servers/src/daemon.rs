@@ -37,6 +37,30 @@ impl Daemon {
         self.environment.push((key.to_owned(), value.to_owned()));
     }
 
+    /// Gives the starts to come a clock of their own, which [`Daemon::sets_clock`] sets. It is the
+    /// clock that tells what time it is; what tells how much time passes stays the machine's.
+    pub fn has_own_clock(&mut self) -> Result<()> {
+        self.sets_clock("+0")?;
+        let file = self.clock_file().display().to_string();
+        self.set("FAKETIME_TIMESTAMP_FILE", &file);
+        for key in ["FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT"] {
+            self.set(key, "1");
+        }
+        // The loader fills in where this machine's libraries are.
+        self.set("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1");
+        Ok(())
+    }
+
+    /// Sets that clock, at once, as far from the machine's as this: `+9h`.
+    pub fn sets_clock(&self, by: &str) -> Result<()> {
+        fs::write(self.clock_file(), by)?;
+        Ok(())
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.log.with_extension("clock")
+    }
+
     /// Runs one of its other commands to its end, and gives what it printed.
     pub fn asks(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.binary);

@@ -22,6 +22,8 @@ const PROSODY: &[&str] = &[
 const EJABBERD: &[&str] = &["ejabberd"];
 /// The servers need not survive a power cut: without `fsync` the tests take half the time.
 const NO_FSYNC: &[&str] = &["libeatmydata1"];
+/// What sets the clock of one process: see [`crate::Daemon::has_own_clock`].
+const CLOCK: &[&str] = &["libfaketime"];
 
 /// As root. The package would start its server, and again at the next boot: neither is wanted.
 const APT: &str = r#"
@@ -79,6 +81,7 @@ pub fn install() -> Result<Installed> {
     debian("Prosody, an XMPP server", PROSODY)?;
     debian("ejabberd, another XMPP server", EJABBERD)?;
     debian("a library that spares the servers fsync", NO_FSYNC)?;
+    debian("a library that sets a process's clock", CLOCK)?;
     let synapse = python(&folder, "synapse", "Synapse, a Matrix homeserver", SYNAPSE)?;
     let clients = python(&folder, "clients", "matrix-nio and slixmpp, the clients", CLIENTS)?;
     let partner = python(&folder, "partner", "what the Python example needs", PARTNER)?;

@@ -83,6 +83,38 @@ impl PythonUser {
         Ok(())
     }
 
+    /// Says something to the bridge itself, and gives its answer.
+    pub fn asks_bridge(&self, words: &str) -> Result<String> {
+        let id = self.does(&json!({"type": "command", "text": words}))?;
+        let answers = |line: &Value| line["type"] == "notice" && line["in_reply_to"] == id;
+        let what = format!("the bridge's answer to “{words}”");
+        Ok(text(&self.script()?.find(0, PATIENCE, &what, answers)?.1, "text"))
+    }
+
+    /// Does something about another user, such as a `block`; durable with the bridge when it returns.
+    /// What stands in `frame` besides is sent with it.
+    pub fn wants(&self, what: &str, other: &dyn User, mut frame: Value) -> Result<()> {
+        (frame["type"], frame["other"]) = (json!(what), json!(self.address_of(other)?));
+        let id = self.does(&frame)?;
+        let answers = |line: &Value| {
+            let ids = line["ids"].as_array();
+            line["type"] == "ack" && ids.is_some_and(|ids| ids.iter().any(|one| *one == id))
+        };
+        self.script()?.find(0, PATIENCE, &format!("the ack of {what}"), answers)?;
+        Ok(())
+    }
+
+    /// Whether this message, which came, is one that makes no noise.
+    pub fn is_silent(&self, heard: &Heard) -> bool {
+        let found = |line: &Value| line["type"] == "event" && line["id"] == heard.id;
+        self.all(found).iter().any(|line| line["silent"] == true)
+    }
+
+    fn does(&self, line: &Value) -> Result<String> {
+        self.script()?.tell(line)?;
+        Ok(text(&self.next("kept", PATIENCE, |_| true)?, "id"))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<(Arc<Script>, Reader)>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,8 +141,7 @@ impl PythonUser {
     }
 
     fn sends(&self, to: &str, content: &Value) -> Result<String> {
-        self.script()?.tell(&json!({"to": to, "content": content}))?;
-        Ok(text(&self.next("kept", PATIENCE, |_| true)?, "id"))
+        self.does(&json!({"to": to, "content": content}))
     }
 }
 
