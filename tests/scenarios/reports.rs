@@ -1,10 +1,8 @@
 //! Who is reported to those who run a network, and with what; and chats that stand apart.
 
-use std::fs;
-
-use anyhow::{Context, Result, ensure};
-use drawbridge_servers::{PATIENCE, Port, Town, User, install, until};
-use serde_json::{Value, json};
+use anyhow::{Result, ensure};
+use drawbridge_servers::{Port, Town, User, install};
+use serde_json::Value;
 
 use crate::{nothing_else_arrives, programs, three, town};
 
@@ -43,6 +41,26 @@ fn a_report_reaches_the_partner_with_the_picked_messages_and_without_a_name() ->
 }
 
 #[test]
+fn a_partners_user_reports_in_the_app_what_an_xmpp_server_reads() -> Result<()> {
+    let town = town()?;
+    let (_, bob, carol) = three(&town)?;
+    let warden = town.xmpp_user("warden")?;
+    let mut sent = Vec::new();
+    for body in ["hello", "buy this", "buy that"] {
+        sent.push(bob.says(&carol, body)?);
+        carol.hears(&bob, body)?;
+    }
+    carol.reports(&bob, "spam", 2)?;
+    let report = warden.hears_report()?;
+    let ids: Vec<_> = report.ids.iter().map(|(_, id)| id).collect();
+    ensure!(ids == sent[1..].iter().collect::<Vec<_>>(), "{report:?}, of {sent:?}");
+    ensure!(report.words.contains(bob.id()), "{report:?}");
+    ensure!(!report.xml.contains("buy"), "the report holds texts: {report:?}");
+    ensure!(bob.everything_failed().is_empty(), "bob was told");
+    nothing_else_arrives(&bob, &carol, "and we go on")
+}
+
+#[test]
 fn an_inbox_of_its_own_gathers_the_other_apps() -> Result<()> {
     let port = Port::take(&install()?.folder)?;
     let listen = port.address();
@@ -50,7 +68,9 @@ fn an_inbox_of_its_own_gathers_the_other_apps() -> Result<()> {
         format!(
             "{config}\n[networks.otterchat]\ntype = \"partner\"\nrole = \"third_party\"\n\
              listen = \"{listen}\"\nissuer = \"otterchat\"\naudience = \"town\"\n\
-             jwks_file = \"birdychat.jwks.json\"\n"
+             jwks_file = \"birdychat.jwks.json\"\n\
+             admission = {{ conformance_report = \"birdychat.conformance.json\", \
+             minimum_posture = \"clear\" }}\n"
         )
     };
     let mut town = Town::start_with(&programs()?, with_another)?;
