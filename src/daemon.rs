@@ -17,7 +17,8 @@ use tokio::time::{Instant, timeout};
 use crate::config::{Finding, Loaded, Network};
 use crate::crossing::{Crossing, Limits, NetworkRules, NetworkSetup, Rate, Rates};
 use crate::log::{
-    ADAPTER_CLOSED_BADLY, ADAPTER_LEFT, DAEMON_STARTED, DAEMON_STOPPED, DAEMON_STOPPING, STORE_LEFT,
+    ADAPTER_CLOSED_BADLY, ADAPTER_LEFT, DAEMON_STARTED, DAEMON_STOPPED, DAEMON_STOPPING,
+    NETWORK_INACTIVE, STORE_LEFT,
 };
 use crate::operator::logging::LogLevel;
 use crate::operator::notify::{Notice, Notifier};
@@ -176,6 +177,9 @@ fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, Da
     let (mut setups, mut findings) = (Vec::new(), Vec::new());
     for network in networks {
         findings.extend(network.conformance(place).err());
+        if network.policy.inactive {
+            log!(NETWORK_INACTIVE, network = %network.id);
+        }
         let Network { id, role, local_domains, policy, addressing, adapter, .. } = network;
         match adapter.build(place) {
             Ok(adapter) => {

@@ -233,6 +233,10 @@ drawbridge_adapter::log_events! {
         "a row of the queue cannot be read back, it is passed over",
         fields [seq: "the row's number in the table `outbox`"],
         action "Restore `data_dir` from a backup, or report it.";
+    /// A third-party network is not admitted: nothing crosses to or from it.
+    pub(crate) NETWORK_INACTIVE: WARN, "network inactive",
+        fields [network],
+        action "Set `admission` for it, when you have its conformance report; see configuration.md.";
     /// A user blocked another, by a command or in their own client, or the operator did for them.
     pub(crate) BLOCK_SET: INFO, "block set",
         fields [user: "who blocks", other: "who is blocked"],

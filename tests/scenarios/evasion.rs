@@ -1,11 +1,15 @@
 //! Whoever is blocked tries another way.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PartnerUser, Town, User, XmppSoftware};
+use drawbridge_servers::{PartnerUser, Town, User, XmppSoftware, escape};
+use serde_json::{Value, json};
 
 use crate::{nothing_else_arrives, three, town_on};
 
-crate::with_each_xmpp_server!(no_other_way_leads_around_a_block);
+crate::with_each_xmpp_server!(
+    no_other_way_leads_around_a_block,
+    nothing_from_before_leads_around_a_block,
+);
 
 /// Says it to who has blocked the sender, and sees it taken.
 fn vanishes(from: &PartnerUser, to: &dyn User) -> Result<()> {
@@ -73,5 +77,69 @@ fn no_other_way_leads_around_a_block(software: XmppSoftware) -> Result<()> {
     let told = alice.asks_bridge(&format!("unblock {}", bob.id()))?;
     tells(&town, &told, "You hear xmpp:bob@p.test again")?;
     nothing_else_arrives(&bob, &alice, "only this")?;
+    Ok(())
+}
+
+/// Edits, media, other kinds and repeats of what was said before: nothing of it passes, and it fails
+/// as it would without a block, or not at all.
+fn nothing_from_before_leads_around_a_block(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    let event = |id: &str, content: Value| {
+        json!({"type": "event", "id": id, "from": "carol", "to": alice.id(),
+               "sent_at": 1_700_000_000_000_i64, "content": content})
+    };
+    let old = event("old", json!({"type": "text", "body": "from before"}));
+    let to_alice = escape(&bob.address_of(&alice)?);
+    let stanza = |id: &str, inside: &str| {
+        format!(
+            "<message xmlns='jabber:client' type='chat' id='{id}' to='{to_alice}'>{inside}</message>"
+        )
+    };
+    let bobs_old = stanza("old", "<body>Bob, from before</body>");
+    town.partner_app.sends(&old)?;
+    alice.hears(&carol, "from before")?;
+    bob.sends(&bobs_old)?;
+    alice.hears(&bob, "Bob, from before")?;
+
+    let forms = [
+        ("edit", json!({"type": "edit", "of": "old", "content": {"type": "text", "body": "x"}})),
+        ("image", json!({"type": "image", "url": "https://files.test/x.png"})),
+        ("document", json!({"type": "document", "url": "https://files.test/x.pdf"})),
+        ("reaction", json!({"type": "reaction", "to": "old", "key": "x"})),
+        ("call", json!({"type": "call"})),
+    ];
+    let edit = "<body>x</body><replace xmlns='urn:xmpp:message-correct:0' id='old'/>";
+    let media = "<body>https://files.test/x.png</body>\
+                 <x xmlns='jabber:x:oob'><url>https://files.test/x.png</url></x>";
+    for when in ["before", "behind"] {
+        for (kind, content) in &forms {
+            let id = format!("{when}-{kind}");
+            town.partner_app.sends(&event(&id, content.clone()))?;
+            carol.is_told(&id, &format!("unsupported_kind:{kind}"))?;
+        }
+        bob.sends(&stanza(&format!("{when}-edit"), edit))?;
+        bob.is_told(&format!("{when}-edit"), "unsupported_kind:edit")?;
+        bob.sends(&stanza(&format!("{when}-media"), media))?;
+        bob.is_told(&format!("{when}-media"), "unsupported_kind:document")?;
+        if when == "before" {
+            for blocked in [&bob as &dyn User, &carol] {
+                let told = alice.asks_bridge(&format!("block {}", blocked.id()))?;
+                tells(&town, &told, "You hear nothing more")?;
+            }
+        }
+    }
+    // What was taken before comes again, under its old id.
+    town.partner_app.sends(&old)?;
+    bob.sends(&bobs_old)?;
+    // An invite, and an address that is a link.
+    bob.adds(&bob.address_of(&alice)?)?;
+    vanishes(&carol, &alice)?;
+    let dora = town.xmpp_user("dora")?;
+    nothing_else_arrives(&dora, &alice, "and I am heard")?;
+    let heard: Vec<String> = alice.everything_heard().into_iter().map(|it| it.body).collect();
+    let after = |word: &str| heard.iter().filter(|body| body.contains(word)).count();
+    ensure!(after("from before") == 2 && after("never read") == 0, "{heard:?}");
+    ensure!(after("files.test") == 0, "{heard:?}");
     Ok(())
 }

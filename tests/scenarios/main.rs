@@ -24,6 +24,7 @@ macro_rules! with_each_xmpp_server {
 }
 pub(crate) use with_each_xmpp_server;
 
+mod admission;
 mod alike;
 mod bans;
 mod blocks;

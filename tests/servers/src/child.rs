@@ -84,19 +84,25 @@ impl Child {
         if let Some(status) = self.process.try_wait()? {
             return Ok(status);
         }
-        // The shell's own `kill`: a slim machine has no other.
-        let asked = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "sh", &self.id().to_string()])
-            .status()?;
-        if !asked.success() {
-            bail!("cannot send SIGTERM to {}", self.name);
-        }
+        self.signal("TERM")?;
         until("the end of a process that was asked to end", Duration::from_secs(30), || {
             Ok(self.process.try_wait()?)
         })
         .with_context(|| {
             format!("{} does not end; the end of its log:\n{}", self.name, self.tail())
         })
+    }
+
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        // The shell's own `kill`: a slim machine has no other.
+        let asked = Command::new("sh")
+            .args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &self.id().to_string()])
+            .status()?;
+        if !asked.success() {
+            bail!("cannot send SIG{name} to {}", self.name);
+        }
+        Ok(())
     }
 
     /// Ends it at once (SIGKILL).

@@ -107,6 +107,12 @@ impl Daemon {
         Ok(())
     }
 
+    /// Asks it to read its configuration again.
+    pub fn reload(&self) -> Result<()> {
+        let Some(child) = &self.child else { bail!("the daemon is not running") };
+        child.signal("HUP")
+    }
+
     /// Kills it (SIGKILL).
     pub fn kill(&mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { bail!("the daemon is not running") };

@@ -226,6 +226,13 @@ impl Town {
         self.bridge_comes(before)
     }
 
+    /// Changes the daemon's configuration, and asks it to read it again.
+    pub fn changes_configuration(&self, change: impl FnOnce(String) -> String) -> Result<()> {
+        let file = self.folder.path().join("drawbridge.toml");
+        fs::write(&file, change(fs::read_to_string(&file)?))?;
+        self.daemon.reload()
+    }
+
     /// Starts the partner's app, which was killed: its users are to be enlisted anew.
     pub fn start_partner_app(&mut self) -> Result<()> {
         let (at, port) = (self.folder.path(), &self.partner_port);
