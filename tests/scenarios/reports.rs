@@ -1,7 +1,7 @@
 //! Who is reported to those who run a network, and with what; and chats that stand apart.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{Port, Town, User, install};
+use drawbridge_servers::{PATIENCE, Port, Town, User, install, until};
 use serde_json::Value;
 
 use crate::{nothing_else_arrives, programs, three, town};
@@ -58,6 +58,29 @@ fn a_partners_user_reports_in_the_app_what_an_xmpp_server_reads() -> Result<()> 
     ensure!(!report.xml.contains("buy"), "the report holds texts: {report:?}");
     ensure!(bob.everything_failed().is_empty(), "bob was told");
     nothing_else_arrives(&bob, &carol, "and we go on")
+}
+
+#[test]
+fn a_partners_user_reports_in_the_app_what_a_homeserver_reads() -> Result<()> {
+    let town = town()?;
+    let (alice, _, carol) = three(&town)?;
+    let mut sent = Vec::new();
+    for body in ["hello", "buy this", "buy that"] {
+        sent.push(alice.says(&carol, body)?);
+        carol.hears(&alice, body)?;
+    }
+    carol.reports(&alice, "spam", 2)?;
+    let events = until("the homeserver to have the report", PATIENCE, || {
+        let events = town.synapse.reports()?.into_iter().filter(|one| one.of == "event");
+        let events: Vec<_> = events.map(|one| one.id).collect();
+        Ok((events.len() >= 2).then_some(events))
+    })?;
+    ensure!(events == sent[1..], "{events:?}, of {sent:?}");
+    ensure!(alice.everything_failed().is_empty(), "alice was told");
+    nothing_else_arrives(&alice, &carol, "and we go on")?;
+    let all = town.synapse.reports()?.into_iter().filter(|one| one.of == "event").count();
+    ensure!(all == 2, "{all} messages were reported");
+    Ok(())
 }
 
 #[test]
