@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use drawbridge_servers::Town;
 
+use crate::matrix_gestures::town_with_puppets;
 use crate::town;
 
 /// What the doctor prints, and its exit code.
@@ -71,6 +72,36 @@ impl Swapped {
     }
 }
 
+/// A registration file with another token in it.
+fn token(name: &'static str) -> impl Fn(&str) -> String {
+    move |text| {
+        let other = |line: &str| match line.split_once(": ") {
+            Some((key, _)) if key == name => format!("{name}: another\n"),
+            _ => format!("{line}\n"),
+        };
+        text.lines().map(other).collect()
+    }
+}
+
+#[test]
+fn the_doctor_tries_to_speak_as_everybody() -> Result<()> {
+    let town = town_with_puppets()?;
+    let (said, code) = doctor(&town)?;
+    let well = "well     networks.matrix: the bridge may speak as every user of the homeserver";
+    ensure!(said.contains(well) && code == Some(0), "{said}");
+    let wrong = Swapped::new(&town, "synapse/puppets.yaml", token("as_token"))?;
+    let unknown = "networks.matrix: the homeserver does not know the as_token in puppet_";
+    finds(&town, unknown, "restart Synapse")?;
+    wrong.back()?;
+    // What the homeserver would send anything to is no file for this.
+    let wrong = Swapped::new(&town, "synapse/puppets.yaml", |text| {
+        text.replace("url: null", "url: http://127.0.0.1:1")
+    })?;
+    let (said, code) = doctor(&town)?;
+    ensure!(said.contains("expected null") && code != Some(0), "{code:?}: {said}");
+    wrong.back()
+}
+
 #[test]
 fn the_doctor_finds_what_is_broken() -> Result<()> {
     let mut town = town()?;
@@ -85,15 +116,6 @@ fn the_doctor_finds_what_is_broken() -> Result<()> {
     finds(&town, "networks.xmpp: the server refused the component's secret", "component_secret")?;
     wrong.back()?;
 
-    let token = |name: &'static str| {
-        move |text: &str| {
-            let other = |line: &str| match line.split_once(": ") {
-                Some((key, _)) if key == name => format!("{name}: another\n"),
-                _ => format!("{line}\n"),
-            };
-            text.lines().map(other).collect()
-        }
-    };
     let wrong = Swapped::new(&town, "registration.yaml", token("as_token"))?;
     let unknown = "networks.matrix: the homeserver does not know the registration file's as_token";
     finds(&town, unknown, "app_service_config_files")?;

@@ -37,6 +37,7 @@ mod hostile;
 mod limits;
 mod logs;
 mod matrix_gestures;
+mod matrix_login;
 mod mutes;
 mod operator;
 mod own_means;

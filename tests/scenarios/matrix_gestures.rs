@@ -9,10 +9,12 @@ use drawbridge_servers::{PATIENCE, Town, User, until};
 use crate::{nothing_else_arrives, programs, three, three_strangers, town};
 
 /// A town whose bridge may speak as every user of the homeserver.
-fn town_with_puppets() -> Result<Town> {
+pub(crate) fn town_with_puppets() -> Result<Town> {
     const FILE: &str = "registration_file = \"registration.yaml\"\n";
     let puppets = format!("{FILE}puppet_registration_file = \"synapse/puppets.yaml\"\n");
-    Town::start_with(&programs()?, |config| config.replace(FILE, &puppets))
+    Town::start_with(&programs()?, |config| {
+        config.replace(FILE, &puppets) + "\n[log]\nlevel = \"trace\"\n"
+    })
 }
 
 #[test]
@@ -92,5 +94,8 @@ fn whom_a_client_ignores_is_blocked_and_the_other_way_round() -> Result<()> {
     for other in [&bob as &dyn User, &carol] {
         nothing_else_arrives(other, &alice, "we speak again")?;
     }
+    let log = town.daemon.log()?;
+    ensure!(log.contains("TRACE") || log.contains("DEBUG"), "this is no log at trace");
+    ensure!(!town.secrets().iter().any(|secret| log.contains(secret)), "a secret is in the log");
     Ok(())
 }

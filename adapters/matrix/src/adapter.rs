@@ -120,6 +120,7 @@ impl Adapter for MatrixAdapter {
     }
 
     async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
+        let puppets = self.puppets().ok().flatten();
         let patient = Patient {
             names: &self.names,
             homeserver: &self.homeserver,
@@ -127,6 +128,7 @@ impl Adapter for MatrixAdapter {
             listen: self.listen,
             from_homeserver: &self.from_homeserver,
             ephemeral: self.ephemeral,
+            puppets: puppets.as_ref(),
         };
         patient.examine(around).await
     }

@@ -35,9 +35,9 @@ pub struct MatrixConfig {
     #[schemars(example = "secrets/registration.yaml")]
     pub registration_file: SecretFile,
     /// A second registration, by which the bridge may speak as every user of the homeserver: then
-    /// whom they ignore in their own clients is blocked, and whom they block elsewhere is ignored
-    /// there. You write that file yourself, as `docs/install.md` says. Without it people block by
-    /// a word to the bridge.
+    /// whom they ignore and which chats they mute in their own clients holds in the bridge, and the
+    /// other way round. You write that file yourself, as `docs/install.md` says. Without it each
+    /// user may give the bridge a login of their own, or block and mute by a word to the bridge.
     #[schemars(example = "secrets/puppets.yaml")]
     pub puppet_registration_file: Option<SecretFile>,
     /// The start of every ghost's name. Never change it later: all ghosts would be strangers.
@@ -165,8 +165,8 @@ impl Configuration for MatrixConfig {
 
     fn warnings(&self) -> Vec<Problem> {
         let what = "whoever reads this file can speak and listen as every user of the homeserver: \
-                    the bridge only reads and writes whom they ignore, but keep the file as safe as \
-                    the homeserver itself, or take the key away";
+                    the bridge only reads and writes whom they ignore and which chats they mute, but \
+                    keep the file as safe as the homeserver itself, or take the key away";
         let puppets = self.puppet_registration_file.iter();
         puppets.map(|_| Problem::new(registration::PUPPETS, what)).collect()
     }

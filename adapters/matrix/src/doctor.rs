@@ -34,6 +34,8 @@ pub(crate) struct Patient<'a> {
     pub(crate) listen: SocketAddr,
     pub(crate) from_homeserver: &'a Secret,
     pub(crate) ephemeral: bool,
+    /// The homeserver, spoken to as whichever user is named, if the operator lets the bridge.
+    pub(crate) puppets: Option<&'a Homeserver>,
 }
 
 impl Patient<'_> {
@@ -61,8 +63,39 @@ impl Patient<'_> {
         found.push(Diagnosis::well("the homeserver knows the registration file's as_token"));
         found.push(self.namespaces().await);
         found.extend(self.ephemeral());
+        if let Some(puppets) = self.puppets {
+            found.push(self.as_everybody(puppets).await);
+        }
         found.push(self.way_back(around).await);
         found
+    }
+
+    /// Whether the homeserver has read the operator's second registration file, and whether that
+    /// holds its users. Any name does: the user need not exist.
+    async fn as_everybody(&self, puppets: &Homeserver) -> Diagnosis {
+        let somebody = format!("@somebody:{}", self.names.server());
+        let seen = match puppets.look(WHOAMI, Some(&somebody)).await {
+            Ok(seen) => seen,
+            Err(error) => return unreachable(&error),
+        };
+        match seen.status {
+            // Synapse's words, as above.
+            403 if seen.error.contains("masquerade") => Diagnosis::doubt(
+                "the regex in the homeserver's copy of puppet_registration_file does not hold all \
+                 local users: of the others the bridge sees no lists",
+                "let it be '@.*:' and the server's name, and restart Synapse; or leave it, if \
+                 you mean only some",
+            ),
+            200 | 403 => Diagnosis::well("the bridge may speak as every user of the homeserver"),
+            401 => Diagnosis::trouble(
+                "the homeserver does not know the as_token in puppet_registration_file",
+                REGISTRATION,
+            ),
+            status => Diagnosis::doubt(
+                format!("whether the bridge may speak as every user is unknown: HTTP {status}"),
+                "look into the homeserver's log",
+            ),
+        }
     }
 
     /// Whether the homeserver knows the token, and the bot by its name.
@@ -263,6 +296,7 @@ mod tests {
             listen: ([127, 0, 0, 1], 0).into(),
             from_homeserver: &secret,
             ephemeral,
+            puppets: Some(&stub.core.homeserver),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + by;
         let now = Timestamp(i64::try_from(now.as_millis()).unwrap());

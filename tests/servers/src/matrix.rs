@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -214,9 +214,12 @@ impl MatrixUser {
         Ok(())
     }
 
-    /// Gives the bridge's own user the client's own login, and gives what it says to that.
-    pub fn logs_in_to_bridge(&self) -> Result<String> {
-        self.asks_bridge(&format!("login {}", self.token))
+    /// Gives the bridge's own user the client's own login, and waits until it works.
+    pub fn logs_in_to_bridge(&self) -> Result<()> {
+        self.asks_bridge(&format!("login {}", self.token))?;
+        let tried = self.hears_bridge()?;
+        ensure!(tried.contains("It works"), "the login does not work: {tried}");
+        Ok(())
     }
 
     /// Waits until the bridge's own user has taken away what was said to it.

@@ -63,6 +63,14 @@ impl Synapse {
         Ok(file)
     }
 
+    /// Lets it tell who is online, from its start on: else it is noise.
+    pub fn shows_presence(&self) -> Result<()> {
+        let file = self.folder.join("homeserver.yaml");
+        let config = fs::read_to_string(&file)?;
+        fs::write(file, config.replace("presence: {enabled: false}", "presence: {enabled: true}"))?;
+        Ok(())
+    }
+
     /// Where clients reach it.
     pub fn address(&self) -> SocketAddr {
         self.port.address()

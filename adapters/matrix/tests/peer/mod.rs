@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use drawbridge_adapter::{Code, Kind, NetworkId, UserId, async_trait};
+use drawbridge_adapter::{Code, Kind, NetworkId, Secret, UserId, async_trait};
 use drawbridge_testkit::{Heard, Peer, Tried};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -376,6 +376,10 @@ impl Peer for MatrixPeer {
         ensure!(!news.is_empty(), "nothing new was reported");
         self.reported += texts.len().max(1);
         Ok(Some(texts))
+    }
+
+    async fn gives_access(&mut self) -> Result<Option<Secret>> {
+        Ok(Some(Secret::new(self.token.clone())))
     }
 
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {

@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Play, within};
+use crate::stage::Homeserver;
 
 const EVE: &str = "@_drawbridge_elsewhere_eve:hs.test";
 
@@ -162,5 +163,29 @@ async fn what_held_a_token_is_taken_away() -> Result<()> {
     };
     tokio::time::timeout(PATIENCE, gone).await.context("it stands")??;
     ensure!(reads(&said[0]).await? && reads(&said[1]).await?, "too much was taken away");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_appears_online_because_the_bridge_looks() -> Result<()> {
+    let mut play = Play::open_at(Homeserver::start_with_presence().await?).await?;
+    play.logs_in("e1").await?;
+    let path = format!("presence/{}/status", play.alice.user().id());
+    let presence = async |play: &Play| {
+        let shown = play.alice.call(Method::GET, &path, Value::Null).await?;
+        anyhow::Ok(shown["presence"].as_str().unwrap_or_default().to_owned())
+    };
+    // Each change is seen by the request before it: several have come and gone.
+    let mut told = Vec::new();
+    for ignored in [true, false, true] {
+        play.alice.ignore(&play.ghost, ignored).await?;
+        let carol = play.carol.clone();
+        told.push(if ignored { Gesture::Block(carol) } else { Gesture::Unblock(carol) });
+        play.made_all(&told).await?;
+        ensure!(presence(&play).await? == "offline", "the bridge's looking shows");
+    }
+    // Her own client's does show.
+    play.alice.listens().await?;
+    ensure!(presence(&play).await? == "online");
     Ok(())
 }

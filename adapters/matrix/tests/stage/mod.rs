@@ -40,15 +40,26 @@ pub(crate) struct Homeserver {
 
 impl Homeserver {
     pub(crate) async fn start() -> Result<Self> {
-        Self::start_with(false).await
+        Self::start_with(|_, _| Ok(())).await
+    }
+
+    /// One that tells who is online.
+    pub(crate) async fn start_with_presence() -> Result<Self> {
+        Self::start_with(|synapse, _| synapse.shows_presence()).await
     }
 
     /// One that lets the bridge speak as every user, too.
     pub(crate) async fn start_with_puppets() -> Result<Self> {
-        Self::start_with(true).await
+        let lets = |synapse: &Synapse, config: &mut serde_json::Value| {
+            config["puppet_registration_file"] = serde_json::json!(synapse.lets_puppets()?);
+            Ok(())
+        };
+        Self::start_with(lets).await
     }
 
-    async fn start_with(puppets: bool) -> Result<Self> {
+    async fn start_with(
+        change: impl FnOnce(&Synapse, &mut serde_json::Value) -> Result<()>,
+    ) -> Result<Self> {
         let network = NetworkId::new("matrix")?;
         let folder = tempfile::tempdir()?;
         let installed = tokio::task::spawn_blocking(install).await??;
@@ -62,9 +73,7 @@ impl Homeserver {
             "listen": listen.address(),
             "registration_file": registration,
         });
-        if puppets {
-            config["puppet_registration_file"] = serde_json::json!(synapse.lets_puppets()?);
-        }
+        change(&synapse, &mut config)?;
         let config: MatrixConfig = serde_json::from_value(config)?;
         let made = config.registration(&network).context("no registration file was made")?;
         let here = format!("http://{}", listen.address());
@@ -154,7 +163,6 @@ impl Stage for RealSynapse {
             ("block_out", "alice does not look at her list yet"),
             ("mute_in", "alice does not mute yet"),
             ("mute_out", "alice does not look at her push rules yet"),
-            ("access", "alice has no secret to give yet"),
         ]
     }
 
