@@ -18,6 +18,8 @@ pub(crate) struct Space {
     pub(crate) name: String,
     /// The portals of ghosts of these networks are to be in it.
     pub(crate) networks: Vec<NetworkId>,
+    /// Whether its owner is to be shown it (again).
+    pub(crate) invites: bool,
     /// The key of the last command that was carried out whole.
     pub(crate) done: Option<String>,
 }
@@ -143,7 +145,11 @@ impl Spaces {
 
 fn memo_of(user: &UserId, space: &Space) -> Memo {
     let memo = serde_json::json!({
-        "room": space.room, "name": space.name, "networks": space.networks, "done": space.done,
+        "room": space.room,
+        "name": space.name,
+        "networks": space.networks,
+        "invites": space.invites,
+        "done": space.done,
     });
     Memo::set(space_key(user), memo.to_string())
 }

@@ -83,6 +83,9 @@ impl Core {
             return refused("no such user of the homeserver");
         }
         self.ensure(&bot, None).await?;
+        // Who has left it is not asked again by a command that only says anew what is to be in it.
+        space.invites |= space.networks.is_empty();
+        space.invites &= !folder.networks.is_empty();
         // From here on new portals find their way by themselves.
         space.networks.clone_from(&folder.networks);
         self.spaces.keep(&user, &space).await.map_err(retry)?;
@@ -102,6 +105,7 @@ impl Core {
             (room, BTreeSet::new())
         };
         space.room = Some(room.clone());
+        space.invites = false;
         space.name.clone_from(&folder.name);
         self.spaces.keep(&user, &space).await.map_err(retry)?;
         self.arrange(&space, (&room, &bot), &user, &there).await?;
@@ -110,7 +114,7 @@ impl Core {
         Ok(Delivered::default())
     }
 
-    /// A space that stands gets its name, and its owner is invited who is not there (any more).
+    /// A space that stands gets its name, and its owner is invited who wants one and is not there.
     async fn offer(
         &self,
         room: &RoomId,
@@ -123,8 +127,9 @@ impl Core {
             let name = json!({ "name": folder.name });
             self.set((room, bot), StateEventType::RoomName, "", &name).await?;
         }
-        let there = self.membership(room, user, bot).await?;
-        if folder.networks.is_empty() || matches!(there.as_str(), "join" | "invite") {
+        if !space.invites
+            || matches!(self.membership(room, user, bot).await?.as_str(), "join" | "invite")
+        {
             return Ok(());
         }
         let recipient = InvitationRecipient::UserId(InviteUserId::new(user.clone()));
