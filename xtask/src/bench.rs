@@ -8,9 +8,10 @@ use crate::cargo;
 
 /// Prints the figures as a table, or as JSON; `quick` ones are fewer and rougher.
 pub(crate) fn run(json: bool, quick: bool) -> Result<()> {
-    let programs = cargo::build_released(&["drawbridge", "drawbridge-bench"])?;
+    let programs = cargo::build_released(&["drawbridge", "drawbridge-bench", "partner-app"])?;
     let mut bench = Command::new(programs.join("drawbridge-bench"));
     bench.arg("run").arg("--daemon").arg(programs.join("drawbridge"));
+    bench.arg("--app").arg(programs.join("partner-app"));
     bench.args(json.then_some("--json")).args(quick.then_some("--quick"));
     cargo::run(&mut bench).context("the benchmark did not come to its end")
 }

@@ -5,6 +5,7 @@
 //! It reports, and asserts no time. It fails when a message never arrives.
 
 mod arrivals;
+mod fairness;
 mod homeserver;
 mod http;
 mod load;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::Parser;
 
+use fairness::App;
 use load::{Way, flood, trickle};
 use report::Report;
 use subject::{Subject, Who};
@@ -39,6 +41,9 @@ struct Run {
     /// The daemon's binary.
     #[arg(long)]
     daemon: PathBuf,
+    /// The example app's binary.
+    #[arg(long)]
+    app: PathBuf,
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -69,6 +74,8 @@ enum Part {
     Portals,
     /// The daemon among many people and blocks.
     People,
+    /// A quiet partner's messages beside another one's flood.
+    Fairness,
 }
 
 /// How many conversations the wide floods have.
@@ -111,6 +118,10 @@ async fn measure(run: &Run) -> Result<()> {
         if wanted(Part::People) {
             eprintln!("run {number} of {runs}: many people");
             many_people(run, &mut report).await?;
+        }
+        if wanted(Part::Fairness) {
+            eprintln!("run {number} of {runs}: a flooding partner");
+            fairness(run, &mut report).await?;
         }
     }
     if run.json {
@@ -203,6 +214,29 @@ async fn many_people(run: &Run, report: &mut Report) -> Result<()> {
     flood(&mut subject, Way::B, 1, 0..1, 1).await?;
     let name = format!("one room, {what}");
     Flooding { rooms: 0..1, what: &name, run: 2 }.both_ways(run, &mut subject, report).await?;
+    subject.stop().await?;
+    report.flaws += subject.flaws();
+    Ok(())
+}
+
+/// What a quiet partner feels of another's flood.
+async fn fairness(run: &Run, report: &mut Report) -> Result<()> {
+    let who = Who::Daemon;
+    let mut subject = Subject::prepare(who, &run.daemon).await?;
+    let quiet = App::prepare("quiet", &run.app, subject.folder())?;
+    let loud = App::prepare("loud", &run.app, subject.folder())?;
+    subject.configure(&(quiet.table() + &loud.table()))?;
+    subject.start().await?;
+    subject.stop().await?;
+    seed::acquainted(&subject.database(), &fairness::acquainted(&quiet, &loud))?;
+    subject.start().await?;
+    let count = if run.quick { 30 } else { 200 };
+    let taken = fairness::measure(&mut subject, &quiet, &loud, count).await?;
+    for (took, what) in taken.iter().zip(["alone", "beside a flood of another's"]) {
+        let name = |percent| format!("a partner's messages, {what}, p{percent}");
+        report.note(&name(50), "ms", who, took[count / 2]);
+        report.note(&name(99), "ms", who, took[(count * 99 / 100).min(count - 1)]);
+    }
     subject.stop().await?;
     report.flaws += subject.flaws();
     Ok(())

@@ -37,6 +37,18 @@ pub(crate) fn portals(database: &Path, count: usize) -> Result<()> {
     Ok(())
 }
 
+/// Makes each of these users of an app one whom the other, who has switched the app on, hears. The
+/// daemon must not be running.
+pub(crate) fn acquainted(database: &Path, pairs: &[(String, String)]) -> Result<()> {
+    let connection = Connection::open(database)?;
+    for (user, hears) in pairs {
+        let network = user.split(':').next();
+        connection.execute("INSERT INTO enabled VALUES (?, ?, 1)", params![hears, network])?;
+        connection.execute("INSERT INTO contacts VALUES (?, ?, 1)", params![hears, user])?;
+    }
+    Ok(())
+}
+
 /// Makes this many people, of both networks, who have switched an app on and blocked others: so many
 /// times in all. The daemon must not be running.
 pub(crate) fn people(database: &Path, people: usize, blocks: usize) -> Result<()> {

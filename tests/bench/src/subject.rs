@@ -74,6 +74,18 @@ impl Subject {
         Ok(Self { who, homeserver, xmpp, alice, token, daemon, folder, port, child: None })
     }
 
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds tables to its configuration.
+    pub(crate) fn configure(&self, tables: &str) -> Result<()> {
+        let path = self.folder.path().join("drawbridge.toml");
+        let config = fs::read_to_string(&path)? + tables;
+        Ok(fs::write(path, config)?)
+    }
+
     /// Starts it, and waits until both servers know that it is there. How long it took.
     pub(crate) async fn start(&mut self) -> Result<Duration> {
         let mut command = match self.who {
