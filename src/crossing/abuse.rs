@@ -131,6 +131,9 @@ impl Crossing {
                 };
                 (&access.owner, self.words.say(word, &[]))
             }
+            (Command::Folder(folder), Some(_)) if !folder.networks.is_empty() => {
+                (&folder.owner, self.words.say("inbox-failed", &[]))
+            }
             (Command::Report(report), outcome) => {
                 self.log_report(report, outcome);
                 outcome?;

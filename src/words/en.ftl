@@ -138,6 +138,7 @@ inbox-is = Your chats with other apps stand { $mode ->
 inbox-separate = Your chats with other apps go into the folder “{ $folder }”. Say inbox combined to have them among the others.
 inbox-combined = Your chats with other apps stand among the others. Say inbox separate to have them in a folder of their own.
 inbox-already = So it is already: { $mode }. Say inbox for what it means.
+inbox-failed = Your own server does not let me arrange your chats: they stay among the others.
 inbox-cannot = Your network has no folders that I could use: your chats stand among the others.
 
 strict-is = { $level ->

@@ -50,6 +50,7 @@ mod report_xmpp;
 mod reports;
 mod requests;
 mod restart;
+mod strict;
 mod talk;
 
 use anyhow::Result;

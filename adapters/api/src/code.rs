@@ -97,7 +97,9 @@ impl Code {
             Self::NotReachable => "This person cannot be reached here.",
             Self::RequestPending => "The message waits until the recipient accepts you.",
             Self::RequestLimit => "No more messages can wait until the recipient accepts you.",
-            Self::E2eeRequired => "The other side demands end-to-end encryption.",
+            Self::E2eeRequired => {
+                "One of the two sides demands more encryption than this bridge has."
+            }
             Self::KindMismatch => "The message is not of the kind that it claims to be.",
             Self::RateLimited => "Too many messages at once. Try again later.",
             Self::TargetNotFound => "The message that this refers to is not known here.",

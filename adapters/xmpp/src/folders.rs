@@ -273,7 +273,8 @@ impl Folders {
                 log!(FOLDERS_FORBIDDEN);
             }
             if !networks.is_empty() {
-                return Ok(Delivered::default());
+                let why = "the server does not let the bridge write contacts";
+                return Err(DeliveryError::Refused { refusal: Code::Forbidden.into(), why });
             }
         }
         let done = Noted { before: Vec::new(), ..noted };

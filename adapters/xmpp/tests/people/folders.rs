@@ -174,8 +174,10 @@ async fn where_the_server_allows_nothing_all_stays_as_it_is(software: XmppSoftwa
     let networks = vec![NetworkId::new("elsewhere")?];
     for networks in [networks, Vec::new()] {
         let owner = format!("xmpp:{owner}").parse()?;
+        let wanted = !networks.is_empty();
         let folder = Folder { owner, name: APART.to_owned(), networks };
-        here.carries_out(Command::Folder(folder)).await?;
+        let refused = here.delivers(Command::Folder(folder)).await?.is_err();
+        ensure!(refused == wanted, "the daemon is told that it cannot be");
         here.hears_from("elsewhere:carol").await?;
     }
     ensure!(here.groups(CAROL).await?.is_empty());
