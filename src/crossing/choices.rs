@@ -1,12 +1,12 @@
 //! What people choose for themselves by command: where chats stand, which make no noise, how strict
 //! the bridge is, whether it may use their own login.
 
-use drawbridge_adapter::{Access, Command, MuteFor, Secret, Timestamp, UserId};
+use drawbridge_adapter::{Access, Command, MuteFor, NetworkId, Secret, Timestamp, UserId};
 
 use super::desk::{Obeyed, Words};
 use super::people::Change;
 use super::{Crossing, Network};
-use crate::gate::Strictness;
+use crate::gate::{Role, Strictness};
 
 impl Crossing {
     /// Silences a chat. `duration` is one of those that there are.
@@ -39,7 +39,11 @@ impl Crossing {
             let mode = if self.people.is_apart(by) { "separate" } else { "combined" };
             return self.words.say("inbox-is", &[("mode", mode)]).into();
         };
-        if !self.home(by).is_some_and(|network| network.capabilities.folders) {
+        let third = |(id, network): (&NetworkId, &Network)| {
+            id != by.network() && network.setup.role == Role::ThirdParty
+        };
+        let can = self.home(by).is_some_and(|network| network.capabilities.folders);
+        if !can || !self.networks.iter().any(third) {
             return self.words.say("inbox-cannot", &[]).into();
         }
         let apart = mode == "separate";

@@ -139,7 +139,7 @@ inbox-separate = Your chats with other apps go into the folder “{ $folder }”
 inbox-combined = Your chats with other apps stand among the others. Say inbox separate to have them in a folder of their own.
 inbox-already = So it is already: { $mode }. Say inbox for what it means.
 inbox-failed = Your own server does not let me arrange your chats: they stay among the others.
-inbox-cannot = Your network has no folders that I could use: your chats stand among the others.
+inbox-cannot = There is no folder for your chats: your network has none that I could use, or there is no other app.
 
 strict-is = { $level ->
         [off] I am not stricter for you than for everybody. Say strict on, and of strangers I take only text.

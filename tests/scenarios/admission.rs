@@ -10,7 +10,7 @@ const ADMISSION: &str = "admission = ";
 /// The configuration without the line by which the app is admitted, or with more in its place.
 fn instead(config: &str, line: &str) -> String {
     let lines = config.lines().map(|known| if known.starts_with(ADMISSION) { line } else { known });
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 #[test]
