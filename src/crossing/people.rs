@@ -18,7 +18,7 @@ use crate::log::{
     CONTACT_MADE, INBOX_CHANGED, NETWORK_SWITCHED_OFF, NETWORK_SWITCHED_ON, REQUEST_DECLINED,
     STRICTNESS_CHANGED, USER_ERASED,
 };
-use crate::people::{LinkError, MOST_SAID, People};
+use crate::people::{LinkError, MOST_SAID, People, Said};
 use crate::store::{Block, NewRow, Payload, PeopleChange, StoreError};
 
 /// How often the bridge's own clock is kept while something waits for it: so long a jump of the
@@ -194,7 +194,7 @@ impl Crossing {
                 if people.accounts(&owner).contains(&blocked) {
                     return Err(PeopleError::Oneself);
                 }
-                self.not_too_many(&owner, people.blocking(&owner, &blocked, at))
+                self.not_too_many(&owner, Said::Blocks, people.blocking(&owner, &blocked, at))
             }
             Change::Mute { owner, other, how } => {
                 self.spelled(&owner)?;
@@ -202,7 +202,8 @@ impl Crossing {
                 if people.accounts(&owner).contains(&other) {
                     return Err(PeopleError::Oneself);
                 }
-                self.not_too_many(&owner, people.muting(&owner, &other, how, Machine::now()))
+                let changes = people.muting(&owner, &other, how, Machine::now());
+                self.not_too_many(&owner, Said::Mutes, changes)
             }
             Change::Unmute { owner, other } => Ok(people.unmuting(&owner, &other)),
             Change::Inbox { user, apart } => {
@@ -233,7 +234,8 @@ impl Crossing {
                 let is_new = strange && !people.is_contact(&owner, &other);
                 let heard = is_new && !people.has_blocked(&owner, &other);
                 let change = PeopleChange::Contact { owner: owner.clone(), other, at };
-                self.not_too_many(&owner, heard.then_some(change).into_iter().collect())
+                let changes = heard.then_some(change).into_iter().collect();
+                self.not_too_many(&owner, Said::Contacts, changes)
             }
             Change::Link { one, other } => {
                 self.spelled(&one)?;
@@ -260,9 +262,10 @@ impl Crossing {
     fn not_too_many(
         &self,
         owner: &UserId,
+        of: Said,
         changes: Vec<PeopleChange>,
     ) -> Result<Vec<PeopleChange>, PeopleError> {
-        if !changes.is_empty() && self.people.has_said_enough(owner) {
+        if !changes.is_empty() && self.people.has_said_enough(owner, of) {
             return Err(PeopleError::TooManySaid(MOST_SAID));
         }
         Ok(changes)

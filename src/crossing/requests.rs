@@ -12,6 +12,7 @@ use super::sweep::earlier;
 use super::{Crossing, Network, name};
 use crate::gate::Role;
 use crate::log::MESSAGE_REFUSED;
+use crate::people::Said;
 use crate::store::{Back, Held, NewRow, PeopleChange, StoreError};
 
 /// For how long a message waits for its recipient's word.
@@ -32,7 +33,10 @@ impl Crossing {
         recipient: &UserId,
         at: Timestamp,
     ) -> Vec<PeopleChange> {
-        if !target.has_stranger(recipient) || self.people.is_contact(sender, recipient) {
+        if !target.has_stranger(recipient)
+            || self.people.is_contact(sender, recipient)
+            || self.people.has_said_enough(sender, Said::Contacts)
+        {
             return Vec::new();
         }
         let (owner, other) = (sender.clone(), recipient.clone());

@@ -16,6 +16,14 @@ const ACCOUNTS: usize = 8;
 /// The most others of whom one user may have said something of one sort: blocks, mutes, contacts.
 pub(crate) const MOST_SAID: usize = 10_000;
 
+/// What a user says of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    Blocks,
+    Mutes,
+    Contacts,
+}
+
 /// Why two accounts do not become one person's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkError {
@@ -113,14 +121,17 @@ impl People {
         changes
     }
 
-    /// Whether a user has said as much as may be said of blocks, of mutes or of contacts.
-    pub(crate) fn has_said_enough(&self, owner: &UserId) -> bool {
+    /// Whether a user has as many of these as anybody may have.
+    pub(crate) fn has_said_enough(&self, owner: &UserId, of: Said) -> bool {
         let book = self.read();
         let Some(owner) = book.number(owner) else { return false };
         let all = (owner, 0)..=(owner, Number::MAX);
-        book.blocks.range(all.clone()).nth(MOST_SAID - 1).is_some()
-            || book.mutes.range(all.clone()).nth(MOST_SAID - 1).is_some()
-            || book.contacts.range(all).nth(MOST_SAID - 1).is_some()
+        let last = MOST_SAID - 1;
+        match of {
+            Said::Blocks => book.blocks.range(all).nth(last).is_some(),
+            Said::Mutes => book.mutes.range(all).nth(last).is_some(),
+            Said::Contacts => book.contacts.range(all).nth(last).is_some(),
+        }
     }
 
     /// Whether `owner` has blocked this very account of `other`.

@@ -19,7 +19,7 @@ use crate::clock::{Machine, OwnClock};
 use crate::gate::{Between, Strictness};
 use crate::store::{Block, PeopleChange};
 use book::{Book, Number};
-pub(crate) use changes::{LinkError, MOST_SAID};
+pub(crate) use changes::{LinkError, MOST_SAID, Said};
 
 /// For how long one who was turned away stays so.
 pub(crate) const DECLINED_FOR: Duration = Duration::from_hours(30 * 24);

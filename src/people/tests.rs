@@ -263,10 +263,12 @@ fn what_one_user_says_of_others_has_an_end() {
     let people = People::default();
     let other = |number: usize| format!("xmpp:other{number}@p.test").parse::<UserId>().unwrap();
     for number in 0..MOST_SAID {
-        assert!(!people.has_said_enough(&user(1)));
+        assert!(!people.has_said_enough(&user(1), Said::Blocks));
         apply(&people, &people.blocking(&user(1), &other(number), Timestamp(7)));
     }
-    assert!(people.has_said_enough(&user(1)) && !people.has_said_enough(&user(2)));
+    assert!(people.has_said_enough(&user(1), Said::Blocks));
+    assert!(!people.has_said_enough(&user(1), Said::Mutes));
+    assert!(!people.has_said_enough(&user(2), Said::Blocks));
 }
 
 #[test]
