@@ -80,7 +80,11 @@ async fn follow(core: &Core, user: &UserId, watched: &Watched) {
                         }
                         continue;
                     }
-                    Ok(Told::Outdated) => continue,
+                    // The same request again would be answered from the homeserver's memory.
+                    Ok(Told::Outdated) => {
+                        since = None;
+                        continue;
+                    }
                     // The whole again: this change would not come a second time.
                     Ok(Told::ButNotWritten) | Err(_) => since = None,
                 }
