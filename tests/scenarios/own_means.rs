@@ -13,7 +13,9 @@ crate::with_each_xmpp_server! {
 
 crate::with_each_xmpp_server! { prosody_alone: Prosody,
     a_block_on_the_list_holds_on_all_networks_across_a_kill,
-    a_block_of_the_whole_bridge_switches_all_off
+    a_block_of_the_whole_bridge_switches_all_off,
+    what_changed_while_a_network_was_away_stands_on_its_list_in_the_end,
+    two_sides_that_change_a_list_at_once_agree_in_the_end
 }
 
 /// Bob's client switches the partner's app on, from its menu.
@@ -149,4 +151,68 @@ fn a_block_of_the_whole_bridge_switches_all_off(software: XmppSoftware) -> Resul
     let id = carol.says(&bob, "Bob, are you there?")?;
     carol.is_told(&id, "not_reachable")?;
     Ok(())
+}
+
+fn what_changed_while_a_network_was_away_stands_on_its_list_in_the_end(
+    software: XmppSoftware,
+) -> Result<()> {
+    let mut town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    let dora = town.partner_user("dora")?;
+    town.introduces(&[&alice, &dora])?;
+    let code = alice.asks_bridge("link")?;
+    let code = code.rsplit(' ').next().unwrap_or_default();
+    bob.asks_bridge(&format!("link {code}"))?;
+    let (carols, doras) = (bob.address_of(&carol)?, bob.address_of(&dora)?);
+
+    town.xmpp.stop()?;
+    for said in ["block", "unblock", "block"] {
+        alice.asks_bridge(&format!("{said} {}", carol.id()))?;
+    }
+    // What is said holds at once, wherever it cannot be written yet.
+    carol.sees_accepted(&carol.says(&alice, "never read")?)?;
+    alice.asks_bridge(&format!("block {}", dora.id()))?;
+    town.daemon.kill()?;
+    town.daemon.start()?;
+    town.daemon.wait()?;
+    alice.asks_bridge(&format!("unblock {}", dora.id()))?;
+    town.restart_xmpp()?;
+    bob.comes_back()?;
+    until("the list to be written", PATIENCE, || {
+        let list = bob.block_list()?;
+        Ok((list.contains(&carols) && !list.contains(&doras)).then_some(()))
+    })?;
+    nothing_else_arrives(&dora, &alice, "and we speak")?;
+    Ok(())
+}
+
+fn two_sides_that_change_a_list_at_once_agree_in_the_end(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (_, bob, carol) = three(&town)?;
+    nothing_else_arrives(&carol, &bob, "we begin")?;
+    let address = bob.address_of(&carol)?;
+    for round in 0..6 {
+        // His client says the one, and he tells the bridge the other, in the same moment.
+        let client = || if round % 2 == 0 { bob.blocks(&address) } else { bob.unblocks(&address) };
+        let told = if round % 2 == 0 { "remove" } else { "add" };
+        std::thread::scope(|both| {
+            let by_client = both.spawn(client);
+            let by_word = town.daemon.asks(&["blocks", told, bob.id(), carol.id()]);
+            by_word?;
+            by_client.join().map_err(|_| anyhow::anyhow!("the client failed"))?
+        })?;
+        bob.goes_away()?;
+        bob.returns()?;
+        until("both sides to agree", PATIENCE, || {
+            let listed = bob.block_list()?.contains(&address);
+            Ok((listed == blocks_of(&town, &bob)?.contains(carol.id())).then_some(()))
+        })?;
+    }
+    // And they agree on what is said last.
+    bob.asks_bridge(&format!("unblock {}", carol.id()))?;
+    until("the block to be over on both sides", PATIENCE, || {
+        let listed = bob.block_list()?.contains(&address);
+        Ok((!listed && !blocks_of(&town, &bob)?.contains(carol.id())).then_some(()))
+    })?;
+    nothing_else_arrives(&carol, &bob, "we speak again")
 }
