@@ -88,7 +88,8 @@ impl Crossing {
         let (target, recipient) = target?;
         let off = target.setup.role == Role::ThirdParty
             && refusal.code == Code::NotReachable
-            && !self.people.has_enabled(sender, &target.setup.id);
+            && !self.people.has_enabled(sender, &target.setup.id)
+            && self.is_offered(sender, &target.setup.id);
         if !off || !self.hinted.may(sender, at) {
             return None;
         }

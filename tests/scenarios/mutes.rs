@@ -53,6 +53,7 @@ fn a_mute_by_one_account_shows_in_the_app_of_the_other() -> Result<()> {
     let (alice, bob, carol) = three(&town)?;
     let code = bob.asks_bridge("link")?;
     carol.asks_bridge(&format!("link {}", code.rsplit(' ').next().unwrap_or_default()))?;
+    ensure!(bob.hears_bridge()?.contains("has said your code"));
     nothing_else_arrives(&alice, &carol, "we begin")?;
 
     bob.asks_bridge(&format!("mute {} 1y", alice.id()))?;

@@ -28,6 +28,8 @@ fn a_strict_user_is_reached_by_less(software: XmppSoftware) -> Result<()> {
         carol.is_told(name, code)?;
         carol.sees_held(&carol.says(strict, "but I may ask")?)?;
     }
+    let asked = bob.hears_bridge()?;
+    ensure!(asked.contains("but I may ask"), "{asked}");
     ensure!(bob.asks_bridge("accept birdychat:carol")?.contains("You hear from birdychat:carol"));
     bob.hears(&carol, "but I may ask")?;
 
