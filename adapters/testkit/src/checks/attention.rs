@@ -104,6 +104,12 @@ pub async fn folder_out(stage: &dyn Stage) -> Result<Done> {
         let once = play.folder(FOLDER, inside)?;
         let (mut again, other) = (once.clone(), play.folder(FOLDER, inside)?);
         again.attempt = 2;
+        let first = play.delivers_once(std::slice::from_ref(&once)).await?;
+        if let Some(Err(DeliveryError::Refused { refusal, .. })) = first.first()
+            && refusal.code == Code::Forbidden
+        {
+            return Ok(Done::Skipped("the network does not let the adapter arrange chats"));
+        }
         play.delivers(&[once, again, other]).await?;
         match timeout(play.patience, play.peer.sees_in_folder(FOLDER, &address, inside)).await {
             Ok(Ok(Tried::Done)) => {}
