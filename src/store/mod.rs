@@ -14,6 +14,7 @@ mod lock;
 mod people;
 mod place;
 mod reader;
+mod record;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,16 +26,16 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drawbridge_adapter::{
-    Answer, Command, EventId, Kind, Memo, Message, NetworkId, Refusal, Repeats, ReplyPath, State,
-    Status, Tag, Timestamp, UserId,
-};
-use serde::{Deserialize, Serialize};
+use drawbridge_adapter::{EventId, Memo, NetworkId, Refusal, Timestamp, UserId};
 use tokio::sync::oneshot;
 
 use lock::DataLock;
 pub(crate) use people::{Block, Held, PeopleChange};
 use reader::Reader;
+pub(crate) use record::{
+    Admission, Admitted, Back, Chunk, Fate, Hold, NewRow, Payload, Row, Settlement, Source, Tiding,
+    Window,
+};
 use vitals::Pulse;
 pub(crate) use vitals::Writes;
 use writer::{Job, Writer};
@@ -128,217 +129,6 @@ pub(crate) enum Thread {
     Busy(Duration),
     /// It has ended: nothing that is asked of it will be done.
     Ended,
-}
-
-/// An event, judged, on its way into the inbox.
-pub(crate) struct Admission {
-    pub(crate) network: NetworkId,
-    pub(crate) event: EventId,
-    /// Its pseudonym.
-    pub(crate) tag: Tag,
-    pub(crate) repeats: Repeats,
-    /// When it was sent, by its network's word.
-    pub(crate) sent_at: Timestamp,
-    pub(crate) at: Timestamp,
-    /// The verdict on it.
-    pub(crate) answer: Answer,
-    /// What follows from it: the message to the target, the refusal back to the sender, the answer
-    /// to a command.
-    pub(crate) rows: Vec<NewRow>,
-    /// The message, if it waits until its recipient accepts its sender.
-    pub(crate) hold: Option<Hold>,
-    /// What it changes of what is remembered of people.
-    pub(crate) people: Vec<PeopleChange>,
-    /// What stands for sender and recipient; 0 if the recipient is not to see it.
-    pub(crate) pair: i64,
-}
-
-/// A message that is to wait for a word.
-pub(crate) struct Hold {
-    /// Whose word.
-    pub(crate) owner: UserId,
-    /// On whom.
-    pub(crate) other: UserId,
-    /// How it goes on if the word is yes.
-    pub(crate) row: NewRow,
-}
-
-/// What became of an admission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Admitted {
-    pub(crate) answer: Answer,
-    pub(crate) repeat: bool,
-}
-
-/// A command to be delivered.
-pub(crate) struct NewRow {
-    pub(crate) network: NetworkId,
-    pub(crate) lane: String,
-    pub(crate) key: String,
-    pub(crate) at: Timestamp,
-    pub(crate) payload: Payload,
-}
-
-/// What is kept of a command while it waits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Payload {
-    Message {
-        message: Message,
-        source: Source,
-    },
-    /// A message that a block has swallowed: all but what it says. It waits like any other, so that
-    /// its sender sees no difference.
-    Swallowed {
-        from: UserId,
-        to: UserId,
-        kind: Kind,
-        source: Source,
-    },
-    Status(Status),
-    /// What the bridge says or wants by itself.
-    Own(Command),
-}
-
-/// Where a message came from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Source {
-    pub(crate) network: NetworkId,
-    pub(crate) event: EventId,
-    pub(crate) reply_path: ReplyPath,
-    /// Whether its sender was told that it waits for a word: then the end of that is told too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) waited: bool,
-}
-
-/// The way back to a message's sender.
-#[derive(Debug, Clone)]
-pub(crate) struct Back {
-    pub(crate) network: NetworkId,
-    /// What it is to be told, but for the state.
-    pub(crate) status: Status,
-    /// Whether it was told that the message waits for a word.
-    pub(crate) waited: bool,
-}
-
-impl Payload {
-    /// What is to be carried out, if anything.
-    pub(crate) fn command(&self) -> Option<Command> {
-        match self {
-            Self::Message { message, .. } => Some(Command::Message(message.clone())),
-            Self::Swallowed { .. } => None,
-            Self::Status(status) => Some(Command::Status(status.clone())),
-            Self::Own(command) => Some(command.clone()),
-        }
-    }
-
-    /// The same, if it is a message, without what it says.
-    fn without_body(self) -> Self {
-        match self {
-            Self::Message { message, source } => {
-                let kind = message.content.kind();
-                Self::Swallowed { from: message.from.user, to: message.to, kind, source }
-            }
-            other => other,
-        }
-    }
-
-    /// The same, whose sender was told that it waited.
-    fn after_waiting(mut self) -> Self {
-        if let Self::Message { source, .. } | Self::Swallowed { source, .. } = &mut self {
-            source.waited = true;
-        }
-        self
-    }
-
-    /// The way back to a message's sender; a status has none.
-    pub(crate) fn back(&self) -> Option<Back> {
-        let (source, from, to, kind) = match self {
-            Self::Message { message, source } => {
-                (source, &message.from.user, &message.to, message.content.kind())
-            }
-            Self::Swallowed { from, to, kind, source } => (source, from, to, *kind),
-            Self::Status(_) | Self::Own(_) => return None,
-        };
-        let Source { network, event, reply_path, waited } = source.clone();
-        let status = Status {
-            event,
-            sender: from.clone(),
-            recipient: Some(to.clone()),
-            kind,
-            reply_path,
-            state: State::Pending,
-        };
-        Some(Back { network, status, waited })
-    }
-}
-
-/// A row of the outbox, which holds a few commands of one lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Chunk {
-    /// The number of the first of them, when it was written.
-    pub(crate) seq: i64,
-    /// How many it held when it was read.
-    pub(crate) items: i64,
-}
-
-/// A command that waits.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) seq: i64,
-    /// The row of the outbox that it stands in, with others.
-    pub(crate) chunk: Chunk,
-    /// The inbox row that it came from.
-    pub(crate) inbox: i64,
-    pub(crate) network: NetworkId,
-    pub(crate) lane: String,
-    pub(crate) key: String,
-    pub(crate) at: Timestamp,
-    pub(crate) payload: Payload,
-}
-
-/// The next rows of a lane.
-#[derive(Debug)]
-pub(crate) struct Window {
-    pub(crate) rows: Vec<Row>,
-    /// The last one looked at, also if it could not be read.
-    pub(crate) last: i64,
-    /// Whether there may be more behind it. If not, whatever comes later is told by its commit.
-    pub(crate) more: bool,
-}
-
-/// What became of a row.
-pub(crate) struct Settlement {
-    pub(crate) seq: i64,
-    pub(crate) chunk: Chunk,
-    pub(crate) inbox: i64,
-    /// The network that it waited for.
-    pub(crate) network: NetworkId,
-    pub(crate) fate: Fate,
-    /// What the source is to be told durably, if anything.
-    pub(crate) tell: Option<NewRow>,
-    /// Tell it only if the source was told before that the row waits.
-    pub(crate) only_after_pending: bool,
-}
-
-/// The news that a row still waits.
-pub(crate) struct Tiding {
-    /// The row that waits.
-    pub(crate) seq: i64,
-    pub(crate) chunk: Chunk,
-    pub(crate) inbox: i64,
-    /// The status that says so.
-    pub(crate) row: NewRow,
-}
-
-/// The end of a row.
-pub(crate) enum Fate {
-    /// The network took a message. If it may come back, under this id, the way back is kept.
-    Delivered { returns: Option<(EventId, Back)> },
-    /// A message did not cross.
-    Failed(Refusal),
-    /// A status was told, or could not be: it has no fate of its own.
-    Told,
 }
 
 impl Store {

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, Content, Party, UserId};
+use drawbridge_adapter::{Answer, Code, Content, Message, Party, Repeats, ReplyPath, Tag, UserId};
 use tempfile::TempDir;
 
 use super::*;
