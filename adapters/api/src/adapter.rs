@@ -54,6 +54,12 @@ pub trait Adapter: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether the adapter may touch the own settings of `user` now, as by a login that they gave
+    /// ([`crate::Command::Access`]). Only asked where [`Capabilities::access`] is declared.
+    fn has_access(&self, _user: &UserId) -> bool {
+        false
+    }
+
     /// Takes a fleeting signal, if there is room, and never waits.
     fn signal(&self, _signal: Signal) {}
 }
@@ -139,6 +145,16 @@ pub struct Delivery {
 pub struct Delivered {
     /// The id which the message has on this network, if it has one.
     pub id: Option<EventId>,
+    /// The ids of reactions that are new, where each is an event by itself: they come back in
+    /// [`crate::Emojis::Now`] when the reaction is taken away.
+    pub reactions: Vec<(String, EventId)>,
+}
+
+impl Delivered {
+    /// Under this id.
+    pub fn under(id: Option<EventId>) -> Self {
+        Self { id, reactions: Vec::new() }
+    }
 }
 
 /// A command was not carried out, or perhaps.

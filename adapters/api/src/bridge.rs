@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Code, CommandForm, Event, EventId, Gesture, NetworkId, Refusal, Tag, Timestamp, UserId,
+    Code, CommandForm, Event, EventId, Gesture, NetworkId, Passing, Refusal, Tag, Timestamp, UserId,
 };
 
 /// The daemon, as one adapter sees it. Cheap to clone.
@@ -28,6 +28,8 @@ pub trait BridgePort: Send + Sync + 'static {
     ) -> Result<bool, Unavailable>;
     /// See [`Bridge::gesture`].
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable>;
+    /// See [`Bridge::pass`].
+    fn pass(&self, passing: Passing);
     /// See [`Bridge::commands`].
     fn commands(&self) -> Vec<CommandForm>;
     /// See [`Bridge::report`].
@@ -103,6 +105,12 @@ impl Bridge {
     /// known is passed over.
     pub async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
         self.0.gesture(by, gesture).await
+    }
+
+    /// A user of this network did something fleeting. Never waits, and nobody is told whether anything
+    /// comes of it.
+    pub fn pass(&self, passing: Passing) {
+        self.0.pass(passing);
     }
 
     /// The commands that the bridge's own user understands, for networks that show forms.

@@ -103,10 +103,10 @@ impl Code {
             Self::KindMismatch => "The message is not of the kind that it claims to be.",
             Self::RateLimited => "Too many messages at once. Try again later.",
             Self::TargetNotFound => "The message that this refers to is not known here.",
-            Self::Forbidden => "You may not write across this bridge.",
+            Self::Forbidden => "You may not do this across this bridge.",
             Self::GroupUnsupported => "Group chats do not cross this bridge.",
             Self::HostDenied => "The file lies on a host that is not allowed.",
-            Self::Expired => "The message could not be delivered in time.",
+            Self::Expired => "The message came too late, or could not be delivered in time.",
             Self::NetworkUnreachable => "The other network cannot be reached.",
         };
         words.to_owned()

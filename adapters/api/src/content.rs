@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::{EventId, Rich, Timestamp};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $text:literal,)*) => {
@@ -96,10 +99,26 @@ impl FromStr for Kind {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Content {
-    /// Plain text, as the sender wrote it: any Unicode, never trimmed, never empty.
-    Text {
-        /// The text.
-        body: String,
+    /// Text.
+    Text(Text),
+    /// A message of the sender's own has a new text.
+    Edit {
+        /// Which message.
+        of: Reference,
+        /// Its whole text from now on.
+        text: Text,
+    },
+    /// A message of the sender's own is taken back; or a reaction, where each is an event by itself.
+    Retraction {
+        /// Which.
+        of: Reference,
+    },
+    /// What the sender thinks of a message, in emojis.
+    Reaction {
+        /// Of which message: the sender's own or the recipient's.
+        to: Reference,
+        /// What they are.
+        emojis: Emojis,
     },
     /// Something of a kind that is not carried. The gate refuses it by its code.
     Unsupported {
@@ -108,26 +127,163 @@ pub enum Content {
     },
 }
 
+/// What somebody wrote.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// As plain text, as the sender's client gave it: any Unicode, never trimmed, never empty. It
+    /// reads well by itself.
+    pub body: String,
+    /// The same, formatted, if anything in it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rich: Option<Rich>,
+}
+
+impl Text {
+    /// Without formatting.
+    pub fn plain(body: impl Into<String>) -> Self {
+        Self { body: body.into(), rich: None }
+    }
+
+    /// How many bytes of the sender's are in it.
+    pub fn size(&self) -> usize {
+        self.body.len() + self.rich.as_ref().map_or(0, Rich::size)
+    }
+}
+
+/// A message of the same chat that something is about, as the adapter's own network names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// What it is called. Of one that came from this network it is the [`crate::Event::id`] (in an
+    /// event, where [`crate::Repeats::Within`] holds, its name alone). Of one that was delivered
+    /// there: in an event the [`crate::Delivery::key`], in a command the [`crate::Delivered::id`],
+    /// or the key if there was none.
+    pub id: EventId,
+    /// On which way it was.
+    pub was: Was,
+    /// When it was sent, by this network's word. In an event it must be told of what came from this
+    /// network, if its ids are [`crate::Repeats::AlwaysDated`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+}
+
+/// Which way a message went, as seen by the adapter of one of the two networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Was {
+    /// A user of this network sent it.
+    Sent,
+    /// It was delivered to this network.
+    Delivered,
+}
+
+/// A message that is answered.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Which; `None` in a command if it is not known there, or cannot be shown.
+    pub to: Option<Reference>,
+    /// How the sender's client quoted it, for those who do not see which it is. Never a part of what
+    /// the sender wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+}
+
+/// Never the quoted.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reply to {:?}", self.to)
+    }
+}
+
+/// Reactions of one user to one message.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emojis {
+    /// In an event: this one comes to those that there are, where each is an event by itself. It is
+    /// taken away by a [`Content::Retraction`] of that event.
+    One(String),
+    /// In an event: these are all from now on.
+    All(Vec<String>),
+    /// In a command, for networks of either sort.
+    Now {
+        /// All that there are from now on.
+        all: Vec<String>,
+        /// Those of them that are new.
+        new: Vec<String>,
+        /// Those that are gone, each with its id from [`crate::Delivered::reactions`], if it had one.
+        gone: Vec<(String, Option<EventId>)>,
+    },
+}
+
+impl Emojis {
+    /// The most reactions of one user to one message.
+    pub const MOST: usize = 20;
+    /// The longest reaction, in bytes: an emoji of many parts, or a short word.
+    pub const MAX_BYTES: usize = 64;
+
+    /// Those that an event brings, or that there are.
+    pub fn shown(&self) -> &[String] {
+        match self {
+            Self::One(emoji) => std::slice::from_ref(emoji),
+            Self::All(all) | Self::Now { all, .. } => all,
+        }
+    }
+}
+
 impl Content {
     /// Plain text.
     pub fn text(body: impl Into<String>) -> Self {
-        Self::Text { body: body.into() }
+        Self::Text(Text::plain(body))
     }
 
     /// What this is.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Text { .. } => Kind::Text,
+            Self::Text(_) => Kind::Text,
+            Self::Edit { .. } => Kind::Edit,
+            Self::Retraction { .. } => Kind::Retraction,
+            Self::Reaction { .. } => Kind::Reaction,
             Self::Unsupported { kind } => *kind,
+        }
+    }
+
+    /// What is written in it, if it is a text or an edit.
+    pub fn written(&self) -> Option<&Text> {
+        match self {
+            Self::Text(text) | Self::Edit { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The message that it is about, without which it means nothing.
+    pub fn about(&self) -> Option<&Reference> {
+        match self {
+            Self::Edit { of, .. } | Self::Retraction { of } | Self::Reaction { to: of, .. } => {
+                Some(of)
+            }
+            Self::Text(_) | Self::Unsupported { .. } => None,
         }
     }
 
     /// How many bytes of the sender's are in it.
     pub fn size(&self) -> usize {
         match self {
-            Self::Text { body } => body.len(),
-            Self::Unsupported { .. } => 0,
+            Self::Reaction { emojis, .. } => emojis.shown().iter().map(String::len).sum(),
+            _ => self.written().map_or(0, Text::size),
         }
+    }
+}
+
+/// Never the text itself.
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "text of {} bytes", self.size())
+    }
+}
+
+/// Never which they are.
+impl fmt::Debug for Emojis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} reactions", self.shown().len())
     }
 }
 
@@ -175,13 +331,49 @@ pub struct TextLimits {
     pub controls: bool,
 }
 
+/// What a text may bear.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// Formatting: [`Text::rich`].
+    Formatting,
+    /// Naming somebody: [`crate::Inline::Mention`].
+    Mention,
+    /// Answering a message: [`Reply`].
+    Reply,
+}
+
+impl Feature {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Formatting, Self::Mention, Self::Reply];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Formatting => "formatting",
+            Self::Mention => "mention",
+            Self::Reply => "reply",
+        }
+    }
+}
+
 /// What a network carries, as source and as target alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is declared by itself")]
 pub struct Capabilities {
     levels: Vec<(Kind, Level)>,
+    #[serde(default)]
+    features: Vec<(Feature, Level)>,
     /// The limits on text.
     pub text: TextLimits,
+    /// For how long a message can be edited there; `None` for ever.
+    #[serde(default)]
+    pub edit_within: Option<Duration>,
+    /// For how long a message can be taken back there; `None` for ever.
+    #[serde(default)]
+    pub retract_within: Option<Duration>,
     /// Whether a message that the network took may still come back: the adapter calls
     /// [`crate::Bridge::bounced`]. For other networks the daemon keeps no way back.
     pub bounces: bool,
@@ -211,7 +403,10 @@ impl Capabilities {
     pub fn new(text: TextLimits) -> Self {
         Self {
             levels: Vec::new(),
+            features: Vec::new(),
             text,
+            edit_within: None,
+            retract_within: None,
             bounces: false,
             requests: false,
             block_lists: false,
@@ -227,6 +422,14 @@ impl Capabilities {
     pub fn with(mut self, kind: Kind, level: Level) -> Self {
         self.levels.retain(|(known, _)| *known != kind);
         self.levels.push((kind, level));
+        self
+    }
+
+    /// Declares how well texts bear `feature`.
+    #[must_use]
+    pub fn bearing(mut self, feature: Feature, level: Level) -> Self {
+        self.features.retain(|(known, _)| *known != feature);
+        self.features.push((feature, level));
         self
     }
 
@@ -275,6 +478,12 @@ impl Capabilities {
     /// How well `kind` is carried; undeclared is [`Level::Rejected`].
     pub fn level(&self, kind: Kind) -> Level {
         let declared = self.levels.iter().find(|(known, _)| *known == kind);
+        declared.map_or(Level::Rejected, |(_, level)| *level)
+    }
+
+    /// How well texts bear `feature`; undeclared is [`Level::Rejected`].
+    pub fn feature(&self, feature: Feature) -> Level {
+        let declared = self.features.iter().find(|(known, _)| *known == feature);
         declared.map_or(Level::Rejected, |(_, level)| *level)
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, EventId, Kind, Marks, NetworkId, Refusal, Secret, Timestamp, UserId};
+use crate::{
+    Content, EventId, Kind, Marks, NetworkId, Reference, Refusal, Reply, Secret, Timestamp, UserId,
+};
 
 /// Something that a user of the adapter's network did, addressed to a user of another network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub struct Event {
     pub sent_at: Timestamp,
     /// What it says.
     pub content: Content,
+    /// The message that it answers, if it is an answer. What follows a thread answers the thread's
+    /// last message, or its first.
+    pub reply: Option<Reply>,
     /// What it bears besides.
     pub marks: Marks,
     /// How the adapter finds the way back, to tell the sender what became of it.
@@ -38,8 +43,23 @@ pub enum Repeats {
     /// Always, and each repeat bears the same [`Event::sent_at`] too, as where the id is a hash of
     /// the event. The daemon knows it again sooner; with another time it would be another event.
     AlwaysDated,
-    /// Only for so long: for networks whose clients choose ids freely and may use one twice.
+    /// Only for so long: for networks whose clients choose ids freely and may use one twice. What
+    /// stands before the first `/` of the id is the event's name: a [`Reference`] gives it alone, and
+    /// the last event of that name is meant. At most [`Repeats::LONGEST`].
     Within(Duration),
+}
+
+impl Repeats {
+    /// The longest time within which an id that comes free again is the same event.
+    pub const LONGEST: Duration = Duration::from_mins(10);
+
+    /// The name of an event with this id: by it other events refer to it.
+    pub fn name_of(self, id: &EventId) -> &str {
+        match self {
+            Self::Always | Self::AlwaysDated => id.as_str(),
+            Self::Within(_) => id.as_str().split_once('/').map_or(id.as_str(), |(name, _)| name),
+        }
+    }
 }
 
 /// Where an event goes.
@@ -415,8 +435,13 @@ pub struct Message {
     pub from: Party,
     /// Who gets it.
     pub to: UserId,
-    /// What it says; always of a kind that the adapter declared.
+    /// What it says; always of a kind that the adapter declared, and with nothing in its texts that
+    /// it did not.
     pub content: Content,
+    /// The message that it answers, if it is an answer and the adapter declared
+    /// [`crate::Feature::Reply`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Reply>,
     /// When it was written.
     pub sent_at: Timestamp,
     /// Whether the recipient has muted this chat: it is to make no noise, where the network can be
@@ -485,4 +510,45 @@ impl State {
 pub enum Signal {
     /// An event was taken by its target's server, and the source wants no durable status of it.
     Accepted(Status),
+    /// A message of a user of the adapter's network has reached its recipient. Only where
+    /// [`Kind::Receipt`] is declared.
+    Receipt(Receipt),
+    /// A user of another network writes to one of the adapter's network, or has stopped. Only where
+    /// [`Kind::Typing`] is declared.
+    Typing(Typing),
+}
+
+/// A message has reached its recipient. Told by the recipient's own device, never made up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The recipient, who has got it.
+    pub by: UserId,
+    /// Its sender.
+    pub to: UserId,
+    /// Which message: for the network of `by` one that was [`crate::Was::Delivered`], for that of
+    /// `to` one that was [`crate::Was::Sent`].
+    pub of: Reference,
+    /// Whether it was shown on the screen, and not only brought to the device.
+    pub read: bool,
+}
+
+/// Somebody writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typing {
+    /// Who.
+    pub by: UserId,
+    /// To whom.
+    pub to: UserId,
+    /// Whether they began or stopped.
+    pub typing: bool,
+}
+
+/// Something fleeting that a user of the adapter's network did. See [`crate::Bridge::pass`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Passing {
+    /// The user's device has got a message, or has shown it.
+    Receipt(Receipt),
+    /// The user writes, or has stopped.
+    Typing(Typing),
 }

@@ -23,6 +23,7 @@ mod event;
 mod id;
 pub mod log;
 mod rarely;
+mod rich;
 mod secret;
 
 pub use adapter::{
@@ -32,16 +33,20 @@ pub use adapter::{
 pub use bridge::{Acceptance, Answer, Bridge, BridgePort, Connection, Memo, Unavailable};
 pub use code::{Code, Refusal};
 pub use configuration::{Configuration, Place, Problem, Registration};
-pub use content::{Capabilities, Content, Kind, Level, Marks, TextLimits};
+pub use content::{
+    Capabilities, Content, Emojis, Feature, Kind, Level, Marks, Reference, Reply, Text, TextLimits,
+    Was,
+};
 pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{
     Access, BlockEntry, Command, CommandForm, Destination, Event, Folder, FormField, Gesture,
-    Message, MuteEntry, MuteFor, Notice, Party, Repeats, ReplyPath, Report, ReportReason, Request,
-    RequestOver, Signal, State, Status,
+    Message, MuteEntry, MuteFor, Notice, Party, Passing, Receipt, Repeats, ReplyPath, Report,
+    ReportReason, Request, RequestOver, Signal, State, Status, Typing,
 };
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};
 pub use rarely::Rarely;
+pub use rich::{Block, Inline, Rich};
 pub use secret::{Secret, SecretFile};
 
 pub use async_trait::async_trait;

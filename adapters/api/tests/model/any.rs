@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Access, Capabilities, Code, Command, Content, Destination, Event, EventId, Folder, Kind, Level,
-    Marks, Message, MuteEntry, MuteFor, NetworkId, Party, Refusal, Repeats, ReplyPath, Report,
-    ReportReason, Secret, State, Status, TextLimits, Timestamp, UserId,
+    Access, Block, Capabilities, Code, Command, Content, Destination, Emojis, Event, EventId,
+    Folder, Inline, Kind, Level, Marks, Message, MuteEntry, MuteFor, NetworkId, Party, Reference,
+    Refusal, Repeats, Reply, ReplyPath, Report, ReportReason, Rich, Secret, State, Status, Text,
+    TextLimits, Timestamp, UserId, Was,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -79,9 +80,76 @@ pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
     (code(), option::of(duration())).prop_map(|(code, retry_after)| Refusal { code, retry_after })
 }
 
+fn inline() -> impl Strategy<Value = Inline> {
+    let leaf = prop_oneof![
+        text().prop_map(Inline::Text),
+        Just(Inline::Break),
+        text().prop_map(Inline::Code),
+        (user(), text()).prop_map(|(user, name)| Inline::Mention { user, name }),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        let inner = vec(inner, 0..3);
+        prop_oneof![
+            inner.clone().prop_map(Inline::Bold),
+            inner.clone().prop_map(Inline::Spoiler),
+            (text(), inner).prop_map(|(url, text)| Inline::Link { url, text }),
+        ]
+    })
+}
+
+fn block() -> impl Strategy<Value = Block> {
+    let leaf = prop_oneof![
+        vec(inline(), 0..3).prop_map(Block::Paragraph),
+        (1..7_u8, vec(inline(), 0..3)).prop_map(|(level, text)| Block::Heading(level, text)),
+        (option::of(text()), text()).prop_map(|(language, text)| Block::Code { language, text }),
+        Just(Block::Rule),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        let items = vec(vec(inner.clone(), 0..3), 0..3);
+        prop_oneof![
+            vec(inner, 0..3).prop_map(Block::Quote),
+            (option::of(any::<u32>()), items).prop_map(|(from, items)| Block::List { from, items }),
+        ]
+    })
+}
+
+fn written() -> impl Strategy<Value = Text> {
+    let rich = option::of(vec(block(), 0..3).prop_map(Rich));
+    (text(), rich).prop_map(|(body, rich)| Text { body, rich })
+}
+
+fn reference() -> impl Strategy<Value = Reference> {
+    let was = select(&[Was::Sent, Was::Delivered][..]);
+    (event_id(), was, option::of(timestamp())).prop_map(|(id, was, sent_at)| Reference {
+        id,
+        was,
+        sent_at,
+    })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    (option::of(reference()), option::of(text())).prop_map(|(to, quote)| Reply { to, quote })
+}
+
+fn emojis() -> impl Strategy<Value = Emojis> {
+    let gone = vec((text(), option::of(event_id())), 0..3);
+    prop_oneof![
+        text().prop_map(Emojis::One),
+        vec(text(), 0..3).prop_map(Emojis::All),
+        (vec(text(), 0..3), vec(text(), 0..3), gone).prop_map(|(all, new, gone)| Emojis::Now {
+            all,
+            new,
+            gone
+        }),
+    ]
+}
+
 pub(crate) fn content() -> impl Strategy<Value = Content> {
     prop_oneof![
-        text().prop_map(Content::text),
+        written().prop_map(Content::Text),
+        (reference(), written()).prop_map(|(of, text)| Content::Edit { of, text }),
+        reference().prop_map(|of| Content::Retraction { of }),
+        (reference(), emojis()).prop_map(|(to, emojis)| Content::Reaction { to, emojis }),
         kind().prop_map(|kind| Content::Unsupported { kind }),
     ]
 }
@@ -113,10 +181,11 @@ fn repeats() -> impl Strategy<Value = Repeats> {
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     let about = (event_id(), repeats(), timestamp());
     let who = (party(), destination(), reply_path());
-    (about, who, content(), marks()).prop_map(|(about, who, content, marks)| {
+    let what = (content(), option::of(reply()), marks());
+    (about, who, what).prop_map(|(about, who, (content, reply, marks))| {
         let (id, repeats, sent_at) = about;
         let (sender, to, reply_path) = who;
-        Event { id, repeats, sender, to, sent_at, content, marks, reply_path }
+        Event { id, repeats, sender, to, sent_at, content, reply, marks, reply_path }
     })
 }
 
@@ -142,11 +211,12 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    let parts = (party(), user(), content(), timestamp(), any::<bool>());
-    parts.prop_map(|(from, to, content, sent_at, silent)| Message {
+    let parts = (party(), user(), content(), option::of(reply()), timestamp(), any::<bool>());
+    parts.prop_map(|(from, to, content, reply, sent_at, silent)| Message {
         from,
         to,
         content,
+        reply,
         sent_at,
         silent,
     })

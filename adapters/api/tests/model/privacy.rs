@@ -42,11 +42,13 @@ fn debug_is_silent() {
         to: Destination::Direct(bob()),
         sent_at: Timestamp(0),
         content: Content::text(WORDS),
+        reply: None,
         marks: Marks::default(),
         reply_path: ReplyPath(PATH.to_owned()),
     };
     let (content, sent_at) = (Content::text(WORDS), Timestamp(0));
-    let message = Message { from: alice(), to: bob(), content, sent_at, silent: false };
+    let (from, to, reply) = (alice(), bob(), None);
+    let message = Message { from, to, content, reply, sent_at, silent: false };
     let delivery = Delivery {
         key: "0123456789abcdef".to_owned(),
         tag: Tag::of(b"salt", &["x"]),
