@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Circumstances, Connection, Delivered, Delivery, DeliveryError,
-    Descriptor, Diagnosis, Fatal, Kind, Level, NetworkId, Problem, Secret, Signal, StatusNeeds,
-    TextLimits, async_trait,
+    Descriptor, Diagnosis, Fatal, Feature, Kind, Level, NetworkId, Problem, Secret, Signal,
+    StatusNeeds, TextLimits, UserId, async_trait,
 };
 
 use crate::address::MatrixAddressing;
@@ -21,7 +21,7 @@ use crate::{connection, inbound, outbound, passing};
 /// The longest text, in bytes. An event of at most 65,535 bytes (Matrix, "Size limits") also
 /// holds the ids of room, sender and earlier events, hashes and signatures: up to 3,000 bytes. A
 /// text that JSON escaping makes longer than that is refused when the homeserver says so.
-const MAX_TEXT: usize = 62_000;
+pub(crate) const MAX_TEXT: usize = 62_000;
 
 /// One homeserver.
 pub(crate) struct MatrixAdapter {
@@ -84,6 +84,14 @@ impl Adapter for MatrixAdapter {
         // Any user may give access to their lists at any time: what comes before that is remembered.
         Capabilities::new(text)
             .with(Kind::Text, Level::Full)
+            .with(Kind::Edit, Level::Full)
+            .with(Kind::Retraction, Level::Full)
+            .with(Kind::Reaction, Level::Full)
+            .with(Kind::Receipt, Level::Full)
+            .with(Kind::Typing, Level::Full)
+            .bearing(Feature::Formatting, Level::Full)
+            .bearing(Feature::Mention, Level::Full)
+            .bearing(Feature::Reply, Level::Full)
             .showing_requests()
             .keeping_block_lists()
             .muting()
@@ -105,10 +113,11 @@ impl Adapter for MatrixAdapter {
         let lists = lists::watch(&core);
         let folders = outbound::keep_folders(&core);
         let sweep = passing::sweep(&core.bridge);
-        let background = async { tokio::join!(watch, receipts, lists, folders, sweep) };
+        let fleeting = async { tokio::join!(inbound::pass(&core), outbound::send_signals(&core)) };
+        let background = async { tokio::join!(watch, receipts, lists, folders, sweep, fleeting) };
         tokio::select! {
             served = serve => served,
-            ((), (), (), (), ()) = background => Ok(()),
+            ((), (), (), (), (), _) = background => Ok(()),
         }
     }
 
@@ -133,9 +142,15 @@ impl Adapter for MatrixAdapter {
         patient.examine(around).await
     }
 
+    fn has_access(&self, user: &UserId) -> bool {
+        self.core.get().is_some_and(|core| core.has_access(user))
+    }
+
     fn signal(&self, signal: Signal) {
-        if let (Some(core), Signal::Accepted(status)) = (self.core.get(), signal) {
-            outbound::note_accepted(core, &status);
+        let Some(core) = self.core.get() else { return };
+        match signal {
+            Signal::Accepted(status) => outbound::note_accepted(core, &status),
+            fleeting => outbound::note_signal(core, fleeting),
         }
     }
 }

@@ -11,9 +11,11 @@ use crate::address::MatrixAddressing;
 use crate::cache::Cache;
 use crate::ghosts::Ghosts;
 use crate::homeserver::{CallError, Homeserver};
+use crate::inbound::Passes;
 use crate::lists::Lists;
-use crate::outbound::{Notices, Receipts};
+use crate::outbound::{Notices, Receipts, Signals};
 use crate::portals::Portals;
+use crate::refs::Refs;
 use crate::spaces::Spaces;
 
 /// Matrix users whose names, or existence, are at hand.
@@ -37,7 +39,13 @@ pub(crate) struct Core {
     pub(crate) existing: Cache<OwnedUserId, ()>,
     /// How often the members of a room could not be learned.
     pub(crate) unseen: Cache<OwnedRoomId, u32>,
+    /// What later events may be about.
+    pub(crate) refs: Refs,
     pub(crate) receipts: Receipts,
+    /// What passes without leaving a trace, to the daemon.
+    pub(crate) passes: Passes,
+    /// The same, from the daemon.
+    pub(crate) signals: Signals,
     pub(crate) notices: Notices,
     /// The users' own lists, of those who let the bridge see them.
     pub(crate) lists: Lists,
@@ -64,7 +72,10 @@ impl Core {
             displayed: Cache::new(USERS_AT_HAND),
             existing: Cache::new(USERS_AT_HAND),
             unseen: Cache::new(ROOMS_UNSEEN),
+            refs: Refs::new(),
             receipts: Receipts::default(),
+            passes: Passes::new(),
+            signals: Signals::default(),
             notices: Notices::new(),
             lists,
             remote_invites: Arc::new(Semaphore::new(REMOTE_INVITES)),

@@ -62,7 +62,7 @@ impl Patient<'_> {
         }
         found.push(Diagnosis::well("the homeserver knows the registration file's as_token"));
         found.push(self.namespaces().await);
-        found.extend(self.ephemeral());
+        found.push(self.ephemeral());
         if let Some(puppets) = self.puppets {
             found.push(self.as_everybody(puppets).await);
         }
@@ -145,16 +145,17 @@ impl Patient<'_> {
         )
     }
 
-    /// Whether typing, receipts and presence are asked for. Only in our copy of the registration
-    /// file: the homeserver tells of its own by no API.
-    fn ephemeral(&self) -> Option<Diagnosis> {
-        self.ephemeral.then(|| {
-            Diagnosis::doubt(
-                "the registration file asks for typing and receipts, which this version does not \
-                 use: each of them is a request to the bridge",
-                "take receive_ephemeral out of both copies of the file, and restart Synapse",
-            )
-        })
+    /// Whether typing and receipts are asked for. Only in our copy of the registration file: the
+    /// homeserver tells of its own by no API.
+    fn ephemeral(&self) -> Diagnosis {
+        if self.ephemeral {
+            return Diagnosis::well("the registration file asks for typing and receipts");
+        }
+        Diagnosis::doubt(
+            "the registration file is of an earlier version: it does not ask for typing and \
+             receipts, and nobody on the other networks sees those of this homeserver's users",
+            "write `receive_ephemeral: true` into both copies of the file, and restart Synapse",
+        )
     }
 
     /// Whether the homeserver reaches the bridge, and proves itself to it.
@@ -305,13 +306,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_clock_that_is_wrong_is_in_doubt() {
-        let all = found(Duration::ZERO, false).await;
+        let all = found(Duration::ZERO, true).await;
         assert!(all.iter().all(|one| one.advice.is_none()), "{all:?}");
         let agree = "the homeserver's clock and this machine's agree";
         assert!(all.iter().any(|one| one.found == agree), "{all:?}");
 
         // The answer may come a little later than the time was taken.
-        let all = found(Duration::from_mins(10), false).await;
+        let all = found(Duration::from_mins(10), true).await;
         let wrong: Vec<_> = all.iter().filter(|one| one.advice.is_some()).collect();
         let [Diagnosis { found, advice: Some(advice), grave: false }] = wrong[..] else {
             panic!("{all:?}");
@@ -321,11 +322,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_asked_for_in_vain_is_in_doubt() {
-        let all = found(Duration::ZERO, true).await;
+    async fn a_registration_of_earlier_is_in_doubt() {
+        let all = found(Duration::ZERO, false).await;
         let wrong: Vec<_> = all.iter().filter(|one| one.advice.is_some()).collect();
         let [one] = wrong[..] else { panic!("{all:?}") };
-        assert!(one.found.contains("typing and receipts") && !one.grave, "{one:?}");
+        assert!(
+            one.found.contains("typing and receipts") && !one.grave && one.advice.is_some(),
+            "{one:?}"
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! translated by `wire` and handed to the daemon before the transaction is answered. Outward
 //! (`outbound`), messages are sent as ghosts, and outcomes are shown to Matrix users. The bridge's
 //! own bot is one more ghost, behind whom is nobody; it keeps the spaces that gather portals for those
-//! who want it (`spaces`). Whom users ignore is watched and written by
-//! `lists`, where the operator allows it.
+//! who want it (`spaces`). Whom users ignore and which chats they mute is
+//! watched and written by `lists`, for those who gave the bridge a login of their own, or for all local
+//! users where the operator gave it a second registration.
 //!
 //! What is not here: rules on who may reach whom, queues, retries over time (the daemon's), and
 //! encryption: in an encrypted room the ghost says that it cannot read.
@@ -26,6 +27,7 @@ mod log;
 mod outbound;
 mod passing;
 mod portals;
+mod refs;
 mod registration;
 mod spaces;
 mod turns;

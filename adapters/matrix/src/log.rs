@@ -88,9 +88,11 @@ drawbridge_adapter::log_events! {
         fields [user: "the pseudonym of the user"],
         action "None; the user can log in to the bridge again.";
     /// The bridge could not take away the message that held a user's token: its bot may not, in that room.
-    pub(crate) LOGIN_NOT_TAKEN_BACK: DEBUG, "a message with a login in it was left standing",
-        fields [],
-        action "None; the user can delete it.";
+    /// Whoever can read the room can use the token, as long as it opens anything.
+    pub(crate) LOGIN_NOT_TAKEN_BACK: WARN, "a message with a login in it was left standing",
+        fields [user: "the pseudonym of the user"],
+        action "Let the user delete the message. If somebody else may have read it, let the user log that \
+                session out and log in to the bridge with another.";
     /// A client has written something else in the place of the list of ignored users, or of the rules on
     /// what makes noise. Blocks or mutes stay as they were. At most one line a minute.
     pub(crate) LIST_LEFT_ASIDE: DEBUG, "what a user ignores or mutes has another form, and was left aside",

@@ -16,7 +16,7 @@ pub(crate) struct Agreed {
     pub(crate) to_homeserver: Secret,
     /// Proves the homeserver to the bridge.
     pub(crate) from_homeserver: Secret,
-    /// It asks for typing, receipts and presence.
+    /// It asks for typing and receipts.
     pub(crate) ephemeral: bool,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct Agreed {
 pub(crate) fn make(config: &MatrixConfig) -> Option<Registration> {
     let mut users = Namespaces::new();
     users.users = vec![Namespace::new(true, ghosts(config))];
-    let registration = appservice::Registration::from(RegistrationInit {
+    let mut registration = appservice::Registration::from(RegistrationInit {
         id: config.appservice_id.clone(),
         url: Some(format!("http://{}", config.listen)),
         as_token: token()?,
@@ -34,6 +34,7 @@ pub(crate) fn make(config: &MatrixConfig) -> Option<Registration> {
         rate_limited: Some(false),
         protocols: None,
     });
+    registration.receive_ephemeral = true;
     let yaml = serde_yaml_ng::to_string(&registration).ok()?;
     let advice = format!(
         "Add the file's path to app_service_config_files in Synapse's homeserver.yaml, let Synapse \
@@ -172,6 +173,7 @@ mod tests {
         assert!(yaml.contains("url: http://127.0.0.1:8481"), "{yaml}");
         assert!(yaml.contains("^@_drawbridge_.*:hs\\.test$"), "{yaml}");
         assert!(yaml.contains("rate_limited: false"), "{yaml}");
+        assert!(yaml.contains("receive_ephemeral: true"), "{yaml}");
         let tokens = read(&config(), &made.content).unwrap();
         assert_eq!(tokens.to_homeserver.expose().len(), 64);
         assert_ne!(tokens.to_homeserver, tokens.from_homeserver);

@@ -52,7 +52,11 @@ impl Stub {
         let (answer, noted) = (Arc::new(answer), Arc::clone(&calls));
         let router = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
             let path = uri.to_string();
-            let path = path.replace("%40", "@").replace("%3A", ":").replace("%21", "!");
+            let path = path
+                .replace("%40", "@")
+                .replace("%3A", ":")
+                .replace("%21", "!")
+                .replace("%24", "$");
             let body = serde_json::from_slice(&body).unwrap_or_default();
             let call = Call { method, path, body };
             let (status, body) = answer(&call).unwrap_or_else(|| well(&call));
@@ -117,6 +121,8 @@ fn well(call: &Call) -> (u16, Value) {
         () if of("/joined_rooms") => json!({ "joined_rooms": [] }),
         () if of("/state/m.room.member/") => json!({ "membership": "join" }),
         () if of("/send/") => json!({ "event_id": "$sent" }),
+        () if of("/redact/") => json!({ "event_id": "$gone" }),
+        () if of("/relations/") => json!({ "chunk": [] }),
         () if of("/messages") => json!({ "start": "s", "chunk": [] }),
         () => json!({}),
     };
@@ -125,8 +131,24 @@ fn well(call: &Call) -> (u16, Value) {
 
 /// Whatever a homeserver may say, and what none would.
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
-    const TEXTS: &[&str] =
-        &["m.text", "m.replace", "m.sticker", "join", "$e", "@a:b", "!r:b", "M_TOO_LARGE", "1"];
+    const TEXTS: &[&str] = &[
+        "m.text",
+        "m.replace",
+        "m.annotation",
+        "m.thread",
+        "m.typing",
+        "m.receipt",
+        "org.matrix.custom.html",
+        "> <@a:b> q\n\nx",
+        "<b>x</b>",
+        "m.sticker",
+        "join",
+        "$e",
+        "@a:b",
+        "!r:b",
+        "M_TOO_LARGE",
+        "1",
+    ];
     const KEYS: &[&str] = &[
         "msgtype",
         "body",
@@ -151,6 +173,15 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         "end",
         "chunk",
         "dev.drawbridge.delivery",
+        "m.new_content",
+        "format",
+        "formatted_body",
+        "m.in_reply_to",
+        "key",
+        "redacts",
+        "ephemeral",
+        "user_ids",
+        "m.read",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),

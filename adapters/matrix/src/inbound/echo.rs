@@ -18,6 +18,10 @@ impl Core {
         rest: &[Box<RawValue>],
     ) -> Result<(), Later> {
         let Some(key) = outbound::key_of(&event.content) else { return Ok(()) };
+        // A reaction to what is not seen any more is nothing to anybody.
+        if event.kind != "m.room.message" {
+            return Ok(());
+        }
         if self.portals.room(&event.room).await?.is_some() {
             return Ok(());
         }

@@ -146,7 +146,7 @@ impl Core {
 
     /// Whether a transaction may wait until the homeserver says who is in this room, or takes what
     /// is to be said instead of there: what never succeeds must not hold up everybody's events.
-    pub(super) fn waits_for(&self, id: &RoomId) -> bool {
+    pub(crate) fn waits_for(&self, id: &RoomId) -> bool {
         let waited = self.unseen.get(&id.to_owned()).unwrap_or(0);
         self.unseen.put(id.to_owned(), waited.saturating_add(1));
         waited < WAITS

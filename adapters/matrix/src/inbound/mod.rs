@@ -1,6 +1,7 @@
 //! From the homeserver to the daemon: transactions, queries, and the rooms behind them.
 
 mod echo;
+mod fleeting;
 mod invite;
 mod members;
 mod sequence;
@@ -10,4 +11,5 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fleeting::{Passes, pass};
 pub(crate) use server::{bearer, bind, serve};

@@ -133,6 +133,7 @@ async fn transaction(
     match shared.core.take(&transaction.events).await {
         Ok(()) => {
             sequence.took(&id);
+            shared.core.take_fleeting(transaction.ephemeral.as_deref());
             Json(json!({})).into_response()
         }
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),

@@ -1,6 +1,8 @@
 //! What becomes of a transaction when something fails in its middle.
 #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
 
+mod about;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drawbridge_adapter::{Code, Destination, Gesture, Timestamp, Unavailable};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Content, Destination, Event, EventId, Kind, Marks, Party, Repeats, Timestamp, log,
+    Content, Destination, Emojis, Event, EventId, Kind, Marks, Party, Repeats, Reply, Timestamp,
+    log,
 };
 use ruma::api::client::state::get_state_event_for_key;
 use ruma::events::StateEventType;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +18,8 @@ use crate::lists;
 use crate::log::{EVENT_SKIPPED, MESSAGE_OUTSIDE_PORTAL};
 use crate::outbound;
 use crate::portals::{Company, Room};
-use crate::wire::{Meaning, WireEvent, meaning};
+use crate::refs::{Way, reference};
+use crate::wire::{Answer, Meaning, Said, WireEvent, brief, marks, meaning, written};
 
 /// The longest display name that is kept, in bytes.
 const MAX_NAME: usize = 256;
@@ -31,7 +33,8 @@ impl Core {
                 log!(EVENT_SKIPPED);
                 continue;
             };
-            match meaning(&event) {
+            self.notes(&event);
+            match meaning(&event, &self.names) {
                 // What was said before must be safe by then: a portal that is closed here is
                 // closed for the transaction's repeat too.
                 Meaning::Membership => {
@@ -46,8 +49,8 @@ impl Core {
                     self.hand_over(&mut said).await?;
                     self.tombstone(&event).await?;
                 }
-                Meaning::Said(content, marks) => {
-                    said.extend(self.said(&event, content, marks).await?);
+                Meaning::Said(what, marks) => {
+                    said.extend(self.said(&event, what, marks).await?);
                 }
                 Meaning::Nothing => {}
             }
@@ -75,7 +78,7 @@ impl Core {
     async fn said(
         self: &Arc<Self>,
         event: &WireEvent,
-        content: Content,
+        what: Said,
         marks: Marks,
     ) -> Result<Option<Event>, Later> {
         let (Some(sender), Ok(id)) =
@@ -101,9 +104,12 @@ impl Core {
         if room.ghost == self.names.bot() && event.text("msgtype") == Some("m.notice") {
             return Ok(None);
         }
-        if content.kind() == Kind::Encrypted {
+        if what.kind() == Kind::Encrypted {
             outbound::tell_encrypted(self, &event.room, &room.ghost).await?;
         }
+        let Some((content, reply)) = self.content(event, &room, what).await? else {
+            return Ok(None);
+        };
         let name = self.display_name(event, &room.ghost).await;
         let way = WayBack { room: event.room.clone(), ghost: room.ghost.clone() };
         Ok(Some(Event {
@@ -113,9 +119,66 @@ impl Core {
             to: self.destination(&room, &event.sender),
             sent_at: Timestamp(event.sent_at),
             content,
+            reply,
             marks,
             reply_path: way.to_reply_path(),
         }))
+    }
+
+    /// What was said, with what it is about as the daemon knows it; nothing if that is of no interest
+    /// to anybody else.
+    async fn content(
+        &self,
+        event: &WireEvent,
+        room: &Room,
+        what: Said,
+    ) -> Result<Option<(Content, Option<Reply>)>, Later> {
+        let about = async |of: OwnedEventId| {
+            let known = self.refer(&event.room, &room.ghost, &of).await?;
+            let aside = known.as_ref().is_some_and(|known| known.way == Way::Aside);
+            Ok::<_, Later>((reference(&of, known.as_ref()), aside))
+        };
+        let content = match what {
+            Said::Unsupported(kind) => Some(Content::Unsupported { kind }),
+            Said::Text(text, answer) => {
+                let reply = match answer.filter(|_| room.ghost != self.names.bot()) {
+                    Some(answer) => Some(self.reply(event, room, &answer).await?),
+                    None => None,
+                };
+                return Ok(Some((Content::Text(text), reply)));
+            }
+            Said::Edit(of, text) => about(of).await?.0.map(|of| Content::Edit { of, text }),
+            Said::Retraction(of) => match about(of).await? {
+                // What the ghost said of its own, or the room's state.
+                (_, true) => None,
+                (of, false) => of.map(|of| Content::Retraction { of }),
+            },
+            Said::Reaction(of, emoji) => {
+                let emojis = Emojis::One(emoji);
+                about(of).await?.0.map(|to| Content::Reaction { to, emojis })
+            }
+        };
+        Ok(content.map(|content| (content, None)))
+    }
+
+    /// What a text answers. Clients of today quote nothing: what others may need to see is looked up.
+    async fn reply(&self, event: &WireEvent, room: &Room, answer: &Answer) -> Result<Reply, Later> {
+        let mut known = self.refs.get(&answer.to).filter(|known| known.room == event.room);
+        let mut quote = answer.quote.clone();
+        if (known.is_none() || quote.is_none())
+            && let Some(found) = self.fetch(&event.room, &room.ghost, &answer.to).await?
+        {
+            // Only what the two said to each other, and what may cross.
+            let theirs = [&room.user, &room.ghost].contains(&&found.sender);
+            let plain = marks(&found.kind, &found.content) == Marks::default();
+            let read = written(&found.content, found.answered().is_some(), &self.names);
+            let read = read.ok().filter(|_| theirs && plain);
+            quote = quote.or_else(|| read.map(|read| brief(&read.text.body)));
+            known = known.or_else(|| Some(self.recalls(&found)));
+        }
+        let known = known.filter(|known| known.way != Way::Aside);
+        let to = known.and_then(|known| reference(&answer.to, Some(&known)));
+        Ok(Reply { to, quote })
     }
 
     fn destination(&self, room: &Room, sender: &UserId) -> Destination {

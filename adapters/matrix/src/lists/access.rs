@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use drawbridge_adapter::{
-    Access as Granted, Code, Content, Delivered, DeliveryError, Destination, Event, Memo, Secret,
-    Unavailable, log,
+    Access as Granted, Code, Delivered, DeliveryError, Destination, Event, Memo, Secret,
+    Unavailable, UserId as Account, log,
 };
 use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
 use ruma::api::client::account::whoami;
@@ -55,6 +55,12 @@ impl Core {
         *state = State::default();
         watched.set_access(Some(Access::Own(token.clone())));
         Ok(Delivered::default())
+    }
+
+    /// Whether the settings of a user can be written now.
+    pub(crate) fn has_access(&self, user: &drawbridge_adapter::UserId) -> bool {
+        let user = OwnedUserId::try_from(user.id()).ok().filter(|user| self.is_local(user));
+        user.is_some_and(|user| self.lists.puppets.is_some() || self.lists.open(&user).is_some())
     }
 
     /// Whether this token is of this user's own login, by the homeserver's word.
@@ -126,11 +132,16 @@ impl Core {
     }
 }
 
+/// A token that somebody said to the bot.
+pub(crate) struct Told {
+    room: OwnedRoomId,
+    event: OwnedEventId,
+    by: Account,
+}
+
 /// Where somebody said their token to the bot, if this is that.
-pub(crate) fn token_in(said: &Event) -> Option<(OwnedRoomId, OwnedEventId)> {
-    let (Destination::Bridge, Content::Text { body }) = (&said.to, &said.content) else {
-        return None;
-    };
+pub(crate) fn token_in(said: &Event) -> Option<Told> {
+    let body = &said.content.written().filter(|_| said.to == Destination::Bridge)?.body;
     let mut words = body.split_whitespace();
     // As the daemon reads it.
     let first = words.next().unwrap_or_default().trim_start_matches(['!', '/']);
@@ -139,22 +150,18 @@ pub(crate) fn token_in(said: &Event) -> Option<(OwnedRoomId, OwnedEventId)> {
         return None;
     }
     let way = WayBack::from_reply_path(&said.reply_path)?;
-    Some((way.room, OwnedEventId::try_from(said.id.as_str()).ok()?))
+    let event = OwnedEventId::try_from(said.id.as_str()).ok()?;
+    Some(Told { room: way.room, event, by: said.sender.user.clone() })
 }
 
 /// Takes away what was said to the bot, if the room lets it.
-pub(crate) async fn take_back(
-    core: &Core,
-    (room, said): (OwnedRoomId, OwnedEventId),
-) -> Result<(), Later> {
+pub(crate) async fn take_back(core: &Core, told: Told) -> Result<(), Later> {
     let Some(bot) = core.names.bot_user() else { return Ok(()) };
-    let once = OwnedTransactionId::from(said.as_str());
-    let request = redact_event::v3::Request::new(room, said, once);
-    match core.homeserver.call(As::Device(&bot), request).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            log!(LOGIN_NOT_TAKEN_BACK);
-            Later::if_gone(&error)
-        }
+    let once = OwnedTransactionId::from(told.event.as_str());
+    let request = redact_event::v3::Request::new(told.room, told.event, once);
+    if let Err(error) = core.homeserver.call(As::Device(&bot), request).await {
+        Later::if_gone(&error)?;
+        log!(LOGIN_NOT_TAKEN_BACK, user = %core.bridge.tag_user(&told.by));
     }
+    Ok(())
 }

@@ -9,16 +9,15 @@ use ruma::api::client::membership::invite_user::{
     self,
     v3::{InvitationRecipient, InviteUserId},
 };
-use ruma::api::client::membership::joined_rooms;
 use ruma::api::client::room::create_room;
-use ruma::api::client::state::{get_state_event_for_key, get_state_events, send_state_event};
+use ruma::api::client::state::{get_state_events, send_state_event};
 use ruma::events::StateEventType;
 use ruma::serde::Raw;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rooms::{SEARCHED, retry};
+use super::rooms::retry;
 use crate::core::Core;
 use crate::homeserver::{As, CallError};
 use crate::log::FOLDER_NOT_KEPT;
@@ -152,17 +151,14 @@ impl Core {
         if folder.networks.is_empty() {
             return Ok(None);
         }
-        let raw = |value: &Value| serde_json::value::to_raw_value(value).ok();
-        let mut request = create_room::v3::Request::new();
-        let creation = raw(&json!({ "type": "m.space", OWNER: user }));
-        request.creation_content = creation.map(Raw::from_json);
-        request.preset = Some(create_room::v3::RoomPreset::PrivateChat);
+        let creation = serde_json::value::to_raw_value(&json!({ "type": "m.space", OWNER: user }));
+        let space = |request: &mut create_room::v3::Request| {
+            request.creation_content = creation.ok().map(Raw::from_json);
+            request.name = Some(folder.name.clone());
+        };
         // The owner may arrange it, and nobody writes there.
-        let power = raw(&json!({ "users_default": 50, "events_default": 100 }));
-        request.power_level_content_override = power.map(Raw::from_json);
-        request.name = Some(folder.name.clone());
-        request.invite = vec![user.clone()];
-        Ok(Some(self.homeserver.call(As::Ghost(bot), request).await?.room_id))
+        let power = json!({ "users_default": 50, "events_default": 100 });
+        Ok(Some(self.make_room(bot, user, &power, space).await?))
     }
 
     async fn made_before_a_crash(
@@ -170,18 +166,7 @@ impl Core {
         user: &UserId,
         bot: &UserId,
     ) -> Result<Option<OwnedRoomId>, DeliveryError> {
-        let request = joined_rooms::v3::Request::new();
-        let rooms = self.homeserver.call(As::Ghost(bot), request).await?.joined_rooms;
-        let mut searched = 0;
-        for room in rooms {
-            let portal = self.portals.room(&room).await.map_err(retry)?.is_some();
-            if portal || self.spaces.knows(&room).await.map_err(retry)? {
-                continue;
-            }
-            searched += 1;
-            if searched > SEARCHED {
-                break;
-            }
+        for room in self.unknown_rooms(bot).await? {
             if self.creation(&room, bot).await?.owner.as_deref() == Some(user.as_str()) {
                 return Ok(Some(room));
             }
@@ -195,18 +180,7 @@ impl Core {
     }
 
     async fn creation(&self, room: &RoomId, ghost: &UserId) -> Result<Creation, CallError> {
-        let request = get_state_event_for_key::v3::Request::new(
-            room.to_owned(),
-            StateEventType::RoomCreate,
-            String::new(),
-        );
-        match self.homeserver.call(As::Ghost(ghost), request).await {
-            Ok(answer) => {
-                Ok(serde_json::from_str(answer.event_or_content.get()).unwrap_or_default())
-            }
-            Err(error) if error.is_forbidden() || error.is_missing() => Ok(Creation::default()),
-            Err(error) => Err(error),
-        }
+        self.state_of(room, ghost, StateEventType::RoomCreate, "").await
     }
 
     /// The rooms in a space; `None` if there is no such space (any more).

@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Content, Delivered, Delivery, DeliveryError, EventId, Message, Notice,
+    Code, Content, Delivered, Delivery, DeliveryError, Message, Notice, Reply,
 };
 use ruma::api::Direction;
 use ruma::api::client::message::get_message_events;
-use ruma::{OwnedUserId, RoomId, UserId, uint};
+use ruma::{OwnedEventId, OwnedUserId, RoomId, UserId, uint};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::rooms::retry;
+use super::words;
 use crate::core::{Core, WayBack};
 use crate::homeserver::{As, CallError};
 use crate::portals::{Company, Left, Room};
 
-/// A field of ours in each message: finds it again when the homeserver has forgotten the
+/// A field of ours in each event: finds it again when the homeserver has forgotten the
 /// transaction.
-const KEY: &str = "dev.drawbridge.delivery";
+pub(super) const KEY: &str = "dev.drawbridge.delivery";
 /// From this age on the homeserver may have forgotten a transaction: Synapse keeps it for a day.
 const FORGOTTEN: Duration = Duration::from_hours(20);
 /// The most pages of 100 events that are searched for an earlier try.
@@ -26,7 +27,7 @@ const PAGES: usize = 10;
 
 #[derive(Deserialize)]
 struct Earlier {
-    event_id: String,
+    event_id: OwnedEventId,
     content: EarlierContent,
 }
 
@@ -50,9 +51,17 @@ pub(crate) async fn say_again(
     content: &Value,
 ) -> Result<(), DeliveryError> {
     let pair = (&left.user, &left.ghost);
+    let mut content = content.clone();
+    // What it is about stays where it was said.
+    if let Some(content) = content.as_object_mut() {
+        content.remove("m.relates_to");
+        if let Some(Value::Object(new)) = content.remove("m.new_content") {
+            content.extend(new);
+        }
+    }
     for _ in 0..2 {
         let room = core.portal(pair.0, pair.1).await?;
-        if core.say_in(&room, pair, key, content).await?.is_some() {
+        if core.say_in(&room, pair, key, &content).await?.is_some() {
             return Ok(());
         }
     }
@@ -73,19 +82,28 @@ impl Core {
         message: &Message,
     ) -> Result<Delivered, DeliveryError> {
         let refused = |code: Code, why| Err(DeliveryError::Refused { refusal: code.into(), why });
-        let Content::Text { body } = &message.content else {
-            let code = Code::UnsupportedKind(message.content.kind());
-            return refused(code, "a kind that this adapter did not declare");
-        };
         let Some(ghost) = self.names.ghost_of(&message.from.user) else {
             return refused(Code::NotReachable, "the sender's id has no room in an MXID");
         };
         let Ok(user) = OwnedUserId::try_from(message.to.id()) else {
             return refused(Code::NotReachable, "the recipient's id is no MXID");
         };
-        let content = json!({ "msgtype": "m.text", "body": body, KEY: delivery.key });
-        let name = message.from.name.as_deref();
-        self.show(delivery, name, (&user, &ghost), &content).await
+        let (name, pair) = (message.from.name.as_deref(), (&user, &ghost));
+        match &message.content {
+            Content::Text(text) => {
+                let mut content = words::content(text, &self.names);
+                content[KEY] = delivery.key.as_str().into();
+                self.show(delivery, name, pair, (&content, message.reply.as_ref())).await
+            }
+            Content::Edit { .. } | Content::Retraction { .. } | Content::Reaction { .. } => {
+                self.ensure(&ghost, name).await?;
+                self.act(delivery, &message.content, pair).await
+            }
+            other => {
+                let code = Code::UnsupportedKind(other.kind());
+                refused(code, "a kind that this adapter did not declare")
+            }
+        }
     }
 
     /// Says something in the bridge's own name: where the command came from that it answers, if
@@ -115,7 +133,7 @@ impl Core {
                 }
             }
         }
-        self.show(delivery, None, (&user, &bot), &content).await
+        self.show(delivery, None, (&user, &bot), (&content, None)).await
     }
 
     /// Says it in the portal of the two.
@@ -124,15 +142,23 @@ impl Core {
         delivery: &Delivery,
         name: Option<&str>,
         (user, ghost): (&OwnedUserId, &OwnedUserId),
-        content: &Value,
+        (content, reply): (&Value, Option<&Reply>),
     ) -> Result<Delivered, DeliveryError> {
         for _ in 0..2 {
             self.ensure(ghost, name).await?;
             let room = self.portal(user, ghost).await?;
             if let Some(id) = self.sent_long_ago(&room, ghost, delivery).await? {
-                return Ok(Delivered { id: Some(id) });
+                return Ok(under(&id));
             }
-            let said = self.say_in(&room, (user, ghost), &delivery.key, content).await?;
+            let mut content = content.clone();
+            if let Some(Reply { to, quote }) = reply {
+                let to = match to {
+                    Some(to) => self.event_of(&room, ghost, to).await?,
+                    None => None,
+                };
+                words::answer(&mut content, to.as_deref(), quote.as_deref());
+            }
+            let said = self.say_in(&room, (user, ghost), &delivery.key, &content).await?;
             if let Some(delivered) = said {
                 return Ok(delivered);
             }
@@ -143,7 +169,7 @@ impl Core {
 
     /// Says it in this portal. `None` if it is none any more: the ghost was thrown out, or the
     /// homeserver was set up anew.
-    async fn say_in(
+    pub(super) async fn say_in(
         &self,
         room: &RoomId,
         (user, ghost): (&OwnedUserId, &OwnedUserId),
@@ -163,16 +189,26 @@ impl Core {
 
     /// Looks for a message that an earlier try may have sent, if the homeserver would not know
     /// its transaction any more.
-    async fn sent_long_ago(
+    pub(super) async fn sent_long_ago(
         &self,
         room: &RoomId,
         ghost: &UserId,
         delivery: &Delivery,
-    ) -> Result<Option<EventId>, CallError> {
+    ) -> Result<Option<OwnedEventId>, CallError> {
         let age = self.bridge.now().since(delivery.accepted_at);
         if delivery.attempt < 2 || age < FORGOTTEN {
             return Ok(None);
         }
+        self.said_under(room, ghost, &delivery.key).await
+    }
+
+    /// Looks for the event that was sent under this key, among the last ones.
+    pub(super) async fn said_under(
+        &self,
+        room: &RoomId,
+        ghost: &UserId,
+        key: &str,
+    ) -> Result<Option<OwnedEventId>, CallError> {
         let mut from = None;
         for _ in 0..PAGES {
             let mut request =
@@ -181,9 +217,9 @@ impl Core {
             request.from = from;
             let page = self.homeserver.call(As::Ghost(ghost), request).await?;
             let earlier = page.chunk.iter().filter_map(|raw| raw.deserialize_as_unchecked().ok());
-            let mut same = earlier.filter(|event: &Earlier| event.content.key == delivery.key);
+            let mut same = earlier.filter(|event: &Earlier| event.content.key == key);
             if let Some(found) = same.next() {
-                return Ok(EventId::new(found.event_id).ok());
+                return Ok(Some(found.event_id));
             }
             from = page.end;
             if from.is_none() {
@@ -192,4 +228,9 @@ impl Core {
         }
         Ok(None)
     }
+}
+
+/// It was delivered as this event.
+pub(super) fn under(event: &ruma::EventId) -> Delivered {
+    Delivered::under(drawbridge_adapter::EventId::new(event.as_str()).ok())
 }

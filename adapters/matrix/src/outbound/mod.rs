@@ -1,5 +1,6 @@
 //! From the daemon to the homeserver: messages by ghosts, and outcomes for Matrix users.
 
+mod acts;
 mod folders;
 mod message;
 mod notices;
@@ -8,7 +9,9 @@ mod reports;
 mod requests;
 mod rooms;
 mod send;
+mod signals;
 mod status;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,7 @@ pub(crate) use message::{key_of, say_again};
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 pub(crate) use rooms::retry;
+pub(crate) use signals::{Signals, note_signal, send_signals};
 
 use std::time::Duration;
 

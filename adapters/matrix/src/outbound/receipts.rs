@@ -1,5 +1,8 @@
-//! Read receipts by ghosts, for events that their target's server took: at most one a room and
-//! second, and lost at a crash without harm.
+//! Read receipts by the bot, for what was said to it and taken: at most one a room and second, and
+//! lost at a crash without harm.
+//!
+//! A ghost's receipt means that the one behind it has read: so what a target's server has taken is
+//! shown by none.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -22,11 +25,14 @@ const AT_ONCE: usize = 8;
 #[derive(Default)]
 pub(crate) struct Receipts(Mutex<BTreeMap<OwnedRoomId, (OwnedUserId, OwnedEventId)>>);
 
-/// Notes that an event was taken.
+/// Notes that an event was taken, if the bot may say so.
 pub(crate) fn note_accepted(core: &Core, status: &Status) {
     let way = WayBack::from_reply_path(&status.reply_path);
     let event = OwnedEventId::try_from(status.event.as_str());
     let (Some(way), Ok(event)) = (way, event) else { return };
+    if way.ghost != core.names.bot() {
+        return;
+    }
     let mut latest = core.receipts.0.lock().unwrap_or_else(PoisonError::into_inner);
     if latest.len() < MOST_ROOMS || latest.contains_key(&way.room) {
         latest.insert(way.room, (way.ghost, event));

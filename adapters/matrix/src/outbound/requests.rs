@@ -25,7 +25,7 @@ impl Core {
         self.ensure(&ghost, request.from.name.as_deref()).await?;
         self.portal(&user, &ghost).await?;
         let words = in_own_name(delivery, &request.words);
-        self.show(delivery, None, (&user, &bot), &words).await
+        self.show(delivery, None, (&user, &bot), (&words, None)).await
     }
 
     /// Unless the user has accepted, the invite is taken back, and the next one is a new one.

@@ -9,16 +9,17 @@ use ruma::events::StateEventType;
 use ruma::serde::Raw;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::core::{Core, Later};
 use crate::homeserver::{As, CallError};
 use crate::portals::{Company, Room};
 
 /// The most unknown rooms of a ghost that are searched after a crash.
-pub(super) const SEARCHED: usize = 500;
+const SEARCHED: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Member {
     #[serde(default)]
     membership: String,
@@ -35,21 +36,8 @@ impl Core {
             return Ok(room);
         }
         let _alone = self.portals.seek(user, ghost).await;
-        match self.portals.of(user, ghost).await.map_err(retry)? {
-            Some((room, true)) => return Ok(room),
-            Some((room, false)) if self.is_there(&room, user, ghost).await? => {
-                if self.are_alone(&room, user, ghost).await? {
-                    self.portals.stands(user, ghost, &room);
-                    return Ok(room);
-                }
-                // Others came while the bridge was away, and the news of it may still be on its
-                // way.
-                let crowd =
-                    Room { ghost: ghost.clone(), user: user.clone(), company: Company::Others };
-                self.portals.crowd(&room, &crowd).await.map_err(retry)?;
-            }
-            Some((room, false)) => self.abandon(&room, user, ghost).await?,
-            None => {}
+        if let Some(room) = self.still_stands(user, ghost).await? {
+            return Ok(room);
         }
         if !self.exists(user).await? {
             let why = "no such user of the homeserver";
@@ -62,6 +50,44 @@ impl Core {
         let portal = Room { ghost: ghost.clone(), user: user.clone(), company: Company::None };
         self.open(&room, &portal).await.map_err(retry)?;
         Ok(room)
+    }
+
+    /// The portal of `user` and `ghost`, if there is one: for what needs an earlier message in it.
+    pub(super) async fn standing(
+        &self,
+        user: &OwnedUserId,
+        ghost: &OwnedUserId,
+    ) -> Result<Option<OwnedRoomId>, DeliveryError> {
+        if let Some((room, true)) = self.portals.of(user, ghost).await.map_err(retry)? {
+            return Ok(Some(room));
+        }
+        let _alone = self.portals.seek(user, ghost).await;
+        self.still_stands(user, ghost).await
+    }
+
+    /// The portal that was written down, if the homeserver says that it is one still.
+    async fn still_stands(
+        &self,
+        user: &OwnedUserId,
+        ghost: &OwnedUserId,
+    ) -> Result<Option<OwnedRoomId>, DeliveryError> {
+        match self.portals.of(user, ghost).await.map_err(retry)? {
+            Some((room, true)) => return Ok(Some(room)),
+            Some((room, false)) if self.is_there(&room, user, ghost).await? => {
+                if self.are_alone(&room, user, ghost).await? {
+                    self.portals.stands(user, ghost, &room);
+                    return Ok(Some(room));
+                }
+                // Others came while the bridge was away, and the news of it may still be on its
+                // way.
+                let crowd =
+                    Room { ghost: ghost.clone(), user: user.clone(), company: Company::Others };
+                self.portals.crowd(&room, &crowd).await.map_err(retry)?;
+            }
+            Some((room, false)) => self.abandon(&room, user, ghost).await?,
+            None => {}
+        }
+        Ok(None)
     }
 
     /// Whether `user` is in the room, or invited. False too if the ghost is not there.
@@ -83,14 +109,24 @@ impl Core {
         ghost: &UserId,
     ) -> Result<String, CallError> {
         let member = StateEventType::RoomMember;
-        let request =
-            get_state_event_for_key::v3::Request::new(room.to_owned(), member, user.to_string());
+        Ok(self.state_of::<Member>(room, ghost, member, user.as_str()).await?.membership)
+    }
+
+    /// A state event of a room, as the ghost sees it; empty if there is none, or the ghost is not there.
+    pub(super) async fn state_of<T: DeserializeOwned + Default>(
+        &self,
+        room: &RoomId,
+        ghost: &UserId,
+        of_type: StateEventType,
+        state_key: &str,
+    ) -> Result<T, CallError> {
+        let (room, state_key) = (room.to_owned(), state_key.to_owned());
+        let request = get_state_event_for_key::v3::Request::new(room, of_type, state_key);
         match self.homeserver.call(As::Ghost(ghost), request).await {
             Ok(answer) => {
-                let member = serde_json::from_str::<Member>(answer.event_or_content.get());
-                Ok(member.map(|member| member.membership).unwrap_or_default())
+                Ok(serde_json::from_str(answer.event_or_content.get()).unwrap_or_default())
             }
-            Err(error) if error.is_forbidden() || error.is_missing() => Ok(String::new()),
+            Err(error) if error.is_forbidden() || error.is_missing() => Ok(T::default()),
             Err(error) => Err(error),
         }
     }
@@ -142,14 +178,26 @@ impl Core {
         ghost: &OwnedUserId,
     ) -> Result<OwnedRoomId, DeliveryError> {
         self.portals.opening(user, ghost).await.map_err(retry)?;
+        let direct = |request: &mut create_room::v3::Request| request.is_direct = true;
+        Ok(self.make_room(ghost, user, &json!({ "users_default": 50 }), direct).await?)
+    }
+
+    /// A new room, private, to which the user is invited.
+    pub(super) async fn make_room(
+        &self,
+        ghost: &UserId,
+        user: &OwnedUserId,
+        power: &Value,
+        change: impl FnOnce(&mut create_room::v3::Request),
+    ) -> Result<OwnedRoomId, CallError> {
         let mut request = create_room::v3::Request::new();
         // In a trusted chat the invited is a creator too (MSC4289), and no creator's invite can be
         // taken back. So the user may change all but that, as a moderator.
         request.preset = Some(create_room::v3::RoomPreset::PrivateChat);
-        let power = serde_json::value::to_raw_value(&json!({ "users_default": 50 })).ok();
+        let power = serde_json::value::to_raw_value(power).ok();
         request.power_level_content_override = power.map(Raw::from_json);
-        request.is_direct = true;
         request.invite = vec![user.clone()];
+        change(&mut request);
         Ok(self.homeserver.call(As::Ghost(ghost), request).await?.room_id)
     }
 
@@ -162,19 +210,7 @@ impl Core {
         if !self.portals.was_opening(user, ghost).await.map_err(retry)? {
             return Ok(None);
         }
-        let request = joined_rooms::v3::Request::new();
-        let rooms = self.homeserver.call(As::Ghost(ghost), request).await?.joined_rooms;
-        let mut searched = 0;
-        for room in rooms {
-            // The bot sits in a room with every user who speaks with it, and in their spaces.
-            let portal = self.portals.room(&room).await.map_err(retry)?.is_some();
-            if portal || self.spaces.knows(&room).await.map_err(retry)? {
-                continue;
-            }
-            searched += 1;
-            if searched > SEARCHED {
-                break;
-            }
+        for room in self.unknown_rooms(ghost).await? {
             if self.is_there(&room, user, ghost).await?
                 && self.are_alone(&room, user, ghost).await?
                 && !self.is_space(&room, ghost).await?
@@ -183,6 +219,27 @@ impl Core {
             }
         }
         Ok(None)
+    }
+
+    /// Rooms with the ghost in them of which nothing is written down, as a crash leaves them.
+    pub(super) async fn unknown_rooms(
+        &self,
+        ghost: &UserId,
+    ) -> Result<Vec<OwnedRoomId>, DeliveryError> {
+        let request = joined_rooms::v3::Request::new();
+        let rooms = self.homeserver.call(As::Ghost(ghost), request).await?.joined_rooms;
+        let mut unknown = Vec::new();
+        for room in rooms {
+            if unknown.len() >= SEARCHED {
+                break;
+            }
+            // The bot sits in a room with every user who speaks with it, and in their spaces.
+            let portal = self.portals.room(&room).await.map_err(retry)?.is_some();
+            if !portal && !self.spaces.knows(&room).await.map_err(retry)? {
+                unknown.push(room);
+            }
+        }
+        Ok(unknown)
     }
 }
 

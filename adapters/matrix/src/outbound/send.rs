@@ -7,6 +7,7 @@ use ruma::serde::Raw;
 use ruma::{OwnedTransactionId, RoomId, UserId};
 use serde_json::Value;
 
+use super::message::{key_of, under};
 use crate::core::Core;
 use crate::homeserver::{As, CallError};
 
@@ -20,15 +21,19 @@ impl Core {
         content: &Value,
     ) -> Result<Delivered, CallError> {
         let unsayable = || CallError::Refused { status: 400, errcode: "M_BAD_JSON".to_owned() };
-        let content = Raw::new(content).map_err(|_| unsayable())?.cast_unchecked();
+        let raw = Raw::new(content).map_err(|_| unsayable())?.cast_unchecked();
         let request = send_message_event::v3::Request::new_raw(
             room.to_owned(),
             OwnedTransactionId::from(txn),
             MessageLikeEventType::from(of_type),
-            content,
+            raw,
         );
         let answer = self.homeserver.call(As::Device(ghost), request).await?;
-        let id = drawbridge_adapter::EventId::new(answer.event_id.as_str()).ok();
-        Ok(Delivered { id })
+        if let Some(key) = key_of(content) {
+            let edit = content.get("m.new_content").is_some();
+            let message = of_type == "m.room.message" && !edit;
+            self.refs.sent(room, answer.event_id.clone(), key, message);
+        }
+        Ok(under(&answer.event_id))
     }
 }

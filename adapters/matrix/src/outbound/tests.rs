@@ -1,6 +1,8 @@
 //! What becomes of messages and outcomes when the homeserver fails, refuses, or is slow.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
+mod acts;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,6 +40,7 @@ fn message(stub: &Stub, key: &str) -> Delivery {
         from: Party { user: "elsewhere:carol".parse().unwrap(), name: Some("Carol".to_owned()) },
         to: format!("matrix:{ALICE}").parse().unwrap(),
         content: Content::text(key),
+        reply: None,
         sent_at: stub.bridge.handle().now(),
         silent: false,
     };
@@ -177,7 +180,7 @@ async fn an_earlier_try_is_found_behind_much_that_was_said_since() {
     again.attempt = 2;
     again.accepted_at = Timestamp(again.accepted_at.0 - 25 * 3_600_000);
     let id = EventId::new("$1").ok();
-    assert_eq!(deliver(&stub.core, &[again]).await, [Ok(Delivered { id })]);
+    assert_eq!(deliver(&stub.core, &[again]).await, [Ok(Delivered::under(id))]);
     assert_eq!(stub.calls("/send/").len(), 0);
 }
 
@@ -186,6 +189,11 @@ async fn many_accepted_events_are_few_receipts_and_the_last_is_among_them() {
     let stub = Stub::well().await;
     let receipts = async {
         let mut status = status(State::Accepted);
+        // A ghost's would say that somebody has read it.
+        note_accepted(&stub.core, &status);
+        let bot = stub.core.names.bot_user().unwrap();
+        let way = WayBack { room: ROOM.try_into().unwrap(), ghost: bot };
+        status.reply_path = way.to_reply_path();
         for at in 0..400 {
             status.event = EventId::new(format!("$event{at}")).unwrap();
             note_accepted(&stub.core, &status);
@@ -202,6 +210,7 @@ async fn many_accepted_events_are_few_receipts_and_the_last_is_among_them() {
         () = tokio::time::sleep(Duration::from_secs(20)) => panic!("the last was not told"),
     }
     let most = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
+    assert_eq!(stub.calls("/receipt/m.read/$event?").len(), 0);
     let sent = stub.calls("/receipt/").len();
     assert!((1..=most).contains(&sent), "{sent} receipts");
 }

@@ -1,16 +1,19 @@
-//! What an event means: text, a kind that is not carried, or nothing to anybody.
+//! What an event means: something said, a kind that is not carried, or nothing to anybody.
 
-use drawbridge_adapter::{Content, Kind, Marks};
+use drawbridge_adapter::{Emojis, Kind, Marks, Text};
+use ruma::OwnedEventId;
 use serde_json::Value;
 
 use super::WireEvent;
 use super::marks::{is_timer_on, marks};
+use super::written::{Written, written};
+use crate::address::MatrixAddressing;
 
 /// What an event means to the bridge.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// Something said, to be handed to the daemon.
-    Said(Content, Marks),
+    Said(Said, Marks),
     /// Someone's membership changed.
     Membership,
     /// The room will be encrypted from here on.
@@ -21,8 +24,52 @@ pub(crate) enum Meaning {
     Nothing,
 }
 
-/// What `event` means.
-pub(crate) fn meaning(event: &WireEvent) -> Meaning {
+/// What was said, and of which other event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A text, which may answer another event.
+    Text(Text, Option<Answer>),
+    /// This event's new text.
+    Edit(OwnedEventId, Text),
+    /// This event is taken back.
+    Retraction(OwnedEventId),
+    /// A reaction to this event.
+    Reaction(OwnedEventId, String),
+    /// A kind that is not carried.
+    Unsupported(Kind),
+}
+
+/// What a text answers.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The event.
+    pub(crate) to: OwnedEventId,
+    /// How the client quoted it.
+    pub(crate) quote: Option<String>,
+}
+
+/// Never the quoted.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("answer")
+    }
+}
+
+impl Said {
+    /// What kind it is.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Text(..) => Kind::Text,
+            Self::Edit(..) => Kind::Edit,
+            Self::Retraction(_) => Kind::Retraction,
+            Self::Reaction(..) => Kind::Reaction,
+            Self::Unsupported(kind) => *kind,
+        }
+    }
+}
+
+/// What `event` means; `names` tell who is mentioned.
+pub(crate) fn meaning(event: &WireEvent, names: &MatrixAddressing) -> Meaning {
     if event.state_key.is_some() {
         return of_state(event);
     }
@@ -31,10 +78,13 @@ pub(crate) fn meaning(event: &WireEvent) -> Meaning {
         return Meaning::Nothing;
     }
     let kind = match event.kind.as_str() {
-        "m.room.message" => return of_message(event),
+        "m.room.message" => return said(event, of_message(event, names)),
+        "m.reaction" => return said(event, of_reaction(event)),
+        "m.room.redaction" => {
+            let of = event.redacts.clone();
+            return said(event, of.map_or(Said::Unsupported(Kind::Retraction), Said::Retraction));
+        }
         "m.sticker" => Kind::Sticker,
-        "m.reaction" => Kind::Reaction,
-        "m.room.redaction" => Kind::Retraction,
         "m.room.encrypted" => Kind::Encrypted,
         "m.call.invite" | "m.rtc.notification" | "org.matrix.msc4075.rtc.notification" => {
             Kind::Call
@@ -48,7 +98,7 @@ pub(crate) fn meaning(event: &WireEvent) -> Meaning {
         "com.beeper.message_send_status" => return Meaning::Nothing,
         _ => Kind::Other,
     };
-    unsupported(event, kind)
+    said(event, Said::Unsupported(kind))
 }
 
 fn of_state(event: &WireEvent) -> Meaning {
@@ -58,37 +108,48 @@ fn of_state(event: &WireEvent) -> Meaning {
         "m.room.tombstone" => Meaning::Tombstone,
         kind if is_timer_on(kind, &event.content) => {
             let marks = Marks { sticker: false, disappearing: true };
-            Meaning::Said(Content::Unsupported { kind: Kind::Disappearing }, marks)
+            Meaning::Said(Said::Unsupported(Kind::Disappearing), marks)
         }
         "m.beacon_info" | "org.matrix.msc3672.beacon_info"
             if event.content.get("live") == Some(&Value::Bool(true)) =>
         {
-            unsupported(event, Kind::LiveLocation)
+            said(event, Said::Unsupported(Kind::LiveLocation))
         }
         _ => Meaning::Nothing,
     }
 }
 
-fn unsupported(event: &WireEvent, kind: Kind) -> Meaning {
-    Meaning::Said(Content::Unsupported { kind }, marks(&event.kind, &event.content))
+fn said(event: &WireEvent, said: Said) -> Meaning {
+    Meaning::Said(said, marks(&event.kind, &event.content))
 }
 
-fn of_message(event: &WireEvent) -> Meaning {
-    let relation = event.content.get("m.relates_to").and_then(|to| to.get("rel_type"));
-    if relation.and_then(Value::as_str) == Some("m.replace") {
-        return unsupported(event, Kind::Edit);
+fn of_message(event: &WireEvent, names: &MatrixAddressing) -> Said {
+    let content = &event.content;
+    if let Some(of) = event.relation("m.replace") {
+        return content.get("m.new_content").map_or(Said::Unsupported(Kind::Edit), |new| {
+            match written(new, false, names) {
+                Ok(Written { text, .. }) => Said::Edit(of, text),
+                Err(msgtype) => Said::Unsupported(media(msgtype, new)),
+            }
+        });
     }
-    let body = event.text("body").unwrap_or_default();
-    let text = match event.text("msgtype").unwrap_or_default() {
-        "m.text" | "m.notice" => body.to_owned(),
-        // As XEP-0245 writes it, and people type it.
-        "m.emote" => format!("/me {body}"),
-        other => return unsupported(event, media(other, &event.content)),
-    };
-    if body.is_empty() {
-        return unsupported(event, Kind::Other);
+    let answered = event.answered();
+    match written(content, answered.is_some(), names) {
+        Ok(Written { text, quote }) => Said::Text(text, answered.map(|to| Answer { to, quote })),
+        Err(msgtype) => Said::Unsupported(media(msgtype, content)),
     }
-    Meaning::Said(Content::text(text), marks(&event.kind, &event.content))
+}
+
+fn of_reaction(event: &WireEvent) -> Said {
+    let key = event.content.get("m.relates_to").and_then(|to| to.get("key")?.as_str());
+    // A picture of the sender's own server's stands under its address there.
+    let key = key.filter(|key| !key.starts_with("mxc://"));
+    match (event.relation("m.annotation"), key) {
+        (Some(to), Some(key)) if (1..=Emojis::MAX_BYTES).contains(&key.len()) => {
+            Said::Reaction(to, key.to_owned())
+        }
+        _ => Said::Unsupported(Kind::Reaction),
+    }
 }
 
 fn media(msgtype: &str, content: &Value) -> Kind {
@@ -130,11 +191,24 @@ mod tests {
         WireEvent::read(&to_raw_value(&event).unwrap())
     }
 
-    fn said(event: Value) -> (Content, Marks) {
-        match meaning(&read(event).unwrap()) {
-            Meaning::Said(content, marks) => (content, marks),
+    fn names() -> MatrixAddressing {
+        let network = drawbridge_adapter::NetworkId::new("matrix").unwrap();
+        MatrixAddressing::new(network, "hs.test", "_drawbridge_", "drawbridge")
+    }
+
+    fn said(event: Value) -> (Said, Marks) {
+        match meaning(&read(event).unwrap(), &names()) {
+            Meaning::Said(said, marks) => (said, marks),
             other => panic!("{other:?}"),
         }
+    }
+
+    fn text(body: &str) -> Said {
+        Said::Text(Text::plain(body), None)
+    }
+
+    fn id(id: &str) -> OwnedEventId {
+        id.try_into().unwrap()
     }
 
     fn kind(event: Value) -> Kind {
@@ -143,17 +217,61 @@ mod tests {
 
     #[test]
     fn text_is_taken_as_it_stands() {
-        let text = |msgtype: &str, body: &str| {
+        let of = |msgtype: &str, body: &str| {
             said(json!({"content": {"msgtype": msgtype, "body": body}})).0
         };
-        assert_eq!(text("m.text", " שלום\n "), Content::text(" שלום\n "));
-        assert_eq!(text("m.notice", "x"), Content::text("x"));
-        assert_eq!(text("m.emote", "waves"), Content::text("/me waves"));
-        assert_eq!(text("m.text", "").kind(), Kind::Other);
-        assert_eq!(text("m.emote", "").kind(), Kind::Other);
-        let reply = json!({"content": {"msgtype": "m.text", "body": "> q\n\nyes",
-            "m.relates_to": {"m.in_reply_to": {"event_id": "$x"}}}});
-        assert_eq!(said(reply).0, Content::text("> q\n\nyes"));
+        assert_eq!(of("m.text", " שלום\n "), text(" שלום\n "));
+        assert_eq!(of("m.notice", "x"), text("x"));
+        assert_eq!(of("m.emote", "waves"), text("/me waves"));
+        assert_eq!(of("m.text", "").kind(), Kind::Other);
+        assert_eq!(of("m.emote", "").kind(), Kind::Other);
+    }
+
+    #[test]
+    fn an_answer_is_told_from_what_it_quotes() {
+        let answer = |body: &str, to: Value| {
+            let content = json!({"msgtype": "m.text", "body": body, "m.relates_to": to});
+            match said(json!({"content": content})).0 {
+                Said::Text(text, Some(answer)) => (text.body, answer.to, answer.quote),
+                other => panic!("{other:?}"),
+            }
+        };
+        let reply = || json!({"m.in_reply_to": {"event_id": "$x"}});
+        let plain = |body: &str| (body.to_owned(), id("$x"), None);
+        assert_eq!(answer("yes", reply()), plain("yes"));
+        // What she quotes herself is hers.
+        assert_eq!(answer("> q\n\nyes", reply()), plain("> q\n\nyes"));
+        let quoted = ("yes\n> no".to_owned(), id("$x"), Some("one\ntwo".to_owned()));
+        assert_eq!(answer("> <@a:b> one\n> two\n\nyes\n> no", reply()), quoted);
+        let thread = json!({"rel_type": "m.thread", "event_id": "$root", "is_falling_back": true,
+            "m.in_reply_to": {"event_id": "$x"}});
+        assert_eq!(answer("yes", thread), plain("yes"));
+        let thread = json!({"rel_type": "m.thread", "event_id": "$x"});
+        assert_eq!(answer("yes", thread), plain("yes"));
+    }
+
+    #[test]
+    fn edits_retractions_and_reactions_name_what_they_are_about() {
+        let edit = |new: Value| {
+            said(json!({"content": {"msgtype": "m.text", "body": "* b", "m.new_content": new,
+                "m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}}}))
+            .0
+        };
+        let b = Said::Edit(id("$x"), Text::plain("b"));
+        assert_eq!(edit(json!({"msgtype": "m.text", "body": "b"})), b);
+        assert_eq!(edit(json!({"msgtype": "m.image", "body": "b"})).kind(), Kind::Image);
+        assert_eq!(edit(json!(null)), Said::Unsupported(Kind::Other));
+        let of = "m.room.redaction";
+        let retraction = Said::Retraction(id("$x"));
+        assert_eq!(said(json!({"type": of, "redacts": "$x"})).0, retraction);
+        assert_eq!(said(json!({"type": of, "content": {"redacts": "$x"}})).0, retraction);
+        let reaction =
+            |to: Value| said(json!({"type": "m.reaction", "content": {"m.relates_to": to}})).0;
+        let to = |key: &str| json!({"rel_type": "m.annotation", "event_id": "$x", "key": key});
+        assert_eq!(reaction(to("👍🏽")), Said::Reaction(id("$x"), "👍🏽".to_owned()));
+        for odd in [to(""), to(&"x".repeat(65)), to("mxc://hs.test/x"), json!({"key": "x"})] {
+            assert_eq!(reaction(odd), Said::Unsupported(Kind::Reaction));
+        }
     }
 
     #[test]
@@ -172,7 +290,7 @@ mod tests {
         assert_eq!(kind(voice), Kind::Voice);
         let edit = json!({"content": {"msgtype": "m.text", "body": "* b",
             "m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}}});
-        assert_eq!(kind(edit), Kind::Edit);
+        assert_eq!(said(edit).0, Said::Unsupported(Kind::Edit));
         for (of_type, expected) in [
             ("m.sticker", Kind::Sticker),
             ("m.reaction", Kind::Reaction),
@@ -220,12 +338,12 @@ mod tests {
     fn a_timer_switched_on_is_said_and_one_switched_off_is_not() {
         let state = |of_type: &str, content: Value| {
             let event = json!({"type": of_type, "state_key": "", "content": content});
-            meaning(&read(event).unwrap())
+            meaning(&read(event).unwrap(), &names())
         };
         let on =
             state("com.beeper.disappearing_timer", json!({"type": "after_send", "timer": 60000}));
         let marks = Marks { sticker: false, disappearing: true };
-        assert_eq!(on, Meaning::Said(Content::Unsupported { kind: Kind::Disappearing }, marks));
+        assert_eq!(on, Meaning::Said(Said::Unsupported(Kind::Disappearing), marks));
         assert_eq!(state("com.beeper.disappearing_timer", json!({})), Meaning::Nothing);
         assert_eq!(state("com.beeper.disappearing_timer", json!({"timer": 0})), Meaning::Nothing);
         assert_eq!(state("m.room.name", json!({"name": "x"})), Meaning::Nothing);
@@ -241,15 +359,15 @@ mod tests {
         let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&raw).unwrap();
         let event = WireEvent::read(&raw).unwrap();
         assert!(matches!(
-            meaning(&event),
-            Meaning::Said(Content::Unsupported { kind: Kind::Other }, _)
+            meaning(&event, &names()),
+            Meaning::Said(Said::Unsupported(Kind::Other), _)
         ));
     }
 
     #[test]
     fn what_was_taken_back_already_means_nothing() {
         let event = json!({"unsigned": {"redacted_because": {"type": "m.room.redaction"}}});
-        assert_eq!(meaning(&read(event).unwrap()), Meaning::Nothing);
+        assert_eq!(meaning(&read(event).unwrap(), &names()), Meaning::Nothing);
     }
 
     proptest! {
@@ -265,7 +383,7 @@ mod tests {
                 }
             }
             if let Some(event) = WireEvent::read(&to_raw_value(&event).unwrap()) {
-                let _ = meaning(&event);
+                let _ = meaning(&event, &names());
             }
         }
 

@@ -11,6 +11,9 @@ pub(crate) struct Transaction {
     /// Events, unparsed: one that can't be read must not harm the others.
     #[serde(default)]
     pub(crate) events: Vec<Box<RawValue>>,
+    /// What passes without leaving a trace, unparsed; in whatever form.
+    #[serde(default)]
+    pub(crate) ephemeral: Option<Box<RawValue>>,
 }
 
 /// One event of a room.
@@ -25,6 +28,8 @@ pub(crate) struct WireEvent {
     pub(crate) sent_at: i64,
     /// `null` if it is nested too deeply.
     pub(crate) content: Value,
+    /// Which event it takes back, if it does: of the content, or beside it up to room version 10.
+    pub(crate) redacts: Option<OwnedEventId>,
     /// The sender took it back before it came here.
     pub(crate) redacted: bool,
     /// The membership before, if it is a change of one and the homeserver says so.
@@ -43,6 +48,8 @@ struct Head {
     #[serde(default)]
     origin_server_ts: Value,
     content: Box<RawValue>,
+    #[serde(default)]
+    redacts: Value,
     #[serde(default)]
     unsigned: Option<Box<RawValue>>,
 }
@@ -65,7 +72,8 @@ impl WireEvent {
     pub(crate) fn read(raw: &RawValue) -> Option<Self> {
         let head: Head = serde_json::from_str(raw.get()).ok()?;
         // serde_json stops at 128 levels.
-        let content = serde_json::from_str(head.content.get()).unwrap_or(Value::Null);
+        let content: Value = serde_json::from_str(head.content.get()).unwrap_or(Value::Null);
+        let redacts = content.get("redacts").and_then(event_id);
         let unsigned = head.unsigned.and_then(|raw| serde_json::from_str(raw.get()).ok());
         let unsigned: Unsigned = unsigned.unwrap_or_default();
         let before = unsigned.prev_content.and_then(|raw| serde_json::from_str(raw.get()).ok());
@@ -76,6 +84,7 @@ impl WireEvent {
             kind: head.kind,
             state_key: head.state_key,
             sent_at: head.origin_server_ts.as_i64().unwrap_or(0),
+            redacts: redacts.or_else(|| event_id(&head.redacts)),
             content,
             redacted: unsigned.redacted_because.is_some(),
             was: before.map(|member: Member| member.membership),
@@ -86,4 +95,27 @@ impl WireEvent {
     pub(crate) fn text(&self, field: &str) -> Option<&str> {
         self.content.get(field)?.as_str()
     }
+
+    /// The event to which it relates in this way.
+    pub(crate) fn relation(&self, rel_type: &str) -> Option<OwnedEventId> {
+        let to = self.content.get("m.relates_to")?;
+        let related = to.get("rel_type")?.as_str() == Some(rel_type);
+        related.then(|| event_id(to.get("event_id")?)).flatten()
+    }
+
+    /// Whether it is a message, and no other one's new text.
+    pub(crate) fn is_new_message(&self) -> bool {
+        self.kind == "m.room.message" && self.relation("m.replace").is_none()
+    }
+
+    /// The event that it answers; in a thread the one before, or the first.
+    pub(crate) fn answered(&self) -> Option<OwnedEventId> {
+        let to = self.content.get("m.relates_to")?;
+        let answered = to.get("m.in_reply_to").and_then(|to| event_id(to.get("event_id")?));
+        answered.or_else(|| self.relation("m.thread"))
+    }
+}
+
+fn event_id(id: &Value) -> Option<OwnedEventId> {
+    OwnedEventId::try_from(id.as_str()?).ok()
 }

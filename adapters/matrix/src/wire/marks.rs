@@ -9,7 +9,7 @@ const TIMERS: &[&str] =
     &["self_destruct", "msc2228", "disappearing", "view_once", "view-once", "viewonce"];
 
 /// Finds marks at any depth: in the event, in its new content, in what it relates to.
-pub(super) fn marks(kind: &str, content: &Value) -> Marks {
+pub(crate) fn marks(kind: &str, content: &Value) -> Marks {
     let mut marks = Marks { sticker: is_sticker_type(kind), disappearing: false };
     // No deeper than the 128 levels that the parser allows.
     search(content, &mut marks);

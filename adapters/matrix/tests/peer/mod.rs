@@ -1,11 +1,13 @@
 //! A Matrix user, played over the plain client-server API.
 
-use std::collections::{HashMap, VecDeque};
+mod acts;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use drawbridge_adapter::{Code, Kind, NetworkId, Secret, UserId, async_trait};
-use drawbridge_testkit::{Heard, Peer, Tried};
+use drawbridge_testkit::{Deed, Heard, Peer, Sight, Tried};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -28,7 +30,20 @@ pub(crate) struct MatrixPeer {
     pub(crate) folders: Vec<String>,
     /// The rooms shared with ghosts.
     rooms: HashMap<String, String>,
-    heard: VecDeque<Heard>,
+    /// What is to be heard, each with its event.
+    heard: VecDeque<(Heard, String)>,
+    /// The event of the latest message that was heard.
+    latest: String,
+    /// The event of the latest message that was said.
+    said: String,
+    /// The reactions to it: each with its event.
+    reacted: HashMap<String, String>,
+    /// All that others did, in order, of the rooms that were joined.
+    pub(crate) seen: Vec<Value>,
+    /// Which events others have read.
+    read: HashSet<(String, String)>,
+    /// Who writes, by room.
+    typing: HashMap<String, Vec<String>>,
     /// Notices, each with the room it was shown in.
     pub(crate) notices: VecDeque<(String, String)>,
     outcomes: HashMap<String, Code>,
@@ -71,6 +86,12 @@ impl MatrixPeer {
             folders: Vec::new(),
             rooms: HashMap::new(),
             heard: VecDeque::new(),
+            latest: String::new(),
+            said: String::new(),
+            reacted: HashMap::new(),
+            seen: Vec::new(),
+            read: HashSet::new(),
+            typing: HashMap::new(),
             notices: VecDeque::new(),
             outcomes: HashMap::new(),
             last: String::new(),
@@ -261,6 +282,9 @@ impl MatrixPeer {
             for event in room["timeline"]["events"].as_array().into_iter().flatten() {
                 self.takes(id, event);
             }
+            for event in room["ephemeral"]["events"].as_array().into_iter().flatten() {
+                self.notices_passing(id, event);
+            }
         }
         Ok(())
     }
@@ -270,9 +294,12 @@ impl MatrixPeer {
         if sender == self.user.id() {
             return;
         }
-        if event["type"] == "m.room.message" && content["msgtype"] == "m.text" {
+        self.seen.push(event.clone());
+        let edit = content["m.relates_to"]["rel_type"] == "m.replace";
+        if event["type"] == "m.room.message" && content["msgtype"] == "m.text" && !edit {
             let text = content["body"].as_str().unwrap_or_default().to_owned();
-            self.heard.push_back(Heard { from: sender.to_owned(), text });
+            let id = event["event_id"].as_str().unwrap_or_default().to_owned();
+            self.heard.push_back((Heard { from: sender.to_owned(), text }, id));
         }
         if event["type"] == "m.room.message" && content["msgtype"] == "m.notice" {
             let text = content["body"].as_str().unwrap_or_default().to_owned();
@@ -293,12 +320,14 @@ impl Peer for MatrixPeer {
     }
 
     async fn says(&mut self, to: &str, text: &str) -> Result<()> {
-        self.sends(to, "m.room.message", json!({ "msgtype": "m.text", "body": text })).await
+        self.speaks(to, json!({ "msgtype": "m.text", "body": text })).await
     }
 
     async fn hears(&mut self) -> Result<Heard> {
         loop {
-            if let Some(heard) = self.heard.pop_front() {
+            if let Some((heard, id)) = self.heard.pop_front() {
+                self.latest = id;
+                self.reacted.clear();
                 return Ok(heard);
             }
             self.listens().await?;
@@ -337,6 +366,17 @@ impl Peer for MatrixPeer {
                 self.sends(to, "m.room.message", content).await?;
             }
             _ => return Ok(Tried::Impossible),
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
+        self.acts(to, deed).await
+    }
+
+    async fn is_shown(&mut self, from: &str, sight: &Sight) -> Result<Tried> {
+        while !self.shows(from, sight) {
+            self.listens().await?;
         }
         Ok(Tried::Done)
     }

@@ -1,5 +1,6 @@
 //! What is Matrix's own: rooms that are left, shared, encrypted; ghosts; hostile requests.
 
+mod acts;
 mod bot;
 mod folders;
 mod hostile;
@@ -105,10 +106,20 @@ impl Play {
             from: Party { user: from.clone(), name: None },
             to: self.alice.user(),
             content: Content::text(text),
+            reply: None,
             sent_at: self.bridge.handle().now(),
             silent: false,
         };
         self.delivery(key, Command::Message(message))
+    }
+
+    /// Something of carol's to alice.
+    fn content(&self, key: &str, content: Content) -> Result<Delivery> {
+        let mut delivery = self.message(key, "")?;
+        if let Command::Message(message) = &mut delivery.command {
+            message.content = content;
+        }
+        Ok(delivery)
     }
 
     /// The failure of an event of alice's.

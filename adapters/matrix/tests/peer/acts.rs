@@ -1,0 +1,162 @@
+//! What a Matrix client does and shows besides plain texts.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result};
+use drawbridge_adapter::Kind;
+use drawbridge_testkit::{Deed, Sight, Tried};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::MatrixPeer;
+
+impl MatrixPeer {
+    /// Sends a message of its own.
+    pub(super) async fn speaks(&mut self, to: &str, content: Value) -> Result<()> {
+        self.sends(to, "m.room.message", content).await?;
+        self.said.clone_from(&self.last);
+        Ok(())
+    }
+
+    /// Replaces the content of the latest message that was said.
+    async fn replaces(&mut self, to: &str, new: Value) -> Result<()> {
+        let body = new["body"].as_str().unwrap_or_default();
+        let content = json!({
+            "msgtype": "m.text", "body": format!("* {body}"), "m.new_content": new,
+            "m.relates_to": { "rel_type": "m.replace", "event_id": self.said },
+        });
+        self.sends(to, "m.room.message", content).await
+    }
+
+    /// Takes an event back.
+    pub(crate) async fn redacts(&mut self, to: &str, event: &str) -> Result<()> {
+        let room = self.room(to).await?;
+        self.sent += 1;
+        let path = format!("rooms/{room}/redact/{event}/txn{}", self.sent);
+        let done = self.call(Method::PUT, &path, json!({})).await?;
+        done["event_id"].as_str().context("no event id")?.clone_into(&mut self.last);
+        Ok(())
+    }
+
+    pub(super) async fn acts(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
+        let text = |text: &str| json!({ "msgtype": "m.text", "body": text });
+        match deed {
+            Deed::SaysBold(words) => {
+                let content = json!({
+                    "msgtype": "m.text", "body": format!("**{words}**"),
+                    "format": "org.matrix.custom.html",
+                    "formatted_body": format!("<strong>{words}</strong>"),
+                });
+                self.speaks(to, content).await?;
+            }
+            Deed::Replies(words) => {
+                let mut content = text(words);
+                let answered = json!({ "event_id": self.latest });
+                content["m.relates_to"] = json!({ "m.in_reply_to": answered });
+                self.speaks(to, content).await?;
+            }
+            Deed::Edits(words) => self.replaces(to, text(words)).await?,
+            Deed::EditsInto(Kind::Sticker) => {
+                let sticker =
+                    json!({ "msgtype": "m.sticker", "body": "a cat", "url": "mxc://x/y" });
+                self.replaces(to, sticker).await?;
+            }
+            Deed::EditsInto(Kind::Disappearing) => {
+                let mut content = text("psst");
+                content["com.beeper.disappearing_timer"] = json!({ "timer": 5000 });
+                self.replaces(to, content).await?;
+            }
+            Deed::EditsInto(_) => return Ok(Tried::Impossible),
+            Deed::Retracts => {
+                let said = self.said.clone();
+                self.redacts(to, &said).await?;
+            }
+            Deed::Reacts(all) => {
+                let gone = self.reacted.extract_if(|emoji, _| !all.contains(emoji));
+                for (_, event) in gone.collect::<Vec<_>>() {
+                    self.redacts(to, &event).await?;
+                }
+                for emoji in all {
+                    if !self.reacted.contains_key(emoji) {
+                        let relation = json!({
+                            "rel_type": "m.annotation", "event_id": self.latest, "key": emoji,
+                        });
+                        self.sends(to, "m.reaction", json!({ "m.relates_to": relation })).await?;
+                        self.reacted.insert(emoji.clone(), self.last.clone());
+                    }
+                }
+            }
+            Deed::Reads => {
+                let path = format!("rooms/{}/receipt/m.read/{}", self.room(to).await?, self.latest);
+                self.call(Method::POST, &path, json!({})).await?;
+            }
+            Deed::Types(typing) => {
+                let path = format!("rooms/{}/typing/{}", self.room(to).await?, self.user.id());
+                let state = json!({ "typing": typing, "timeout": 30_000 });
+                self.call(Method::PUT, &path, state).await?;
+            }
+        }
+        Ok(Tried::Done)
+    }
+
+    /// Whether the client shows this, by what it was told so far.
+    pub(super) fn shows(&self, from: &str, sight: &Sight) -> bool {
+        let theirs = || self.seen.iter().filter(|event| event["sender"] == from);
+        let texts = || theirs().filter(|event| event["type"] == "m.room.message");
+        let relates = |event: &Value, how: &str, to: &str| {
+            let relation = &event["content"]["m.relates_to"];
+            relation["rel_type"] == how && relation["event_id"] == to
+        };
+        match sight {
+            Sight::Bold(words) => texts().any(|event| {
+                let bold = format!("<strong>{words}</strong>");
+                event["content"]["formatted_body"] == bold && event["content"]["body"] == **words
+            }),
+            Sight::Reply(words) => texts().any(|event| {
+                let to = &event["content"]["m.relates_to"]["m.in_reply_to"]["event_id"];
+                *to == self.said && event["content"]["body"] == **words
+            }),
+            Sight::Edited(words) => {
+                let mut edits = texts().filter(|event| relates(event, "m.replace", &self.latest));
+                edits
+                    .next_back()
+                    .is_some_and(|event| event["content"]["m.new_content"]["body"] == **words)
+            }
+            Sight::Retracted => self.is_gone(&self.latest),
+            Sight::Reactions(all) => {
+                let reactions = theirs().filter(|event| relates(event, "m.annotation", &self.said));
+                let still = reactions
+                    .filter(|event| event["event_id"].as_str().is_some_and(|id| !self.is_gone(id)));
+                let shown: Vec<_> = still
+                    .filter_map(|event| event["content"]["m.relates_to"]["key"].as_str())
+                    .collect();
+                let wanted: HashSet<_> = all.iter().map(String::as_str).collect();
+                shown.len() == wanted.len() && shown.into_iter().collect::<HashSet<_>>() == wanted
+            }
+            Sight::Read => self.read.contains(&(from.to_owned(), self.said.clone())),
+            Sight::Typing(typing) => {
+                let room = self.rooms.get(from).and_then(|room| self.typing.get(room));
+                room.is_some_and(|all| all.iter().any(|one| one == from) == *typing)
+            }
+        }
+    }
+
+    fn is_gone(&self, id: &str) -> bool {
+        self.seen.iter().any(|event| event["redacts"] == id || event["content"]["redacts"] == id)
+    }
+
+    pub(super) fn notices_passing(&mut self, room: &str, event: &Value) {
+        let content = &event["content"];
+        if event["type"] == "m.typing" {
+            let all = content["user_ids"].as_array().into_iter().flatten();
+            let all = all.filter_map(|user| user.as_str().map(str::to_owned)).collect();
+            self.typing.insert(room.to_owned(), all);
+        }
+        if event["type"] == "m.receipt" {
+            for (id, receipts) in content.as_object().into_iter().flatten() {
+                let by = receipts["m.read"].as_object().into_iter().flatten();
+                self.read.extend(by.map(|(user, _)| (user.clone(), id.clone())));
+            }
+        }
+    }
+}

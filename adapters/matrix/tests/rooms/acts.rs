@@ -1,0 +1,113 @@
+//! What is done to earlier messages, by the homeserver's own word.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use drawbridge_adapter::{
+    Code, Content, DeliveryError, Emojis, EventId, Passing, Reference, Reply, Text, Was,
+};
+use drawbridge_testkit::{Deed, Journal, Peer};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{PATIENCE, Play, within};
+
+const KEY: &str = "0192ab3c4d5e6f708192a3b4c5d";
+
+fn of(id: &EventId) -> Reference {
+    Reference { id: id.clone(), was: Was::Delivered, sent_at: None }
+}
+
+#[tokio::test]
+async fn what_is_taken_back_leaves_no_words() -> Result<()> {
+    let mut play = Play::open().await?;
+    let said = play.delivers(&[play.message("1", "a slip")?]).await;
+    let said = said.first().context("nothing was delivered")?.clone();
+    let said = said.map_err(|error| anyhow::anyhow!("{error:?}"))?.id.context("no id")?;
+    let edit = |new: &str| Content::Edit { of: of(&said), text: Text::plain(new) };
+    let edits = [play.content("2", edit("a slup"))?, play.content("3", edit("a slap"))?];
+    let edits = play.delivers(&edits).await;
+    within("alice hears it", play.alice.hears()).await?;
+    let retraction = play.content("4", Content::Retraction { of: of(&said) })?;
+    let taken = play.delivers(std::slice::from_ref(&retraction)).await;
+    ensure!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let room = play.alice.room(&play.ghost.clone()).await?;
+    let edits = edits.into_iter().filter_map(|edit| edit.ok()?.id);
+    let events: Vec<_> = edits.chain([said]).collect();
+    ensure!(events.len() == 3);
+    for event in &events {
+        let path = format!("rooms/{room}/event/{}", event.as_str());
+        let event = play.alice.call(Method::GET, &path, Value::Null).await?;
+        ensure!(event["content"] == json!({}), "{event}");
+    }
+    // Again, as after a crash.
+    let taken = play.delivers(&[retraction]).await;
+    ensure!(taken.iter().all(Result::is_ok), "{taken:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_restart_is_known_after_it() -> Result<()> {
+    let mut play = Play::open().await?;
+    let ghost = play.ghost.clone();
+    play.crosses_out(KEY, "before").await?;
+    within("alice writes", play.alice.says(&ghost, "and before")).await?;
+    let hers = play.arrives("and before").await?;
+    play.dies_and_comes_back().await?;
+    let deeds =
+        [Deed::Reads, Deed::Reacts(vec!["👍".to_owned()]), Deed::Edits("and after".to_owned())];
+    for deed in &deeds {
+        within("alice acts", play.alice.performs(&ghost, deed)).await?;
+    }
+    let key = EventId::new(KEY)?;
+    let known = |journal: &Journal| {
+        let contents = || journal.handed.iter().map(|handed| &handed.event.content);
+        let like = Content::Reaction { to: of(&key), emojis: Emojis::One("👍".to_owned()) };
+        let sent_at = Some(hers.sent_at);
+        let hers = Reference { id: hers.id.clone(), was: Was::Sent, sent_at };
+        let edit = Content::Edit { of: hers, text: Text::plain("and after") };
+        let read = journal
+            .passing
+            .iter()
+            .any(|passing| matches!(passing, Passing::Receipt(receipt) if receipt.of == of(&key)));
+        let all = read && contents().any(|one| *one == like) && contents().any(|one| *one == edit);
+        all.then_some(())
+    };
+    play.bridge.wait_for(PATIENCE, "all that alice did", known).await?;
+    // Of what nobody knows, nobody finds anything. (Synapse itself takes no edit and no reaction.)
+    let lost = json!({ "event_id": "$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" });
+    let relation = json!({ "m.in_reply_to": lost });
+    let content = json!({ "msgtype": "m.text", "body": "to nobody", "m.relates_to": relation });
+    within("alice answers", play.alice.sends(&ghost, "m.room.message", content)).await?;
+    let reply = play.arrives("to nobody").await?.reply;
+    ensure!(reply == Some(Reply { to: None, quote: None }), "{reply:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn in_a_portal_that_was_left_nothing_is_edited() -> Result<()> {
+    let mut play = Play::open().await?;
+    let ghost = play.ghost.clone();
+    play.crosses_out(KEY, "before").await?;
+    let left = within("alice leaves", play.alice.leaves(&ghost)).await?;
+    let bridge = play.homeserver.speaker(&play.homeserver.as_token);
+    let path = format!("joined_rooms?user_id={ghost}");
+    let leaves = async {
+        loop {
+            let rooms = bridge.call(Method::GET, &path, Value::Null).await?;
+            let mut rooms = rooms["joined_rooms"].as_array().into_iter().flatten();
+            if !rooms.any(|room| *room == left) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the ghost leaves", leaves).await?;
+    let text = Text::plain("after");
+    let key = EventId::new(KEY)?;
+    let edit = play.delivers(&[play.content("2", Content::Edit { of: of(&key), text })?]).await;
+    let gone = matches!(&edit[..], [Err(DeliveryError::Refused { refusal, .. })]
+        if refusal.code == Code::TargetNotFound);
+    ensure!(gone, "{edit:?}");
+    play.crosses_out("3", "anew").await
+}
