@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Kind, Level, Message, Request,
-    RequestOver, Secret, StatusNeeds, TextLimits, async_trait, log,
+    DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Feature, Kind, Level, Message, Request,
+    RequestOver, Secret, Signal, StatusNeeds, TextLimits, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::address::Addresses;
 use crate::failure::Returned;
+use crate::fleeting::{Fleeting, Receipts};
 use crate::folders::{Folders, Want};
 use crate::lists::{Lists, Work};
 use crate::log::BOUNCE_SWALLOWED;
+use crate::markup::MAX_BODY;
 use crate::outward::{Outward, Ready, Undelivered};
 use crate::privilege::Grants;
 use crate::reports::Reports;
@@ -23,7 +25,7 @@ use crate::{doctor, intake, link, message, presence};
 /// The longest text, in bytes. Servers end the stream of a component that sends them a stanza of
 /// more than 512 KiB; escaping makes at most five bytes of one, and addresses and a name add less
 /// than 20 KB.
-const MAX_TEXT: usize = 100_000;
+const MAX_TEXT: usize = MAX_BODY;
 /// The longest stanza that is sent, in bytes, whatever went wrong before.
 const MAX_STANZA: usize = 520_000;
 
@@ -37,7 +39,8 @@ pub(crate) struct XmppAdapter {
     folders: Folders,
     grants: Arc<Grants>,
     reports: Reports,
-    work: Mutex<Option<(Work, mpsc::Receiver<Want>)>>,
+    fleeting: Fleeting,
+    work: Mutex<Option<(Work, mpsc::Receiver<Want>, Receipts)>>,
     bridge: OnceLock<Bridge>,
 }
 
@@ -56,7 +59,8 @@ impl XmppAdapter {
             Lists::new(Arc::clone(&addresses), Arc::clone(&outward), Arc::clone(&grants));
         let (folders, wants) =
             Folders::new(Arc::clone(&addresses), Arc::clone(&outward), Arc::clone(&grants));
-        let work = Mutex::new(Some((work, wants)));
+        let (fleeting, receipts) = Fleeting::new();
+        let work = Mutex::new(Some((work, wants, receipts)));
         let reports = Reports::new(Arc::clone(&addresses), Arc::clone(&outward), report_to);
         Self {
             server,
@@ -67,6 +71,7 @@ impl XmppAdapter {
             folders,
             grants,
             reports,
+            fleeting,
             work,
             bridge: OnceLock::new(),
         }
@@ -85,8 +90,13 @@ impl XmppAdapter {
             },
             Command::Message(message) => {
                 let written = message::write(message, &delivery.key, &self.addresses, bridge.now());
-                let stanza = written.ok_or_else(|| {
-                    refused(Code::NotReachable, "the sender has no address on this network")
+                let stanza = written.map_err(|code| {
+                    let why = match code {
+                        Code::NotReachable => "the sender has no address on this network",
+                        Code::TargetNotFound => "the message that it is about has no id",
+                        _ => "not declared",
+                    };
+                    refused(code, why)
                 })?;
                 (stanza.to_wire(), message.to.id())
             }
@@ -141,6 +151,14 @@ impl Adapter for XmppAdapter {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(TextLimits { max_bytes: MAX_TEXT, controls: false })
             .with(Kind::Text, Level::Full)
+            .with(Kind::Edit, Level::Full)
+            .with(Kind::Retraction, Level::Full)
+            .with(Kind::Reaction, Level::Full)
+            .with(Kind::Receipt, Level::Full)
+            .with(Kind::Typing, Level::Full)
+            .bearing(Feature::Formatting, Level::Partial)
+            .bearing(Feature::Mention, Level::Fallback)
+            .bearing(Feature::Reply, Level::Full)
             .bouncing()
             .showing_requests()
             .keeping_block_lists()
@@ -150,7 +168,9 @@ impl Adapter for XmppAdapter {
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((work, wants)) = work.filter(|_| self.bridge.set(bridge.clone()).is_ok()) else {
+        let Some((work, wants, receipts)) =
+            work.filter(|_| self.bridge.set(bridge.clone()).is_ok())
+        else {
             return Err(Fatal::new("the XMPP adapter was started twice"));
         };
         let (inlet, intake) = intake::channel();
@@ -161,14 +181,17 @@ impl Adapter for XmppAdapter {
             outward: &self.outward,
             lists: &self.lists,
             folders: &self.folders,
+            fleeting: &self.fleeting,
             grants: &self.grants,
+            reports: &self.reports,
             bridge: &bridge,
         };
         tokio::join!(
             link.keep(inlet),
             intake.run(&self.lists, &self.folders, &bridge),
             self.lists.run(work, &bridge),
-            self.folders.run(wants, &bridge)
+            self.folders.run(wants, &bridge),
+            self.fleeting.run(receipts, &bridge)
         );
         Ok(())
     }
@@ -200,8 +223,8 @@ impl Adapter for XmppAdapter {
                 _ => outcomes.extend(self.carry(window, bridge).await),
             }
             rest = after;
-            let ends = |error: &DeliveryError| !matches!(error, DeliveryError::Refused { .. });
-            if outcomes.last().is_some_and(|last| last.as_ref().is_err_and(ends)) {
+            // What failed for now holds back what stands behind it.
+            if outcomes.iter().any(is_open) {
                 break;
             }
         }
@@ -210,6 +233,17 @@ impl Adapter for XmppAdapter {
         }
         outcomes
     }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(stanza) = self.fleeting.write(&signal, &self.addresses) {
+            self.outward.mention(&stanza);
+        }
+    }
+}
+
+/// Whether it is still to be carried out.
+fn is_open(outcome: &Result<Delivered, DeliveryError>) -> bool {
+    outcome.as_ref().is_err_and(|error| !matches!(error, DeliveryError::Refused { .. }))
 }
 
 /// Whether it takes more than a stanza.
@@ -286,7 +320,7 @@ impl XmppAdapter {
                     *hidden = Some(hides);
                     if hides {
                         log!(BOUNCE_SWALLOWED, msg = %delivery.tag);
-                        return Ok(Delivered { id: EventId::new(delivery.key.as_str()).ok() });
+                        return Ok(Delivered::under(EventId::new(delivery.key.as_str()).ok()));
                     }
                 }
                 _ => self.lists.look(owner),
@@ -306,3 +340,7 @@ fn log(delivery: &Delivery, outcome: &Result<Delivered, DeliveryError>) {
     };
     log!(log::DELIVERY_CARRIED_OUT, msg = %delivery.tag, outcome, why);
 }
+
+#[cfg(test)]
+#[path = "adapter_tests.rs"]
+mod tests;

@@ -173,7 +173,8 @@ fn event(
         sender: Party { user: sender, name },
         to: Destination::Bridge,
         sent_at: bridge.now(),
-        content: Content::Text { body: text },
+        content: Content::text(text),
+        reply: None,
         marks: Marks::default(),
         reply_path: message::way_back(envelope, Some(run)),
     })

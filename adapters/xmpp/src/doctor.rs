@@ -1,9 +1,12 @@
 //! Tries whether the server takes the component, and names somebody to report to: for `drawbridge
 //! doctor`.
 
-use drawbridge_adapter::{Code, Diagnosis, Secret};
+use std::time::Duration;
+
+use drawbridge_adapter::{Addressing, Code, Diagnosis, Secret, UserId};
+use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::Addresses;
 use crate::failure::{self, Envelope};
@@ -12,9 +15,9 @@ use crate::reports;
 use crate::stream::StanzaReader;
 
 /// The most domains that are asked whom they name.
-const MAX_DOMAINS: usize = 16;
-/// The most stanzas that are read for one answer: of users, who do not know that it is only us.
-const MAX_STANZAS: usize = 1000;
+const MAX_DOMAINS: usize = 256;
+/// How long all of them together may take for their answers.
+const TO_ANSWER: Duration = Duration::from_secs(5);
 
 /// What is found. A second connection of the same component would drive out the first, on some
 /// servers; so while a daemon runs only the way to the server is tried. `domains` are asked whom they
@@ -26,75 +29,114 @@ pub(crate) async fn examine(
     running: bool,
     domains: &[String],
 ) -> Vec<Diagnosis> {
-    let mut found = Vec::new();
-    let attempt = async {
-        let stream = link::dial(server).await.map_err(|why| (why, DIAL_ADVICE))?;
-        if running {
-            return Ok("the server takes connections; the running daemon holds the component's");
+    let until = Instant::now() + TO_CONNECT;
+    let dialled = timeout_at(until, link::dial(server)).await.unwrap_or(Err(SILENT));
+    match dialled {
+        Err(why) => vec![Diagnosis::trouble(why, DIAL_ADVICE)],
+        Ok(_) if running => vec![Diagnosis::well(
+            "the server takes connections; the running daemon holds the component's",
+        )],
+        Ok(stream) => {
+            let (read, write) = stream.into_split();
+            join((read, write), until, addresses, secret, domains).await
         }
-        let (read, mut write) = stream.into_split();
-        let mut reader = StanzaReader::new(read);
-        let domain = addresses.component();
-        let shaken = link::shake_hands(&mut reader, &mut write, domain, secret).await;
-        shaken.map_err(|why| (why, advice(why)))?;
-        for domain in domains.iter().take(MAX_DOMAINS) {
-            if let Some(names) = names(&mut reader, &mut write, domain, addresses, domains).await {
-                found.push(names);
-            }
-        }
-        // Whether it hears the goodbye is its own business.
-        let _ = write.write_all(b"</stream:stream>").await;
-        let _ = timeout(TO_DIAL, reader.next()).await;
-        Ok("the server takes the component, with the secret of secret_file")
+    }
+}
+
+/// Joins as the component, within this time, and asks. Whether it could join does not hang on the
+/// answers.
+async fn join<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    (read, mut write): (R, W),
+    until: Instant,
+    addresses: &Addresses,
+    secret: &Secret,
+    domains: &[String],
+) -> Vec<Diagnosis> {
+    let mut reader = StanzaReader::new(read);
+    let shaking = link::shake_hands(&mut reader, &mut write, addresses.component(), secret);
+    match timeout_at(until, shaking).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return vec![Diagnosis::trouble(why, advice(why))],
+        Err(_) => return vec![Diagnosis::trouble(SILENT, DIAL_ADVICE)],
+    }
+    let mut found =
+        vec![Diagnosis::well("the server takes the component, with the secret of secret_file")];
+    found.extend(ask_all(&mut reader, &mut write, addresses, domains).await);
+    let goodbye = async {
+        write.write_all(b"</stream:stream>").await.ok()?;
+        reader.next().await.ok()
     };
-    let outcome = timeout(TO_CONNECT, attempt).await;
-    let outcome = outcome.unwrap_or(Err(("the server does not answer", DIAL_ADVICE)));
-    let first = match outcome {
-        Ok(well) => Diagnosis::well(well),
-        Err((why, advice)) => Diagnosis::trouble(why, advice),
-    };
-    found.insert(0, first);
+    // Whether it hears the goodbye is its own business.
+    let _ = timeout(TO_DIAL, goodbye).await;
     found
 }
 
-/// Whether a domain names somebody who gets reports; `None` if it does not say.
-async fn names<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+/// Whether the domains name somebody who gets reports: all are asked at once.
+async fn ask_all<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     reader: &mut StanzaReader<R>,
     write: &mut W,
-    domain: &str,
     addresses: &Addresses,
     domains: &[String],
-) -> Option<Diagnosis> {
-    let id = format!("contacts-{domain}");
-    let asked = reports::ask(addresses.component(), domain, &id).to_wire();
-    write.write_all(asked.as_bytes()).await.ok()?;
-    for _ in 0..MAX_STANZAS {
-        let element = timeout(TO_DIAL, reader.next()).await.ok()?.ok()??.element;
-        // What users write meanwhile nobody carries.
-        if element.name() == "message" && element.attr("type") != Some("error") {
-            if let Some(envelope) = Envelope::of(&element) {
-                let code = Code::NetworkUnreachable.into();
-                let told = failure::refuse("message", &envelope, code, true).to_wire();
-                write.write_all(told.as_bytes()).await.ok()?;
+) -> Vec<Diagnosis> {
+    let asked = &domains[..domains.len().min(MAX_DOMAINS)];
+    let mut found: Vec<Option<Diagnosis>> = vec![None; asked.len()];
+    let asking = async {
+        for domain in asked {
+            let question = reports::ask(addresses.component(), domain, &id_of(domain)).to_wire();
+            write.write_all(question.as_bytes()).await.ok()?;
+        }
+        while found.iter().any(Option::is_none) {
+            let element = reader.next().await.ok()??.element;
+            // What users write meanwhile nobody carries.
+            if element.name() == "message" && element.attr("type") != Some("error") {
+                if let Some(envelope) = Envelope::of(&element) {
+                    let code = Code::NetworkUnreachable.into();
+                    let told = failure::refuse("message", &envelope, code, true).to_wire();
+                    write.write_all(told.as_bytes()).await.ok()?;
+                }
+                continue;
             }
-            continue;
+            let (id, from) = (element.attr("id"), element.attr("from"));
+            let of =
+                |domain: &String| from == Some(domain) && id.is_some_and(|id| id == id_of(domain));
+            if let Some(at) = asked.iter().position(of) {
+                found[at] = Some(names(&element, &asked[at], addresses, domains));
+            }
         }
-        if element.attr("id") != Some(&id) || element.attr("from") != Some(domain) {
-            continue;
-        }
-        let own = |user: &drawbridge_adapter::UserId| {
-            let host = user.id().rsplit_once('@').map(|(_, host)| host);
-            domains.iter().any(|domain| Some(domain.as_str()) == host)
-        };
-        return Some(if reports::contacts(&element, addresses, own).is_empty() {
-            let found = format!("{domain} names nobody who is told when its users are reported");
-            Diagnosis::doubt(found, NAMES_ADVICE)
-        } else {
-            Diagnosis::well(format!("{domain} names who is told when its users are reported"))
-        });
-    }
-    None
+        Some(())
+    };
+    // Whoever has not answered by then, or when the connection broke, is silent.
+    let _ = timeout(TO_ANSWER, asking).await;
+    let silent = |domain: &String| {
+        let found = format!("{domain} does not say who is told when its users are reported");
+        Diagnosis::doubt(found, SILENT_ADVICE)
+    };
+    let found = asked.iter().zip(found);
+    found.map(|(domain, found)| found.unwrap_or_else(|| silent(domain))).collect()
 }
+
+fn id_of(domain: &str) -> String {
+    format!("contacts-{domain}")
+}
+
+/// What a domain's answer says.
+fn names(answer: &Element, domain: &str, addresses: &Addresses, domains: &[String]) -> Diagnosis {
+    let own = |user: &UserId| {
+        let host = addresses.domain(user);
+        domains.iter().any(|domain| Some(domain.as_str()) == host)
+    };
+    if reports::contacts(answer, addresses, own).is_empty() {
+        let found = format!("{domain} names nobody who is told when its users are reported");
+        Diagnosis::doubt(found, NAMES_ADVICE)
+    } else {
+        Diagnosis::well(format!("{domain} names who is told when its users are reported"))
+    }
+}
+
+const SILENT: &str = "the server does not answer";
+
+const SILENT_ADVICE: &str = "look whether the server of this domain runs and is reached from the \
+     component's server; or set report_to";
 
 const NAMES_ADVICE: &str = "let the server name an address of a user of its own that begins with \
      xmpp: (Prosody: contact_info with the module server_contact_info, ejabberd: server_info of \
@@ -118,6 +160,68 @@ fn advice(why: &str) -> &'static str {
         CONFLICT => "end the other program that joins as this component",
         _ => {
             "look into the server's log; `server` must be its port for components, not for clients"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use drawbridge_adapter::NetworkId;
+    use tokio::io::{AsyncReadExt, duplex, split};
+
+    use super::*;
+
+    /// A server that takes the component, and answers for its own domain alone.
+    async fn serves(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut heard = String::new();
+        let mut bytes = [0; 4096];
+        let mut said = 0;
+        let answers = [
+            (
+                "<stream:stream",
+                "<?xml version='1.0'?><stream:stream id='1' \
+              xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
+            ),
+            ("</handshake>", "<handshake/>"),
+            (
+                "contacts-p.test",
+                "<message from='bob@p.test' to='bridge.p.test' id='x'>\
+              <body>hello?</body></message>\
+              <iq type='result' id='contacts-p.test' from='elsewhere.test'/>\
+              <iq type='error' id='contacts-p.test' from='p.test' to='bridge.p.test'/>",
+            ),
+            ("</stream:stream>", "</stream:stream>"),
+        ];
+        while let Ok(read @ 1..) = stream.read(&mut bytes).await {
+            heard.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+            while let Some((_, answer)) = answers.get(said).filter(|(to, _)| heard.contains(to)) {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                said += 1;
+            }
+        }
+        assert!(heard.contains("type='error'"), "the user was not told");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_component_works_whoever_is_silent() {
+        let network = NetworkId::new("xmpp").unwrap();
+        let addresses = Addresses::new(network, "bridge.p.test".to_owned());
+        let silent = (0..16).map(|n| format!("d{n}.test"));
+        let domains: Vec<_> = silent.chain(["p.test".to_owned()]).collect();
+        let (ours, theirs) = duplex(64 * 1024);
+        let secret = Secret::new("open");
+        let begun = Instant::now();
+        let joining = join(split(ours), begun + TO_CONNECT, &addresses, &secret, &domains);
+        let (found, ()) = tokio::join!(joining, serves(theirs));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert_eq!(found.len(), 1 + domains.len());
+        assert!(!found[0].grave && found[0].advice.is_none(), "{found:?}");
+        for (domain, found) in domains.iter().zip(&found[1..]) {
+            let says = if domain == "p.test" { "names nobody" } else { "does not say" };
+            assert!(found.found.starts_with(&format!("{domain} {says}")), "{found:?}");
+            assert!(!found.grave && found.advice.is_some());
         }
     }
 }

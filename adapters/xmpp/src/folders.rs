@@ -11,19 +11,22 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use drawbridge_adapter::{
     Addressing, Bridge, Code, Delivered, DeliveryError, Folder, Memo, NetworkId, Unavailable,
     UserId, log,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex as Turn, OnceCell, mpsc};
+use tokio::sync::{OnceCell, mpsc};
+use tokio::time::sleep;
 
 use crate::address::Addresses;
-use crate::log::{FOLDER_UNKEPT, FOLDERS_FORBIDDEN};
+use crate::log::{FOLDER_UNKEPT, FOLDER_UNREADABLE, FOLDERS_FORBIDDEN, FOLDERS_UNREAD};
 use crate::outward::Outward;
 use crate::privilege::Grants;
 use crate::roster::{self, Item};
+use crate::turns::{PAGE, Turns, WAITING, later};
 
 /// What a memo begins with. The rest is the owner's JID.
 const PREFIX: &str = "folder/";
@@ -33,12 +36,9 @@ const FOLDERS: usize = 64 * 1024;
 const CHATS: usize = 1024;
 /// How many chats are remembered of those that were met.
 const MET: usize = 16 * 1024;
-/// How many chats may wait to be put into one. Beyond, they are left to their next message.
-const WAITING: usize = 1024;
-/// How many memos are looked at together.
-const PAGE: usize = 256;
-/// How many owners can have their rosters written at a time.
-const TURNS: usize = 64;
+/// How long to wait before the memos are read again, at first and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The folders of all users.
 pub(crate) struct Folders {
@@ -49,7 +49,7 @@ pub(crate) struct Folders {
     state: Mutex<HashMap<String, Kept>>,
     met: Mutex<Met>,
     /// One roster is written by one at a time.
-    turns: Vec<Turn<()>>,
+    turns: Turns,
     wanted: mpsc::Sender<Want>,
     told: AtomicBool,
 }
@@ -101,7 +101,7 @@ impl Folders {
             loaded: OnceCell::new(),
             state: Mutex::default(),
             met: Mutex::default(),
-            turns: (0..TURNS).map(|_| Turn::new(())).collect(),
+            turns: Turns::new(),
             wanted,
             told: AtomicBool::new(false),
         };
@@ -140,7 +140,7 @@ impl Folders {
     pub(crate) fn look(&self, owner: &UserId) {
         let mut state = self.lock();
         let Some(kept) = state.get_mut(owner.id()).filter(|kept| !kept.looked) else { return };
-        if self.may_keep(owner) {
+        if !kept.noted.networks.is_empty() && self.may_keep(owner) {
             let want = Want { owner: owner.clone(), other: None };
             kept.looked = self.wanted.try_send(want).is_ok();
         }
@@ -148,12 +148,6 @@ impl Folders {
 
     fn may_keep(&self, owner: &UserId) -> bool {
         self.grants.of(owner, &self.addresses).roster
-    }
-
-    fn turn(&self, owner: &UserId) -> &Turn<()> {
-        let sum =
-            owner.id().bytes().fold(0_usize, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into()));
-        &self.turns[sum % self.turns.len()]
     }
 
     async fn load(&self, bridge: &Bridge) -> Result<(), Unavailable> {
@@ -165,13 +159,34 @@ impl Folders {
                 after.clone_from(last);
                 for (key, value) in &page {
                     let owner = key.strip_prefix(PREFIX).unwrap_or_default();
-                    if let Ok(noted) = serde_json::from_str(value) {
+                    if let Some(noted) = self.read(owner, value, bridge) {
                         self.keep(owner, noted);
                     }
                 }
             }
         };
         self.loaded.get_or_try_init(|| load).await.map(drop)
+    }
+
+    /// Loads until it can be done.
+    async fn load_at_last(&self, bridge: &Bridge) {
+        let mut wait = FIRST_WAIT;
+        while let Err(why) = self.load(bridge).await {
+            if wait == FIRST_WAIT {
+                log!(FOLDERS_UNREAD, %why);
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    fn read(&self, owner: &str, value: &str, bridge: &Bridge) -> Option<Noted> {
+        let noted = serde_json::from_str(value).ok();
+        if noted.is_none() {
+            let user = self.addresses.canonical(owner).ok();
+            log!(FOLDER_UNREADABLE, user = user.map(|user| log::display(bridge.tag_user(&user))));
+        }
+        noted
     }
 
     fn keep(&self, owner: &str, noted: Noted) {
@@ -184,12 +199,10 @@ impl Folders {
 
     /// Puts chats into folders for as long as the daemon runs.
     pub(crate) async fn run(&self, mut wants: mpsc::Receiver<Want>, bridge: &Bridge) {
-        let work = async {
-            // What cannot be read now is read with the next command about a folder.
-            let _ = self.load(bridge).await;
+        let sorting = async {
             while let Some(Want { owner, other }) = wants.recv().await {
-                if let Err(why) = self.place(&owner, other.as_ref(), bridge).await {
-                    log!(FOLDER_UNKEPT, user = %bridge.tag_user(&owner), why);
+                if let Err(error) = self.place(&owner, other.as_ref(), bridge).await {
+                    log!(FOLDER_UNKEPT, user = %bridge.tag_user(&owner), why = why(&error));
                     let mut state = self.lock();
                     let Some(kept) = state.get_mut(owner.id()) else { continue };
                     match &other {
@@ -199,8 +212,9 @@ impl Folders {
                 }
             }
         };
+        let work = async { tokio::join!(self.load_at_last(bridge), sorting) };
         tokio::select! {
-            () = work => {}
+            _ = work => {}
             () = bridge.stopping() => {}
         }
     }
@@ -211,12 +225,12 @@ impl Folders {
         owner: &UserId,
         other: Option<&UserId>,
         bridge: &Bridge,
-    ) -> Result<(), &'static str> {
-        let _turn = self.turn(owner).lock().await;
+    ) -> Result<(), DeliveryError> {
+        let _turn = self.turns.take(owner).await;
         let Some(noted) = self.lock().get(owner.id()).map(|kept| kept.noted.clone()) else {
             return Ok(());
         };
-        let items = self.contacts(owner, bridge).await.map_err(|error| why(&error))?;
+        let items = self.contacts(owner, bridge).await?;
         let mut rest = Vec::new();
         match other {
             None => rest.extend(items),
@@ -232,20 +246,26 @@ impl Folders {
             },
         }
         for (user, mut item) in rest {
-            if noted.networks.contains(user.network()) {
-                if item.groups.is_empty() {
-                    item.groups.push(noted.name.clone());
-                    self.set(owner, &item).await.map_err(|error| why(&error))?;
-                }
-                if let Some(kept) = self.lock().get_mut(owner.id()) {
+            if !noted.networks.contains(user.network()) {
+                continue;
+            }
+            let stands = !item.groups.is_empty() || {
+                item.groups.push(noted.name.clone());
+                self.set(owner, &item, bridge).await?
+            };
+            if let Some(kept) = self.lock().get_mut(owner.id()) {
+                if stands {
                     kept.knows(user);
+                } else {
+                    kept.known.remove(&user);
                 }
             }
         }
         Ok(())
     }
 
-    /// Sorts a user's chats by order of the daemon.
+    /// Sorts a user's chats by order of the daemon. What it cannot sort leaves all as it was, also what is
+    /// noted: chats that stand in a folder are not forgotten there.
     pub(crate) async fn write(
         &self,
         folder: &Folder,
@@ -253,8 +273,22 @@ impl Folders {
     ) -> Result<Delivered, DeliveryError> {
         let Folder { owner, name, networks } = folder;
         self.load(bridge).await.map_err(later)?;
-        let _turn = self.turn(owner).lock().await;
-        let earlier = self.lock().get(owner.id()).map(|kept| kept.noted.clone());
+        let _turn = self.turns.take(owner).await;
+        let memo = bridge.recall(&key(owner)).await.map_err(later)?;
+        if !self.may_keep(owner) {
+            // What a server allows it says first of all on a connection: before it confirms this.
+            self.outward.confirm().await?;
+        }
+        if !self.may_keep(owner) {
+            if !self.told.swap(true, Ordering::Relaxed) {
+                log!(FOLDERS_FORBIDDEN);
+            }
+            if networks.is_empty() && memo.is_none() {
+                return Ok(Delivered::default());
+            }
+            return Err(refused("the server does not let the bridge write contacts"));
+        }
+        let earlier = memo.and_then(|memo| self.read(owner.id(), &memo, bridge));
         let mut before = earlier.map_or_else(Vec::new, |Noted { name, mut before, .. }| {
             before.push(name);
             before
@@ -262,23 +296,21 @@ impl Folders {
         before.retain(|earlier| earlier != name);
         let noted = Noted { name: name.clone(), networks: networks.clone(), before };
         self.note(owner, &noted, bridge).await?;
-        if !self.may_keep(owner) {
-            // What a server allows it says first of all on a connection: before it confirms this.
-            self.outward.confirm().await?;
+        let Sorted { taken, left } = self.sort(owner, &noted, bridge).await?;
+        if left > 0 {
+            // What is noted stays: it says where chats may still stand.
+            return if taken == 0 || networks.is_empty() {
+                Err(refused(UNTAKEN))
+            } else {
+                Ok(Delivered::default())
+            };
         }
-        if self.may_keep(owner) {
-            self.sort(owner, &noted, bridge).await?;
+        if networks.is_empty() {
+            bridge.remember(vec![Memo::forget(key(owner))]).await.map_err(later)?;
+            self.lock().remove(owner.id());
         } else {
-            if !self.told.swap(true, Ordering::Relaxed) {
-                log!(FOLDERS_FORBIDDEN);
-            }
-            if !networks.is_empty() {
-                let why = "the server does not let the bridge write contacts";
-                return Err(DeliveryError::Refused { refusal: Code::Forbidden.into(), why });
-            }
+            self.note(owner, &Noted { before: Vec::new(), ..noted }, bridge).await?;
         }
-        let done = Noted { before: Vec::new(), ..noted };
-        self.note(owner, &done, bridge).await?;
         Ok(Delivered::default())
     }
 
@@ -287,7 +319,7 @@ impl Folders {
         owner: &UserId,
         noted: &Noted,
         bridge: &Bridge,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<Sorted, DeliveryError> {
         let mut chats = self.contacts(owner, bridge).await?;
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).of(owner);
         for other in met.into_iter().filter(|other| noted.networks.contains(other.network())) {
@@ -295,39 +327,28 @@ impl Folders {
             let new = address.filter(|_| chats.iter().all(|(user, _)| *user != other));
             chats.extend(new.map(|address| (other, Item::new(address))));
         }
+        let mut sorted = Sorted::default();
         for (user, mut item) in chats {
-            let within = noted.networks.contains(user.network());
             let was = item.groups.clone();
-            let leaves =
-                |group: &String| noted.before.contains(group) || (!within && *group == noted.name);
-            item.groups.retain(|group| !leaves(group));
-            if within && !item.groups.contains(&noted.name) {
-                item.groups.push(noted.name.clone());
-            }
+            noted.sort(&user, &mut item.groups);
             if item.groups != was {
-                self.set(owner, &item).await?;
+                let taken = self.set(owner, &item, bridge).await?;
+                *(if taken { &mut sorted.taken } else { &mut sorted.left }) += 1;
             }
         }
-        Ok(())
+        Ok(sorted)
     }
 
-    /// Writes down what a folder is, before it is anywhere else; one without networks and without
-    /// chats that may stand in it is none.
+    /// Writes down what a folder is, before it is anywhere else.
     async fn note(
         &self,
         owner: &UserId,
         noted: &Noted,
         bridge: &Bridge,
     ) -> Result<(), DeliveryError> {
-        let key = format!("{PREFIX}{}", owner.id());
-        if noted.networks.is_empty() && noted.before.is_empty() {
-            bridge.remember(vec![Memo::forget(key)]).await.map_err(later)?;
-            self.lock().remove(owner.id());
-            return Ok(());
-        }
         let value =
             serde_json::to_string(noted).map_err(|_| refused("it cannot be written down"))?;
-        bridge.remember(vec![Memo::set(key, value)]).await.map_err(later)?;
+        bridge.remember(vec![Memo::set(key(owner), value)]).await.map_err(later)?;
         self.keep(owner.id(), noted.clone());
         Ok(())
     }
@@ -348,12 +369,40 @@ impl Folders {
         Ok(items.into_iter().filter_map(ghost).collect())
     }
 
-    async fn set(&self, owner: &UserId, item: &Item) -> Result<(), DeliveryError> {
+    /// Writes a contact; whether the user's server takes it.
+    async fn set(
+        &self,
+        owner: &UserId,
+        item: &Item,
+        bridge: &Bridge,
+    ) -> Result<bool, DeliveryError> {
         let query = |id: &str| roster::write(self.addresses.component(), owner.id(), id, item);
         let answer = self.outward.ask(owner.id(), query).await?;
-        match answer.element.attr("type") {
-            Some("result") => Ok(()),
-            _ => Err(refused("the user's server does not take it into the roster")),
+        let taken = answer.element.attr("type") == Some("result");
+        if !taken {
+            log!(FOLDER_UNKEPT, user = %bridge.tag_user(owner), why = UNTAKEN);
+        }
+        Ok(taken)
+    }
+}
+
+/// How many contacts the server took, and how many it left where they stood.
+#[derive(Default)]
+struct Sorted {
+    taken: usize,
+    left: usize,
+}
+
+impl Noted {
+    /// Puts a chat into its folder or takes it out. What its user has grouped by hand stays there.
+    fn sort(&self, chat: &UserId, groups: &mut Vec<String>) {
+        let within = self.networks.contains(chat.network());
+        let begun = groups.len();
+        groups.retain(|group| !self.before.contains(group) && (within || *group != self.name));
+        let stood_there = groups.len() < begun;
+        let stands = groups.contains(&self.name);
+        if within && !stands && (stood_there || groups.is_empty()) {
+            groups.push(self.name.clone());
         }
     }
 }
@@ -384,14 +433,15 @@ impl Kept {
     }
 }
 
+fn key(owner: &UserId) -> String {
+    format!("{PREFIX}{}", owner.id())
+}
+
+const UNTAKEN: &str = "the user's server does not take it into the roster";
 const UNREADABLE: &str = "the user's server does not show the roster, or it is too long";
 
 fn refused(why: &'static str) -> DeliveryError {
     DeliveryError::Refused { refusal: Code::Forbidden.into(), why }
-}
-
-fn later(_: Unavailable) -> DeliveryError {
-    DeliveryError::Retry { after: None, why: "the daemon could not write it down" }
 }
 
 fn why(error: &DeliveryError) -> &'static str {
@@ -402,3 +452,7 @@ fn why(error: &DeliveryError) -> &'static str {
         DeliveryError::Disconnected => "the connection was lost",
     }
 }
+
+#[cfg(test)]
+#[path = "folders_tests.rs"]
+mod tests;

@@ -40,6 +40,7 @@ fn event(text: &str) -> Event {
         to: Destination::Direct("elsewhere:carol".parse().unwrap()),
         sent_at: drawbridge_adapter::Timestamp(0),
         content: Content::text(text),
+        reply: None,
         marks: Marks::default(),
         reply_path: ReplyPath::default(),
     }

@@ -9,12 +9,15 @@
 //!   and get a meaning only after they are off the wire: whatever one user sends, the connection
 //!   that all share goes on.
 //! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
+//! - `markup`: formatting, as XEP-0393 and XHTML-IM write it.
+//! - `fleeting`: receipts, and who is writing.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
 //! - `reports`: users who were reported, to those who run their server.
 //! - `privilege`: what servers let the bridge do in the name of their users.
 //! - `lists`, `seen`: whom users block, by the lists of their own servers.
 //! - `folders`, `roster`: in which group of their contacts users see which chats.
+//! - `turns`: what both have in common.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
 //! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
@@ -28,6 +31,7 @@ mod command;
 mod config;
 mod doctor;
 mod failure;
+mod fleeting;
 mod folders;
 mod gestures;
 mod hex;
@@ -35,6 +39,7 @@ mod intake;
 mod link;
 mod lists;
 mod log;
+mod markup;
 mod message;
 mod names;
 mod ns;
@@ -47,6 +52,7 @@ mod roster;
 mod seen;
 mod session;
 mod stream;
+mod turns;
 mod xml;
 
 mod adapter;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use xmpp_parsers::component::Handshake;
 
 use crate::address::Addresses;
+use crate::fleeting::Fleeting;
 use crate::folders::Folders;
 use crate::hex::hex;
 use crate::intake::Inlet;
@@ -18,6 +19,7 @@ use crate::lists::Lists;
 use crate::ns;
 use crate::outward::Outward;
 use crate::privilege::Grants;
+use crate::reports::Reports;
 use crate::session::{Ending, Session};
 use crate::stream::StanzaReader;
 
@@ -44,7 +46,9 @@ pub(crate) struct Link<'a> {
     pub(crate) outward: &'a Outward,
     pub(crate) lists: &'a Lists,
     pub(crate) folders: &'a Folders,
+    pub(crate) fleeting: &'a Fleeting,
     pub(crate) grants: &'a Grants,
+    pub(crate) reports: &'a Reports,
     pub(crate) bridge: &'a Bridge,
 }
 
@@ -105,7 +109,9 @@ impl Link<'_> {
             outward: self.outward,
             lists: self.lists,
             folders: self.folders,
+            fleeting: self.fleeting,
             grants: self.grants,
+            reports: self.reports,
             bridge: self.bridge,
         })
     }

@@ -15,7 +15,7 @@ use drawbridge_adapter::{
     Addressing, BlockEntry, Bridge, Code, Delivered, DeliveryError, Gesture, Memo, Unavailable,
     UserId, log,
 };
-use tokio::sync::{Mutex as Turn, Notify, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::address::{self, Addresses};
@@ -24,24 +24,19 @@ use crate::log::{LIST_UNREADABLE, LISTS_FORBIDDEN};
 use crate::outward::Outward;
 use crate::privilege::{self, Grant, Grants, Trouble};
 use crate::seen::{self, Note, Seen};
+use crate::turns::{PAGE, Turns, WAITING, later};
 
 /// What a memo of a list begins with.
 const PREFIX: &str = "listed/";
 /// The value of a memo: it was on the list; or it is being written, and the list may show it or not.
 const LISTED: &str = "";
 const WRITING: &str = "writing";
-/// How many owners may wait for their list to be read. Beyond, they are left to the next reason.
-const WAITING: usize = 1024;
 /// How many owners of lists with ghosts are remembered, and how many reads just done.
 const OWNERS: usize = 16 * 1024;
 /// How often the lists with ghosts are read without another reason.
 const AGAIN: Duration = Duration::from_mins(1);
 /// The pause between two lists, when many are read.
 const BETWEEN: Duration = Duration::from_millis(20);
-/// How many memos are looked at together.
-const PAGE: usize = 256;
-/// How many owners can have their lists read or written at a time.
-const TURNS: usize = 64;
 
 /// The lists of all users.
 pub(crate) struct Lists {
@@ -52,7 +47,7 @@ pub(crate) struct Lists {
     pub(crate) seen: Seen,
     state: Mutex<State>,
     /// One list is read or written by one at a time: what was seen last must fit what was read.
-    turns: Vec<Turn<()>>,
+    turns: Turns,
     wanted: mpsc::Sender<UserId>,
     granted: Notify,
     told: AtomicBool,
@@ -109,7 +104,7 @@ impl Lists {
             grants,
             seen,
             state: Mutex::default(),
-            turns: (0..TURNS).map(|_| Turn::new(())).collect(),
+            turns: Turns::new(),
             wanted,
             granted: Notify::new(),
             told: AtomicBool::new(false),
@@ -241,18 +236,12 @@ impl Lists {
         address.rsplit_once('@').map(|(node, _)| node.to_owned())
     }
 
-    fn turn(&self, owner: &UserId) -> &Turn<()> {
-        let sum =
-            owner.id().bytes().fold(0_usize, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into()));
-        &self.turns[sum % self.turns.len()]
-    }
-
     /// Reads a list, and tells the daemon what has changed.
     async fn read(&self, owner: &UserId, bridge: &Bridge) -> Result<(), Unread> {
         if !self.allows(owner).read {
             return Err(Unread::Closed);
         }
-        let _turn = self.turn(owner).lock().await;
+        let _turn = self.turns.take(owner).await;
         let asked = Instant::now();
         let query = |id: &str| privilege::read(self.addresses.component(), owner.id(), id);
         let answer = self.outward.ask(owner.id(), query).await.map_err(|_| Unread::Closed)?;
@@ -356,7 +345,7 @@ impl Lists {
             // Who has no address here has no ghost either.
             None => return Ok(Delivered::default()),
         };
-        let _turn = self.turn(owner).lock().await;
+        let _turn = self.turns.take(owner).await;
         let memo = node.map(|node| key(owner, &node));
         let before = match &memo {
             Some(memo) => bridge.recall(memo).await.map_err(later)?,
@@ -391,10 +380,6 @@ async fn note(
     let Some(key) = key else { return Ok(()) };
     let memo = Memo { key: key.to_owned(), value: value.map(str::to_owned) };
     bridge.remember(vec![memo]).await.map_err(later)
-}
-
-fn later(_: Unavailable) -> DeliveryError {
-    DeliveryError::Retry { after: None, why: "the daemon could not write it down" }
 }
 
 async fn tell(owner: &UserId, gesture: Gesture, bridge: &Bridge) -> Result<(), Unavailable> {

@@ -42,8 +42,18 @@ drawbridge_adapter::log_events! {
         "chats are not sorted in a user's client: the server does not allow it",
         fields [],
         action "Let the server give the bridge the privilege (`docs/install.md`), if it can.";
+    /// Which users want which chats in a group of their contacts could not be read: new chats are not
+    /// sorted meanwhile. It is tried again, at least twice a minute, without another line.
+    pub(crate) FOLDERS_UNREAD: WARN, "the folders of users could not be read",
+        fields [why],
+        action "Look at the lines about the store before it.";
+    /// What is written down about a user's folder cannot be understood: new chats are not sorted for the
+    /// user.
+    pub(crate) FOLDER_UNREADABLE: WARN, "what is noted of a user's folder cannot be read",
+        fields [], optional [user: "the pseudonym of the user"],
+        action "Let the user say `inbox separate` again; the group of the old name may stay behind.";
     /// A chat is not in the group of its user's contacts where it should be. It is tried again with
-    /// the chat's next message.
+    /// the chat's next message, and when the user says again how the chats are to stand.
     pub(crate) FOLDER_UNKEPT: DEBUG, "a chat is not sorted",
         fields [user, why],
         action "None.";
@@ -51,7 +61,8 @@ drawbridge_adapter::log_events! {
     pub(crate) LIST_UNREADABLE: DEBUG, "a block list could not be read",
         fields [user, why],
         action "None.";
-    /// A user was reported, and nobody reads it. Who reported it is told that it reached nobody.
+    /// A user was reported, and nobody reads it. Who reported it is told that it reached nobody, unless
+    /// it came back after the servers of all who are named had taken it.
     pub(crate) REPORT_UNTOLD: WARN, "a report reaches nobody",
         fields [why],
         action "Let the XMPP server name a contact for reports, or set `report_to` \

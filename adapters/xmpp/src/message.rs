@@ -3,24 +3,33 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Bridge, Code, Content, Destination, Event, EventId, Message, Notice, Party,
-    Repeats, ReplyPath, Status, Timestamp, UserId,
+    Addressing, Bridge, Code, Destination, Event, Notice, Party, Passing, Repeats, ReplyPath,
+    Status, Text, Timestamp, UserId,
 };
 use minidom::Element;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use xmpp_parsers::date::DateTime;
 
 use crate::address::{self, Addresses};
 use crate::command::{self, Run};
 use crate::failure::{self, Envelope};
-use crate::hex::hex;
+use crate::fleeting::{self, Asks};
+use crate::markup::{self, Written};
 use crate::ns;
 use crate::presence::{Who, who};
 use crate::stream::Stanza;
 use crate::xml::{Xml, one_line};
 
 mod classify;
+mod fallback;
+mod names;
+mod write;
+
+use classify::Meaning;
+use names::{Said, Way};
+
+pub(crate) use names::{given_id, name_of, ours};
+pub(crate) use write::{nick, write};
 
 /// Clients choose ids, and some use one twice: the same sender, id and content within this time is
 /// a repeat.
@@ -29,14 +38,15 @@ const REPEATS_WITHIN: Duration = Duration::from_mins(10);
 const MAX_NAME: usize = 128;
 /// How old a server's word may be on when a message was written: its offline store's patience.
 const MAX_DELAY: Duration = Duration::from_hours(30 * 24);
-/// How long a message waits on its way before its recipient is told when it was written.
-const WORTH_A_STAMP: Duration = Duration::from_mins(1);
 
 /// What a message stanza means.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    /// Somebody wrote to a user of another network, or to the bridge itself.
-    Event(Box<Event>, Envelope),
+    /// Somebody wrote to a user of another network, or to the bridge itself; and what is asked to be
+    /// told of it.
+    Event(Box<Event>, Envelope, Asks),
+    /// Somebody writes, or got what was written.
+    Passing(Vec<Passing>),
     /// It is refused here: nobody can be reached under that address, or it could not be read.
     Refused(Envelope, Code),
     /// Something that we sent came back.
@@ -73,26 +83,47 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
     if !envelope.from.contains('@') {
         return Heard::Nothing("not from a user");
     }
-    let (content, marks) = if whole {
-        let marks = classify::marks(&element);
-        let Some(content) = classify::content(&element, marks) else {
-            return Heard::Nothing("no message");
-        };
-        (content, marks)
-    } else {
+    if !whole {
         // What was cut off might have been a timer or a sticker: nothing of it crosses.
         return Heard::Refused(envelope, Code::Malformed);
+    }
+    let sender = addresses.canonical(&envelope.from);
+    let to = match addresses.user_at(&envelope.to) {
+        Ok(to) if bridge.knows(&to) => Ok(Some(to)),
+        _ if who(&envelope.to, addresses, bridge) == Who::Component => Ok(None),
+        _ => Err(Code::NotReachable),
     };
-    let Ok(sender) = addresses.canonical(&envelope.from) else {
-        // A server may let through what is no JID by its letter. Such a sender has no id.
+    let way = Way {
+        sender: sender.as_ref().map_or(envelope.from.as_str(), UserId::id),
+        to: to.as_ref().ok().and_then(Option::as_ref),
+    };
+    let marks = classify::marks(&element);
+    let (content, reply) = match classify::meaning(&element, marks, way) {
+        Meaning::Says(content, reply) => (content, reply),
+        Meaning::Malformed => return Heard::Refused(envelope, Code::Malformed),
+        Meaning::Nothing => {
+            let passing = match (sender, to) {
+                (Ok(by), Ok(Some(to))) => fleeting::read(&element, &by, &to),
+                _ => Vec::new(),
+            };
+            return if passing.is_empty() {
+                Heard::Nothing("no message")
+            } else {
+                Heard::Passing(passing)
+            };
+        }
+    };
+    let said = Said { content: &content, reply: reply.as_ref(), marks };
+    let id = way.event_id(&element, &said, bridge);
+    // A server may let through what is no JID by its letter. Such a sender has no id.
+    let Ok(sender) = sender else {
         return Heard::Refused(envelope, Code::Malformed);
     };
-    let to = match addresses.user_at(&envelope.to) {
-        Ok(to) if bridge.knows(&to) => Some(to),
-        _ if who(&envelope.to, addresses, bridge) == Who::Component => None,
-        _ => return Heard::Refused(envelope, Code::NotReachable),
+    let to = match to {
+        Ok(to) => to,
+        Err(code) => return Heard::Refused(envelope, code),
     };
-    let Some(id) = event_id(&element, &sender, to.as_ref(), &content, bridge) else {
+    let Some(id) = id else {
         return Heard::Nothing("no id");
     };
     let destination = match to {
@@ -101,7 +132,7 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
         Some(to) => Destination::Direct(to),
     };
     let event = Event {
-        repeats: match client_id(&element) {
+        repeats: match names::client_id(&element) {
             Some(_) => Repeats::Within(REPEATS_WITHIN),
             None => Repeats::Always,
         },
@@ -110,47 +141,11 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
         sent_at: sent_at(&element, bridge.now()),
         sender: Party { name: name(&element, &sender), user: sender },
         content,
+        reply,
         marks,
         reply_path: way_back(&envelope, None),
     };
-    Heard::Event(Box::new(event), envelope)
-}
-
-/// The same for a repeat, and never for anything else; with the sender's own id, if there is room.
-/// What comes without an id is always new.
-fn event_id(
-    element: &Element,
-    sender: &UserId,
-    to: Option<&UserId>,
-    content: &Content,
-    bridge: &Bridge,
-) -> Option<EventId> {
-    let Some(id) = client_id(element) else {
-        return EventId::new(format!("{:016x}{:016x}", bridge.random(), bridge.random())).ok();
-    };
-    let body = match content {
-        Content::Text { body } => body.as_str(),
-        _ => "",
-    };
-    let mut hash = Sha256::new();
-    let (network, user) = to.map_or(("", ""), |to| (to.network().as_str(), to.id()));
-    let parts = [sender.id(), network, user, id, content.kind().as_str(), body];
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let hash = hex(&hash.finalize());
-    EventId::new(format!("{hash}/{id}")).or_else(|_| EventId::new(hash)).ok()
-}
-
-/// What the sender's client called the message of this event: by it the sender's server may know it.
-pub(crate) fn given_id(event: &EventId) -> Option<&str> {
-    event.as_str().split_once('/').map(|(_, id)| id)
-}
-
-/// The id that the sender's client chose, if it did.
-fn client_id(element: &Element) -> Option<&str> {
-    element.attr("id").filter(|id| !id.is_empty())
+    Heard::Event(Box::new(event), envelope, fleeting::asks(&element))
 }
 
 /// XEP-0172, else what stands before the @.
@@ -224,72 +219,20 @@ pub(crate) fn notice(notice: &Notice, key: &str, addresses: &Addresses) -> Xml {
 
 /// A text in the bridge's own name.
 pub(crate) fn say(text: &str, to: &str, key: &str, addresses: &Addresses) -> Xml {
-    Xml::new("message")
+    let Written { body, unstyled } = markup::write(&Text::plain(text));
+    let stanza = Xml::new("message")
         .attr("type", "chat")
         .attr("from", addresses.component())
         .attr("to", to)
         .attr("id", key)
-        .child(Xml::new("body").text(text))
+        .child(Xml::new("body").text(body));
+    let unstyled = unstyled.then(|| Xml::within("unstyled", ns::STYLING));
+    unstyled.into_iter().fold(stanza, Xml::child)
 }
 
-/// A message from a puppet, with `key` as its id; `None` if it cannot be said here.
-pub(crate) fn write(
-    message: &Message,
-    key: &str,
-    addresses: &Addresses,
-    now: Timestamp,
-) -> Option<Xml> {
-    let Content::Text { body } = &message.content else {
-        return None;
-    };
-    let from = addresses.address_of(&message.from.user).ok()?;
-    let mut stanza = Xml::new("message")
-        .attr("type", "chat")
-        .attr("from", from)
-        .attr("to", message.to.id())
-        .attr("id", key)
-        .child(Xml::new("body").text(body.as_str()))
-        .child(Xml::within("origin-id", ns::SID).attr("id", key));
-    if let Some(nick) = nick(&message.from) {
-        stanza = stanza.child(nick);
-    }
-    if now.since(message.sent_at) > WORTH_A_STAMP
-        && let Some(stamp) = stamp(message.sent_at)
-    {
-        let delay = Xml::within("delay", ns::DELAY).attr("from", addresses.component());
-        stanza = stanza.child(delay.attr("stamp", stamp));
-    }
-    Some(stanza)
-}
-
-/// XEP-0172, if there is a name to show.
-pub(crate) fn nick(party: &Party) -> Option<Xml> {
-    let name = one_line(party.name.as_deref()?, MAX_NAME);
-    (!name.trim().is_empty()).then(|| Xml::within("nick", ns::NICK).text(name))
-}
-
-/// XEP-0082, in UTC.
-fn stamp(at: Timestamp) -> Option<String> {
-    let days = at.0.div_euclid(86_400_000);
-    let millis = at.0.rem_euclid(86_400_000);
-    // Days to a date of the proleptic Gregorian calendar, by eras of 400 years from 1 March.
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
-    let (second, milli) = (millis / 1_000 % 60, millis % 1_000);
-    (1970..=9999).contains(&year).then(|| {
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-    })
-}
-
+#[cfg(test)]
+#[path = "message/relation_tests.rs"]
+mod relation_tests;
 #[cfg(test)]
 #[path = "message_tests.rs"]
 mod tests;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Acceptance, BridgePort, CommandForm, Connection, Gesture, Kind, Marks, Memo, NetworkId,
-    Refusal, State, Unavailable, async_trait,
+    Acceptance, BridgePort, CommandForm, Connection, Content, EventId, Gesture, Kind, Marks, Memo,
+    Message, NetworkId, Passing, Refusal, State, Unavailable, async_trait,
 };
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use super::*;
 /// A daemon that knows everybody, at a fixed time.
 struct Daemon(NetworkId);
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 #[async_trait]
 impl BridgePort for Daemon {
@@ -29,6 +29,8 @@ impl BridgePort for Daemon {
     async fn gesture(&self, _: &UserId, _: Gesture) -> Result<(), Unavailable> {
         Ok(())
     }
+    fn pass(&self, _: Passing) {}
+
     fn commands(&self) -> Vec<CommandForm> {
         Vec::new()
     }
@@ -65,18 +67,18 @@ impl BridgePort for Daemon {
     }
 }
 
-fn addresses() -> Addresses {
+pub(super) fn addresses() -> Addresses {
     Addresses::new(NetworkId::new("xmpp").unwrap(), "bridge.p.test".to_owned())
 }
 
-fn hear(element: Element) -> Heard {
+pub(super) fn hear(element: Element) -> Heard {
     let bridge = Bridge::new(Arc::new(Daemon(NetworkId::new("xmpp").unwrap())));
     read(Stanza { element, whole: true }, &addresses(), &bridge)
 }
 
-const PUPPET: &str = r"matrix_\40alice\3ahs.test@bridge.p.test";
+pub(super) const PUPPET: &str = r"matrix_\40alice\3ahs.test@bridge.p.test";
 
-fn stanza(attributes: &str, inner: &str) -> Element {
+pub(super) fn stanza(attributes: &str, inner: &str) -> Element {
     let text = format!(
         "<message xmlns='jabber:component:accept' from='Bob@p.test/phone' to='{PUPPET}' \
          {attributes}>{inner}</message>"
@@ -84,9 +86,9 @@ fn stanza(attributes: &str, inner: &str) -> Element {
     text.parse().unwrap()
 }
 
-fn event(attributes: &str, inner: &str) -> Event {
+pub(super) fn event(attributes: &str, inner: &str) -> Event {
     match hear(stanza(attributes, inner)) {
-        Heard::Event(event, _) => *event,
+        Heard::Event(event, ..) => *event,
         other => panic!("{inner}: {other:?}"),
     }
 }
@@ -200,7 +202,6 @@ fn an_invitation_goes_to_a_group() {
 #[test]
 fn what_nobody_waits_for_is_left_alone() {
     for (attributes, inner) in [
-        ("type='chat'", "<active xmlns='http://jabber.org/protocol/chatstates'/>"),
         ("type='chat'", "<received xmlns='urn:xmpp:receipts' id='1'/>"),
         ("type='chat'", "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>"),
         ("type='chat'", "<encrypted xmlns='eu.siacs.conversations.axolotl'><header/></encrypted>"),
@@ -231,7 +232,7 @@ fn to_the_bridge(to: &str, inner: &str) -> Event {
     let mut stanza = stanza("type='chat' id='c1'", inner);
     stanza.set_attr(minidom::rxml::Namespace::NONE, "to".try_into().unwrap(), to);
     match hear(stanza) {
-        Heard::Event(event, _) => *event,
+        Heard::Event(event, ..) => *event,
         other => panic!("{inner}: {other:?}"),
     }
 }
@@ -272,6 +273,11 @@ fn an_answer_goes_to_the_client_that_asked_and_to_no_other_user() {
     assert_eq!(answer(path, "eve@p.test"), says("eve@p.test"));
     assert_eq!(answer(None, "bob@p.test"), says("bob@p.test"));
     assert_eq!(answer(Some(ReplyPath::default()), "bob@p.test"), says("bob@p.test"));
+    let said = say("say *help*", "bob@p.test", "k", &addresses()).to_wire();
+    assert!(
+        said.ends_with("*help*</body><unstyled xmlns='urn:xmpp:styling:0'/></message>"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -306,7 +312,7 @@ fn a_stamp_of_the_past_is_believed_and_no_other() {
     }
 }
 
-fn message(body: &str, name: Option<&str>) -> Message {
+pub(super) fn message(body: &str, name: Option<&str>) -> Message {
     let matrix = NetworkId::new("matrix").unwrap();
     let xmpp = NetworkId::new("xmpp").unwrap();
     Message {
@@ -316,6 +322,7 @@ fn message(body: &str, name: Option<&str>) -> Message {
         },
         to: UserId::new(xmpp, "bob@p.test").unwrap(),
         content: Content::text(body),
+        reply: None,
         sent_at: Timestamp(NOW.0 - 1000),
         silent: false,
     }
@@ -329,6 +336,8 @@ fn a_message_is_a_chat_from_the_puppet() {
         wire,
         format!(
             "<message type='chat' from='{PUPPET}' to='bob@p.test' id='k1'><body>a &lt; b</body>\
+             <active xmlns='http://jabber.org/protocol/chatstates'/>\
+             <request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>\
              <origin-id xmlns='urn:xmpp:sid:0' id='k1'/>\
              <nick xmlns='http://jabber.org/protocol/nick'>Alice</nick></message>"
         )
@@ -339,8 +348,11 @@ fn a_message_is_a_chat_from_the_puppet() {
 fn a_late_message_says_when_it_was_written() {
     let wire = write(&message("x", None), "k", &addresses(), Timestamp(NOW.0 + 60_000));
     assert!(wire.unwrap().to_wire().contains("stamp='2027-01-15T07:59:59.000Z'"));
-    assert_eq!(stamp(Timestamp(951_782_400_000)).unwrap(), "2000-02-29T00:00:00.000Z");
-    assert_eq!(stamp(Timestamp(i64::MAX)), None);
+    assert_eq!(
+        super::write::stamp(Timestamp(951_782_400_000)).unwrap(),
+        "2000-02-29T00:00:00.000Z"
+    );
+    assert_eq!(super::write::stamp(Timestamp(i64::MAX)), None);
 }
 
 #[test]
@@ -398,6 +410,15 @@ fn any_element() -> impl Strategy<Value = Element> {
         "error",
         "invite",
         "retract",
+        "apply-to",
+        "reactions",
+        "reaction",
+        "reply",
+        "fallback",
+        "html",
+        "p",
+        "composing",
+        "displayed",
     ]);
     let spaces = prop::sample::select(vec![
         "jabber:component:accept",
@@ -410,13 +431,24 @@ fn any_element() -> impl Strategy<Value = Element> {
         ns::FORWARD,
         ns::SIMS,
         ns::MUC_USER,
+        ns::FASTEN,
+        ns::RETRACT,
+        ns::REACTIONS,
+        ns::REPLY,
+        ns::FALLBACK,
+        ns::XHTML_IM,
+        ns::XHTML,
+        ns::STATES,
+        ns::MARKERS,
         "urn:xmpp:stickers:0",
         "urn:xmpp:ephemeral:0",
         "urn:xmpp:sfs:0",
         "urn:xmpp:omemo:2",
         "urn:x",
     ]);
-    let keys = prop::sample::select(vec!["id", "from", "to", "type", "stamp", "timer", "node"]);
+    let keys = prop::sample::select(vec![
+        "id", "from", "to", "type", "stamp", "timer", "node", "for", "start", "end",
+    ]);
     let leaf =
         (names.clone(), spaces.clone(), prop::collection::vec((keys, ".{0,20}"), 0..4), ".{0,30}");
     let leaf = leaf.prop_map(|(name, space, attributes, text)| {
@@ -464,9 +496,13 @@ proptest! {
         let _ = crate::failure::read(&element);
         let sticker = bears(&element, "urn:xmpp:stickers:0");
         let disappearing = bears(&element, "urn:xmpp:ephemeral:0");
-        if let Heard::Event(event, _) = hear(element) {
+        if let Heard::Event(event, ..) = hear(element) {
             prop_assert_eq!(event.marks, Marks { sticker, disappearing });
             prop_assert!(event.reply_path.0.len() <= ReplyPath::MAX);
+            if let Some(text) = event.content.written() {
+                prop_assert!(!text.body.is_empty());
+                prop_assert!(text.rich.as_ref().is_none_or(drawbridge_adapter::Rich::fits));
+            }
         }
     }
 }

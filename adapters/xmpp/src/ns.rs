@@ -54,12 +54,34 @@ pub(crate) const SID: &str = "urn:xmpp:sid:0";
 
 /// XEP-0308.
 pub(crate) const CORRECT: &str = "urn:xmpp:message-correct:0";
+/// XEP-0424, as it is written.
+pub(crate) const RETRACT: &str = "urn:xmpp:message-retract:1";
 /// XEP-0424, any version.
-pub(crate) const RETRACT: &str = "urn:xmpp:message-retract:";
+pub(crate) const ANY_RETRACT: &str = "urn:xmpp:message-retract:";
 /// XEP-0422, which carried retractions in older versions of XEP-0424.
 pub(crate) const FASTEN: &str = "urn:xmpp:fasten:0";
-/// XEP-0444, any version.
-pub(crate) const REACTIONS: &str = "urn:xmpp:reactions:";
+/// XEP-0444.
+pub(crate) const REACTIONS: &str = "urn:xmpp:reactions:0";
+/// XEP-0461.
+pub(crate) const REPLY: &str = "urn:xmpp:reply:0";
+/// XEP-0428.
+pub(crate) const FALLBACK: &str = "urn:xmpp:fallback:0";
+/// XEP-0334.
+pub(crate) const HINTS: &str = "urn:xmpp:hints";
+/// XEP-0184.
+pub(crate) const RECEIPTS: &str = "urn:xmpp:receipts";
+/// XEP-0333.
+pub(crate) const MARKERS: &str = "urn:xmpp:chat-markers:0";
+/// XEP-0085.
+pub(crate) const STATES: &str = "http://jabber.org/protocol/chatstates";
+/// XEP-0393.
+pub(crate) const STYLING: &str = "urn:xmpp:styling:0";
+/// XEP-0071.
+pub(crate) const XHTML_IM: &str = "http://jabber.org/protocol/xhtml-im";
+/// XHTML itself.
+pub(crate) const XHTML: &str = "http://www.w3.org/1999/xhtml";
+/// XML's own attributes.
+pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// XEP-0449, any version.
 pub(crate) const STICKERS: &str = "urn:xmpp:stickers:";
 /// XEP-0466, any version.

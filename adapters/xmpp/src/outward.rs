@@ -48,6 +48,8 @@ pub(crate) struct Outward {
 #[derive(Default)]
 struct State {
     link: Option<mpsc::Sender<String>>,
+    /// Where goes what may be lost.
+    aside: Option<mpsc::Sender<String>>,
     barriers: HashMap<String, oneshot::Sender<()>>,
     watched: HashMap<String, Watched>,
     /// Queries of ours, by their ids: whom they ask, and who waits.
@@ -133,15 +135,30 @@ impl Outward {
         receiver
     }
 
+    /// Lets what may be lost be written among the answers.
+    pub(crate) fn lend(&self, answers: mpsc::Sender<String>) {
+        self.lock().aside = Some(answers);
+    }
+
+    /// Writes a stanza of which nobody waits for the outcome, if more than half of the room is left.
+    pub(crate) fn mention(&self, stanza: &Xml) {
+        let state = self.lock();
+        let room = |aside: &&mpsc::Sender<String>| aside.capacity() * 2 > aside.max_capacity();
+        if let Some(aside) = state.aside.as_ref().filter(room) {
+            let _ = aside.try_send(stanza.to_wire());
+        }
+    }
+
     /// No more is taken; what was, may still be confirmed.
     pub(crate) fn close(&self) {
-        self.lock().link = None;
+        let mut state = self.lock();
+        (state.link, state.aside) = (None, None);
     }
 
     /// The connection is gone: what was not confirmed may have been taken or not.
     pub(crate) fn lose(&self) {
         let mut state = self.lock();
-        state.link = None;
+        (state.link, state.aside) = (None, None);
         state.barriers.clear();
         state.asked.clear();
     }
@@ -305,7 +322,7 @@ impl Outward {
             .and_then(|watched| watched.error.take())
         {
             Some(returned) => Err(Undelivered::Returned(returned)),
-            None => Ok(Delivered { id: EventId::new(key.as_str()).ok() }),
+            None => Ok(Delivered::under(EventId::new(key.as_str()).ok())),
         };
         window.keys.iter().map(outcome).collect()
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use drawbridge_adapter::{Addressing, UserId};
+use drawbridge_adapter::{Addressing, Bridge, UserId};
 
 use minidom::Element;
 
@@ -86,6 +86,13 @@ pub(crate) fn granted(message: &Element) -> Option<(String, Grant)> {
     Some((from.to_owned(), grant))
 }
 
+/// Whether a domain's word on that is taken: its users are on a server of the operator's own. Any other
+/// server can write the same, and would be told whom its users block here.
+pub(crate) fn may_grant(domain: &str, addresses: &Addresses, bridge: &Bridge) -> bool {
+    let somebody = addresses.canonical(&format!("somebody@{domain}"));
+    somebody.is_ok_and(|somebody| bridge.is_local(&somebody))
+}
+
 /// At any depth: Prosody 0.12 nests one namespace within another.
 fn kind_of(element: &Element) -> Option<&str> {
     if element.name() == "namespace" && element.attr("ns") == Some(ns::BLOCKING) {
@@ -147,6 +154,9 @@ pub(crate) fn done(answer: &Element) -> Result<Option<&Element>, Trouble> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
+    use drawbridge_adapter::NetworkId;
+    use drawbridge_testkit::ReferenceBridge;
+
     use super::*;
 
     fn advertised(inner: &str) -> Option<(String, Grant)> {
@@ -181,6 +191,19 @@ mod tests {
                  <privilege xmlns='urn:xmpp:privilege:2'>{ours}</privilege></message>"
             );
             assert_eq!(granted(&text.parse().unwrap()), None, "{user}");
+        }
+    }
+
+    #[test]
+    fn only_servers_of_the_operators_own_grant_anything() {
+        let network = NetworkId::new("xmpp").unwrap();
+        let reference = ReferenceBridge::new(network.clone());
+        reference.add_remote("far.test");
+        let addresses = Addresses::new(network, "bridge.p.test".to_owned());
+        for (domain, may) in
+            [("p.test", true), ("far.test", false), ("bridge.p.test", false), ("", false)]
+        {
+            assert_eq!(may_grant(domain, &addresses, &reference.handle()), may, "{domain}");
         }
     }
 

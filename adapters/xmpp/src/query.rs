@@ -15,7 +15,21 @@ use crate::xml::{Xml, one_line};
 const OF_COMPONENT: &[&str] =
     &[ns::COMMANDS, ns::DISCO_INFO, ns::DISCO_ITEMS, ns::GATEWAY, ns::PING, ns::VCARD, ns::VERSION];
 /// What a puppet can be asked.
-const OF_PUPPET: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VCARD];
+const OF_PUPPET: &[&str] = &[
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+    ns::PING,
+    ns::VCARD,
+    ns::CORRECT,
+    ns::FALLBACK,
+    ns::MARKERS,
+    ns::REACTIONS,
+    ns::RECEIPTS,
+    ns::REPLY,
+    ns::RETRACT,
+    ns::STATES,
+    ns::STYLING,
+];
 /// The longest name that a card shows, in characters.
 const MAX_NAME: usize = 256;
 

@@ -5,7 +5,8 @@
 //! the report of XEP-0377 in it for their programs. A report leaves the operator's own servers only by
 //! the operator's word, and never goes to whom it is about.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
@@ -14,7 +15,7 @@ use drawbridge_adapter::{
 use minidom::Element;
 
 use crate::address::Addresses;
-use crate::log::REPORT_UNTOLD;
+use crate::log::{REPORT_UNTOLD, STANZA_IGNORED};
 use crate::message;
 use crate::ns;
 use crate::outward::{Outward, Ready, Undelivered};
@@ -27,11 +28,15 @@ const KINDS: [&str; 3] = ["abuse-addresses", "admin-addresses", "support-address
 /// The longest contact that is read, in bytes: three bytes for each of a JID's.
 const MAX_URI: usize = 3 * 3071;
 
+/// How many reports are known if they come back late.
+const SENT: usize = 256;
 /// How often is said that nobody reads reports.
 const SELDOM: Duration = Duration::from_mins(1);
 
 const NOBODY: &str = "neither the operator nor the server names anybody else to report to";
 const CAME_BACK: &str = "it came back from everybody who is named";
+const CAME_BACK_LATE: &str =
+    "it came back from everybody who is named, after their servers had taken it";
 
 /// Who is told of reports, and how.
 pub(crate) struct Reports {
@@ -39,13 +44,22 @@ pub(crate) struct Reports {
     outward: Arc<Outward>,
     /// Whom the operator named: in place of what servers say.
     to: Vec<String>,
+    /// The latest that went out.
+    sent: Mutex<VecDeque<Sent>>,
     rarely: Rarely,
+}
+
+/// A report that went out.
+struct Sent {
+    key: String,
+    /// To whom; nobody any more in the place of each from whom it came back.
+    to: Vec<Option<String>>,
 }
 
 impl Reports {
     /// To these, or, if they are none, to those whom servers name.
     pub(crate) fn new(addresses: Arc<Addresses>, outward: Arc<Outward>, to: Vec<String>) -> Self {
-        Self { addresses, outward, to, rarely: Rarely::each(SELDOM) }
+        Self { addresses, outward, to, sent: Mutex::default(), rarely: Rarely::each(SELDOM) }
     }
 
     /// Whether it is for servers to say who is told.
@@ -69,23 +83,85 @@ impl Reports {
             let wire = write(report, to, &key, &self.addresses).to_wire();
             Ready { key, to: to.clone(), wire }
         };
-        let sent = self.outward.send(to.iter().enumerate().map(stanza).collect()).await;
-        // It is told if one of them got it.
-        if sent.iter().any(Result::is_ok) {
-            return Ok(Delivered::default());
+        let ready = to.iter().enumerate().map(stanza).collect();
+        self.goes_out(key, to);
+        let sent = self.outward.send(ready).await;
+        let mut returned = Vec::new();
+        for (n, one) in sent.into_iter().enumerate() {
+            match one {
+                Ok(_) => {}
+                Err(Undelivered::Returned(_)) => returned.push(n),
+                Err(Undelivered::Other(error)) => return Err(error),
+            }
         }
-        let undecided = sent.into_iter().find_map(|one| match one {
-            Err(Undelivered::Other(error)) => Some(error),
-            _ => None,
-        });
-        Err(undecided.unwrap_or_else(|| self.untold(CAME_BACK)))
+        // It is told if one of them got it.
+        if self.is_held(key, &returned) {
+            Ok(Delivered::default())
+        } else {
+            Err(self.untold(CAME_BACK))
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Sent>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn goes_out(&self, key: &str, to: Vec<String>) {
+        let mut sent = self.lock();
+        sent.retain(|one| one.key != key);
+        if sent.len() >= SENT {
+            sent.pop_front();
+        }
+        sent.push_back(Sent { key: key.to_owned(), to: to.into_iter().map(Some).collect() });
+    }
+
+    /// Whether somebody has a report that came back from these.
+    fn is_held(&self, key: &str, returned: &[usize]) -> bool {
+        let mut sent = self.lock();
+        let Some(at) = sent.iter().position(|one| one.key == key) else { return false };
+        for (n, to) in sent[at].to.iter_mut().enumerate() {
+            to.take_if(|_| returned.contains(&n));
+        }
+        let held = sent[at].to.iter().any(Option::is_some);
+        if !held {
+            sent.remove(at);
+        }
+        held
+    }
+
+    /// Whether this one still has it.
+    fn has(&self, key: &str, n: usize, by: &str) -> bool {
+        let sent = self.lock();
+        let of = sent.iter().find(|one| one.key == key);
+        of.and_then(|one| one.to.get(n)).is_some_and(|to| to.as_deref() == Some(by))
+    }
+
+    /// Whether an error stanza is about a report that a server had taken before. Who reported has been
+    /// told nothing, which meant that it went well: so the operator is told.
+    pub(crate) fn came_back(&self, stanza: &Element) -> bool {
+        let (Some(id), Some(from)) = (stanza.attr("id"), stanza.attr("from")) else { return false };
+        let Some((key, n)) = id.rsplit_once('-') else { return false };
+        let (Ok(n), Some(by)) = (n.parse(), from.split('/').next()) else { return false };
+        if !self.has(key, n, by) {
+            return false;
+        }
+        if self.is_held(key, &[n]) {
+            log!(STANZA_IGNORED, what = "a report came back that somebody else has");
+        } else {
+            self.is_untold(CAME_BACK_LATE);
+        }
+        true
     }
 
     fn untold(&self, why: &'static str) -> DeliveryError {
+        self.is_untold(why);
+        DeliveryError::Refused { refusal: Code::NotReachable.into(), why }
+    }
+
+    fn is_untold(&self, why: &'static str) {
         if self.rarely.may_because(&REPORT_UNTOLD, why) {
             log!(REPORT_UNTOLD, why);
         }
-        DeliveryError::Refused { refusal: Code::NotReachable.into(), why }
     }
 
     /// The bare JIDs of those who get a report of this user.

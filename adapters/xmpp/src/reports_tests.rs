@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use drawbridge_adapter::{EventId, NetworkId};
+use drawbridge_testkit::ReferenceBridge;
 
 use super::*;
 
@@ -81,7 +82,7 @@ fn a_report_names_messages_and_holds_none() {
         about: "xmpp:bob@p.test".parse().unwrap(),
         by: "matrix:@alice:hs.test".parse().unwrap(),
         reason: ReportReason::Spam,
-        messages: vec![id("aa11/m1"), id("bb22"), id("cc33/<m/2>")],
+        messages: vec![id("aa/11/m1"), id("bb22"), id("cc/33/<m/2>")],
         words: "Bob & co.".to_owned(),
     };
     let wire = write(&report, "ann@p.test", "k-0", &addresses()).to_wire();
@@ -94,4 +95,90 @@ fn a_report_names_messages_and_holds_none() {
          <stanza-id xmlns='urn:xmpp:sid:0' id='&lt;m/2&gt;' by='bob@p.test'/>\
          <text xml:lang='en'>Bob &amp; co.</text></report></message>"
     );
+}
+
+const NAMED: [&str; 2] = ["ann@p.test", "eve@p.test"];
+
+fn reports() -> (Reports, Arc<Outward>) {
+    let outward = Arc::new(Outward::new("bridge.p.test".to_owned()));
+    let to = NAMED.map(str::to_owned).to_vec();
+    (Reports::new(Arc::new(addresses()), Arc::clone(&outward), to), outward)
+}
+
+fn error(id: &str, from: &str) -> Element {
+    let text =
+        format!("<message xmlns='jabber:component:accept' type='error' id='{id}' from='{from}'/>");
+    text.parse().unwrap()
+}
+
+/// Tells of one; it comes back at once from these.
+async fn tells(
+    reports: &Reports,
+    outward: &Outward,
+    back: &[Element],
+) -> Result<Delivered, DeliveryError> {
+    let report = Report {
+        about: "xmpp:bob@p.test".parse().unwrap(),
+        by: "matrix:@alice:hs.test".parse().unwrap(),
+        reason: ReportReason::Spam,
+        messages: Vec::new(),
+        words: "Bob.".to_owned(),
+    };
+    let bridge = ReferenceBridge::new(NetworkId::new("xmpp").unwrap()).handle();
+    let mut written = outward.open(1);
+    let serving = async {
+        while let Some(wire) = written.recv().await {
+            if wire.starts_with("<iq") {
+                for error in back {
+                    assert!(outward.bounced(error));
+                }
+                let ping = wire.replacen("<iq", "<iq xmlns='jabber:component:accept'", 1);
+                assert!(outward.answered(&ping.parse().unwrap()));
+                return;
+            }
+        }
+    };
+    tokio::join!(reports.tell(&report, "ab12", &bridge), serving).0
+}
+
+#[tokio::test]
+async fn a_report_that_comes_back_late_is_known_and_the_last_ones_return_is_told() {
+    let (reports, outward) = reports();
+    assert!(!reports.came_back(&error("ab12-0", NAMED[0])), "it was not sent yet");
+    tells(&reports, &outward, &[]).await.unwrap();
+    for (id, from) in
+        [("ab12-0", NAMED[1]), ("ab12-2", NAMED[0]), ("ab12", NAMED[0]), ("cd34-0", NAMED[0])]
+    {
+        assert!(!reports.came_back(&error(id, from)), "{id} from {from}");
+    }
+    let may = || reports.rarely.may_because(&REPORT_UNTOLD, CAME_BACK_LATE);
+    assert!(reports.came_back(&error("ab12-1", &format!("{}/desk", NAMED[1]))));
+    assert!(!reports.came_back(&error("ab12-1", NAMED[1])), "it came back twice");
+    assert_eq!(reports.lock().len(), 1);
+    assert!(reports.came_back(&error("ab12-0", NAMED[0])));
+    assert!(!may(), "nobody was told that it reaches nobody");
+    assert!(reports.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_report_is_told_if_one_of_them_got_it() {
+    let (reports, outward) = reports();
+    let [ann, eve] = [error("ab12-0", NAMED[0]), error("ab12-1", NAMED[1])];
+    tells(&reports, &outward, std::slice::from_ref(&ann)).await.unwrap();
+    assert!(!reports.came_back(&ann), "it is known to have come back");
+    assert!(reports.came_back(&eve) && reports.lock().is_empty());
+    let refused = tells(&reports, &outward, &[ann, eve]).await;
+    assert!(matches!(refused, Err(DeliveryError::Refused { .. })), "{refused:?}");
+    assert!(reports.lock().is_empty());
+}
+
+#[test]
+fn only_the_latest_reports_are_remembered() {
+    let (reports, _) = reports();
+    for n in 0..SENT + 2 {
+        reports.goes_out(&format!("{n:x}"), vec![NAMED[0].to_owned()]);
+    }
+    assert_eq!(reports.lock().len(), SENT);
+    assert!(!reports.came_back(&error("1-0", NAMED[0])));
+    assert!(reports.came_back(&error("2-0", NAMED[0])));
 }

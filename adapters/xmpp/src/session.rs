@@ -13,6 +13,7 @@ use crate::address::Addresses;
 use crate::bounces::Bounce;
 use crate::command::{self, Asked};
 use crate::failure::{self, Envelope};
+use crate::fleeting::Fleeting;
 use crate::folders::Folders;
 use crate::gestures::Shown;
 use crate::intake::Inlet;
@@ -25,6 +26,7 @@ use crate::outward::Outward;
 use crate::presence;
 use crate::privilege::{self, Grants};
 use crate::query;
+use crate::reports::Reports;
 use crate::stream::{ReadError, Stanza, StanzaReader};
 use crate::xml::Xml;
 
@@ -56,7 +58,9 @@ pub(crate) struct Session<'a, R, W> {
     pub(crate) outward: &'a Outward,
     pub(crate) lists: &'a Lists,
     pub(crate) folders: &'a Folders,
+    pub(crate) fleeting: &'a Fleeting,
     pub(crate) grants: &'a Grants,
+    pub(crate) reports: &'a Reports,
     pub(crate) bridge: &'a Bridge,
 }
 
@@ -68,6 +72,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
         self.folders.connected();
         let outgoing = self.outward.open(self.bridge.random());
         let (answers, answering) = mpsc::channel(ANSWERS);
+        self.outward.lend(answers.clone());
         let (stop, stopped) = oneshot::channel();
         let mut reading = Reading {
             reader: self.reader,
@@ -75,7 +80,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             outward: self.outward,
             lists: self.lists,
             folders: self.folders,
+            fleeting: self.fleeting,
             grants: self.grants,
+            reports: self.reports,
             bridge: self.bridge,
             inlet,
             answers,
@@ -131,7 +138,9 @@ struct Reading<'a, R> {
     outward: &'a Outward,
     lists: &'a Lists,
     folders: &'a Folders,
+    fleeting: &'a Fleeting,
     grants: &'a Grants,
+    reports: &'a Reports,
     bridge: &'a Bridge,
     inlet: &'a Inlet,
     answers: mpsc::Sender<String>,
@@ -235,18 +244,31 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
 
     async fn take_message(&mut self, stanza: Stanza) {
         if let Some((domain, grant)) = privilege::granted(&stanza.element) {
-            self.grants.put(domain, grant);
-            self.lists.granted();
+            // Anybody's server can say so, and none but the operator's own is asked anything.
+            if privilege::may_grant(&domain, self.addresses, self.bridge) {
+                self.grants.put(domain, grant);
+                self.lists.granted();
+            } else {
+                log!(STANZA_IGNORED, what = "another server says what the bridge may do");
+            }
             return;
         }
         match message::read(stanza, self.addresses, self.bridge) {
-            Heard::Event(event, envelope) => self.hand_over("message", *event, &envelope).await,
+            Heard::Event(event, envelope, asks) => {
+                self.fleeting.wrote(&event, &envelope.from, asks, self.bridge);
+                self.hand_over("message", *event, &envelope).await;
+            }
+            Heard::Passing(all) => {
+                for passing in all {
+                    self.fleeting.passed(passing, self.bridge);
+                }
+            }
             Heard::Refused(envelope, code) => {
                 let msg = envelope.tag(self.bridge);
                 self.refuse("message", &envelope, msg, code, false).await;
             }
             Heard::Bounced(element) => {
-                if self.outward.bounced(&element) {
+                if self.outward.bounced(&element) || self.reports.came_back(&element) {
                     return;
                 }
                 let Some(bounce) = Bounce::of(&element, self.addresses) else {

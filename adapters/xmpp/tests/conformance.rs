@@ -4,6 +4,7 @@
 mod stage;
 #[macro_use]
 mod stanzas;
+mod content;
 mod people;
 
 use std::sync::Arc;

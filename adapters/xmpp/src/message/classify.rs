@@ -1,9 +1,11 @@
 //! What a message stanza is: its kind, its text, and the marks it bears.
 
-use drawbridge_adapter::{Content, Kind, Marks};
+use drawbridge_adapter::{Content, Emojis, Kind, Marks, Reply, Text};
 use minidom::Element;
 
-use crate::ns;
+use super::fallback::{self, Split};
+use super::names::Way;
+use crate::{markup, ns};
 
 /// Stickers and timers, at any depth: also inside an edit, a reply, a forwarded message, whatever
 /// namespace its outer element claims.
@@ -21,18 +23,94 @@ pub(crate) fn marks(element: &Element) -> Marks {
     marks
 }
 
-/// What it says; `None` if it is no message to anybody: a chat state, a receipt, a subject.
-pub(crate) fn content(message: &Element, marks: Marks) -> Option<Content> {
-    let body = body(message);
+/// What a message is.
+#[derive(Debug)]
+pub(crate) enum Meaning {
+    /// Something that is said, perhaps in answer to a message.
+    Says(Content, Option<Reply>),
+    /// It refers to nothing, or holds more than there may be.
+    Malformed,
+    /// No message to anybody: a chat state, a receipt, a subject.
+    Nothing,
+}
+
+/// What it says, on its way.
+pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning {
+    let (body, reply) = body_and_reply(message, way);
+    let unsupported = |kind| Meaning::Says(Content::Unsupported { kind }, None);
     if let Some(kind) = kind(message, body.as_deref()) {
-        return Some(Content::Unsupported { kind });
+        return unsupported(kind);
     }
-    match body {
-        Some(body) => Some(Content::Text { body }),
-        None if marks.disappearing => Some(Content::Unsupported { kind: Kind::Disappearing }),
-        None if marks.sticker => Some(Content::Unsupported { kind: Kind::Sticker }),
-        None => None,
+    let about = |id: Option<&str>| id.and_then(|id| way.meant(id));
+    // What stands beside these is there for clients that do not know them.
+    if let Some(retraction) = retraction(message) {
+        return match about(retraction.attr("id")) {
+            Some(of) => Meaning::Says(Content::Retraction { of }, None),
+            None => Meaning::Malformed,
+        };
     }
+    if let Some(reactions) = message.get_child("reactions", ns::REACTIONS) {
+        return match (about(reactions.attr("id")), emojis(reactions)) {
+            (Some(to), Some(emojis)) => Meaning::Says(Content::Reaction { to, emojis }, None),
+            _ => Meaning::Malformed,
+        };
+    }
+    let edited = message.get_child("replace", ns::CORRECT);
+    let text = body.map(|body| {
+        let rich = markup::read(message, &body, reply.is_none());
+        Text { body, rich }
+    });
+    match (text, edited) {
+        (Some(text), Some(edited)) => match about(edited.attr("id")) {
+            Some(of) => Meaning::Says(Content::Edit { of, text }, reply),
+            None => Meaning::Malformed,
+        },
+        (Some(text), None) => Meaning::Says(Content::Text(text), reply),
+        (None, Some(_)) => unsupported(Kind::Edit),
+        (None, None) if marks.disappearing => unsupported(Kind::Disappearing),
+        (None, None) if marks.sticker => unsupported(Kind::Sticker),
+        (None, None) => Meaning::Nothing,
+    }
+}
+
+/// What the sender wrote, and what it answers (XEP-0461).
+fn body_and_reply(message: &Element, way: Way<'_>) -> (Option<String>, Option<Reply>) {
+    let body = body(message);
+    let Some(element) = message.get_child("reply", ns::REPLY) else {
+        return (body, None);
+    };
+    let Split { body, quote } = match &body {
+        Some(body) => fallback::split(message, body),
+        None => Split { body: None, quote: None },
+    };
+    let to = element.attr("id").and_then(|id| way.meant(id));
+    let reply = (to.is_some() || quote.is_some()).then_some(Reply { to, quote });
+    (body, reply)
+}
+
+/// What names the message that is taken back, if one is (XEP-0424): also in the form of before 2023.
+fn retraction(message: &Element) -> Option<&Element> {
+    let retracts =
+        |child: &Element| child.name() == "retract" && child.ns().starts_with(ns::ANY_RETRACT);
+    let carries =
+        |child: &Element| child.is("apply-to", ns::FASTEN) && child.children().any(retracts);
+    message.children().find(|child| retracts(child) || carries(child))
+}
+
+/// All reactions, each once; `None` if they are too many or too long.
+fn emojis(reactions: &Element) -> Option<Emojis> {
+    let mut all: Vec<String> = Vec::new();
+    for reaction in reactions.children().filter(|child| child.is("reaction", ns::REACTIONS)) {
+        let emoji = reaction.text().trim().to_owned();
+        if emoji.is_empty() || all.contains(&emoji) {
+            continue;
+        }
+        if emoji.len() > Emojis::MAX_BYTES || all.len() == Emojis::MOST {
+            return None;
+        }
+        all.push(emoji);
+    }
+    Some(Emojis::All(all))
 }
 
 /// Whether it invites to a room (XEP-0045, XEP-0249).
@@ -47,13 +125,12 @@ pub(crate) fn invites(message: &Element) -> bool {
 fn body(message: &Element) -> Option<String> {
     let ns = message.ns();
     let bodies = || message.children().filter(|child| child.is("body", ns.as_str()));
-    let language =
-        |body: &&Element| body.attr_ns("http://www.w3.org/XML/1998/namespace", "lang").is_none();
+    let language = |body: &&Element| body.attr_ns(ns::XML, "lang").is_none();
     let body = bodies().find(language).or_else(|| bodies().next())?;
     Some(body.text()).filter(|text| !text.is_empty())
 }
 
-/// The kind, if it is something else than a text. What stands beside a text and would be lost with
+/// The kind, if it is one that is not carried. What stands beside a text and would be lost with
 /// it makes the whole message that kind: it is refused, never cut.
 fn kind(message: &Element, body: Option<&str>) -> Option<Kind> {
     message.children().find_map(|child| of_child(child, body))
@@ -73,13 +150,6 @@ fn of_child(child: &Element, body: Option<&str>) -> Option<Kind> {
         ("encryption", ns::EME) => body.is_some().then_some(Kind::Encrypted),
         ("x", ns::PGP_OLD) => Some(Kind::Encrypted),
         ("openpgp", other) if other.starts_with(ns::OPENPGP) => Some(Kind::Encrypted),
-        ("replace", ns::CORRECT) => Some(Kind::Edit),
-        ("retract", other) if other.starts_with(ns::RETRACT) => Some(Kind::Retraction),
-        ("apply-to", ns::FASTEN) => {
-            let retracts = |inner: &Element| inner.ns().starts_with(ns::RETRACT);
-            child.children().any(retracts).then_some(Kind::Retraction)
-        }
-        ("reactions", other) if other.starts_with(ns::REACTIONS) => Some(Kind::Reaction),
         ("x", ns::OOB) => {
             let url = child.get_child("url", ns::OOB).map(Element::text).unwrap_or_default();
             let url = url.trim();

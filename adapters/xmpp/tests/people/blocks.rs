@@ -29,6 +29,7 @@ impl Here {
             from: Party { user: "elsewhere:carol".parse()?, name: None },
             to: to.parse()?,
             content: Content::text(text),
+            reply: None,
             sent_at: self.bridge.handle().now(),
             silent: false,
         };

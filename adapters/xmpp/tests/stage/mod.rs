@@ -11,9 +11,10 @@ use drawbridge_adapter::{
     Adapter, Addressing, Code, Configuration, Kind, NetworkId, Place, SecretFile, UserId,
 };
 use drawbridge_servers::{
-    Addresses, User, XmppClients, XmppServer, XmppSoftware, XmppUser, escape, install,
+    Addresses, Deed as Does, Sight as Sees, User, XmppClients, XmppServer, XmppSoftware, XmppUser,
+    escape, install,
 };
-use drawbridge_testkit::{Heard, Peer, Tried};
+use drawbridge_testkit::{Deed, Heard, Peer, Sight, Tried};
 use drawbridge_xmpp::XmppConfig;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -155,6 +156,8 @@ pub(crate) struct Bob {
     /// What was said: id, address, text.
     said: Vec<(String, String, String)>,
     shown: Vec<String>,
+    /// The id of the latest message that he heard.
+    heard: String,
     /// Whether the server lets the component see his block list, and his contacts.
     lists: bool,
 }
@@ -164,12 +167,27 @@ impl Bob {
     pub(crate) fn new(server: Arc<Server>, software: XmppSoftware) -> Self {
         let lists = software == XmppSoftware::Prosody;
         let (user, warden) = (None, None);
-        Self { server, user, warden, said: Vec::new(), shown: Vec::new(), lists }
+        let (said, shown, heard) = (Vec::new(), Vec::new(), String::new());
+        Self { server, user, warden, said, shown, heard, lists }
     }
 
     fn client(&self) -> Result<&Arc<XmppUser>> {
         self.user.as_ref().context("bob is not online")
     }
+}
+
+/// A message's new text, with something in it that is none.
+fn into(to: &str, said: &str, kind: Kind) -> Result<String> {
+    let marked = match kind {
+        Kind::Sticker => "<sticker xmlns='urn:xmpp:stickers:0' pack='birds'/>",
+        Kind::Disappearing => "<ephemeral xmlns='urn:xmpp:ephemeral:0' timer='60'/>",
+        _ => bail!("bob cannot put this into an edit: {kind}"),
+    };
+    Ok(format!(
+        "<message xmlns='jabber:client' type='chat' id='{said}-{kind}' to='{}'><body>new</body>\
+         <replace xmlns='urn:xmpp:message-correct:0' id='{said}'/>{marked}</message>",
+        escape(to)
+    ))
 }
 
 #[async_trait]
@@ -196,7 +214,8 @@ impl Peer for Bob {
         loop {
             let heard = with(self.client()?, |bob| bob.next_message(PATIENCE)).await?;
             if !self.shown.contains(&heard.id) {
-                self.shown.push(heard.id);
+                self.shown.push(heard.id.clone());
+                self.heard = heard.id;
                 return Ok(Heard { from: heard.from, text: heard.body });
             }
         }
@@ -242,6 +261,60 @@ impl Peer for Bob {
             }
             _ => return Ok(Tried::Impossible),
         };
+        Ok(Tried::Done)
+    }
+
+    async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
+        let (address, deed) = (to.to_owned(), deed.clone());
+        let said = self.said.last().map(|(id, ..)| id.clone()).unwrap_or_default();
+        let heard = self.heard.clone();
+        let bob = self.client()?;
+        let new = match &deed {
+            Deed::SaysBold(text) | Deed::Replies(text) => Some(text.clone()),
+            _ => None,
+        };
+        let act = move |bob: &XmppUser| match &deed {
+            Deed::SaysBold(text) => bob.acts(&address, &Does::SaysBold(text)),
+            Deed::Replies(text) => bob.acts(&address, &Does::Replies(&heard, text)),
+            Deed::Edits(text) => bob.acts(&address, &Does::Edits(&said, text)),
+            Deed::EditsInto(kind) => into(&address, &said, *kind).and_then(|stanza| {
+                bob.sends(&stanza)?;
+                Ok(String::new())
+            }),
+            Deed::Retracts => bob.acts(&address, &Does::Retracts(&said)),
+            Deed::Reacts(emojis) => {
+                let emojis: Vec<_> = emojis.iter().map(String::as_str).collect();
+                bob.acts(&address, &Does::Reacts(&heard, &emojis))
+            }
+            Deed::Reads => bob.acts(&address, &Does::Reads(&heard)),
+            Deed::Types(types) => bob.acts(&address, &Does::Types(*types)),
+        };
+        let id = with(bob, act).await?;
+        if let Some(text) = new {
+            self.said.push((id, to.to_owned(), text));
+        }
+        Ok(Tried::Done)
+    }
+
+    async fn is_shown(&mut self, from: &str, sight: &Sight) -> Result<Tried> {
+        let said = self.said.last().map(|(id, ..)| id.as_str()).unwrap_or_default();
+        let emojis: Vec<&str> = match sight {
+            Sight::Reactions(emojis) => emojis.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let sight = match sight {
+            Sight::Bold(text) => Sees::Bold(text),
+            Sight::Reply(text) => Sees::Reply(said, text),
+            Sight::Edited(text) => Sees::Edited(&self.heard, text),
+            Sight::Retracted => Sees::Retracted(&self.heard),
+            Sight::Reactions(_) => Sees::Reactions(said, &emojis),
+            Sight::Read => Sees::Read(said),
+            Sight::Typing(types) => Sees::Typing(*types),
+        };
+        let bob = self.client()?;
+        while !bob.shows(from, &sight) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Ok(Tried::Done)
     }
 
