@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Adapter, Bridge, Capabilities, Circumstances, Configuration, Connection, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, Fatal, Level, NetworkId, Place, Problem, Rarely,
-    StatusNeeds, TextLimits, async_trait, log,
+    DeliveryError, Descriptor, Diagnosis, Fatal, Feature, Level, NetworkId, Place, Problem, Rarely,
+    Signal, StatusNeeds, TextLimits, async_trait, log,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -312,8 +312,14 @@ impl Adapter for Partner {
     fn capabilities(&self) -> Capabilities {
         let text = TextLimits { max_bytes: self.shared.max_text_bytes, controls: true };
         // An app that has no use for them is not asked: see `outward`.
-        let text = Capabilities::new(text).with(CARRIED, Level::Full);
-        text.showing_requests().keeping_block_lists().muting().keeping_folders().taking_reports()
+        let mut content = Capabilities::new(text);
+        for kind in CARRIED {
+            content = content.with(kind, Level::Full);
+        }
+        for feature in Feature::ALL {
+            content = content.bearing(feature, Level::Full);
+        }
+        content.showing_requests().keeping_block_lists().muting().keeping_folders().taking_reports()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
@@ -351,6 +357,12 @@ impl Adapter for Partner {
         match &self.way {
             Way::Listen { at, .. } => vec![doctor::door(*at, around).await],
             Way::Dial(dialler) => doctor::way(dialler, &self.shared, around).await,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(link) = self.shared.link() {
+            link.signal(&signal, |id| self.shared.users.contains(id));
         }
     }
 

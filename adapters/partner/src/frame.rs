@@ -3,14 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use drawbridge_adapter::{Bridge, EventId, Kind, Level, Secret, UserId, log};
+use drawbridge_adapter::{Bridge, EventId, Feature, Kind, Level, Secret, UserId, log};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::log::FRAME_REFUSED;
 
+mod content;
 mod people;
 
+pub(crate) use content::{
+    AppContent, AppEdit, AppReaction, AppReceipt, AppRetraction, AppText, AppTyping, BridgeContent,
+    BridgeText, ReceiptFrame, ReceiptState, Ref, TypingFrame,
+};
 pub(crate) use people::{
     AppCommand, AppGesture, AppMute, AppReport, BlockFrame, InboxFrame, MuteFrame, NoticeFrame,
     ReportFrame, RequestFrame, RequestOverFrame, UnmuteFrame,
@@ -33,6 +39,9 @@ pub(crate) const MAX_ID: usize = 128;
 
 /// The longest display name, in bytes.
 pub(crate) const MAX_NAME: usize = 256;
+
+/// The longest text that is quoted beside a reply, in bytes.
+pub(crate) const MAX_QUOTE: usize = 4096;
 
 /// The longest proof, in bytes.
 pub(crate) const MAX_PROOF: usize = 8 * 1024;
@@ -72,6 +81,10 @@ enum FromApp {
     Unmute(AppGesture),
     /// One of the app's users reports somebody.
     Report(AppReport),
+    /// A message of the bridge's has reached one of the app's users. Never answered.
+    Receipt(AppReceipt),
+    /// One of the app's users writes, or has stopped. Never answered.
+    Typing(AppTyping),
     /// These frames of the bridge are durable with the app.
     Ack(Ack),
     /// This frame of the bridge can't be taken.
@@ -97,7 +110,7 @@ pub(crate) enum FromBridge {
     /// These frames of the app are durable with the bridge, or refused.
     Ack(Ack),
     /// A message for one of the app's users. To be acknowledged.
-    Event(BridgeEvent),
+    Event(Box<BridgeEvent>),
     /// What became of an event of the app's. To be acknowledged.
     Status(StatusFrame),
     /// What the bridge itself says to one of the app's users. To be acknowledged.
@@ -118,6 +131,10 @@ pub(crate) enum FromBridge {
     Inbox(InboxFrame),
     /// Somebody elsewhere has reported one of the app's users. To be acknowledged.
     Report(ReportFrame),
+    /// A message of the app's has reached its recipient. Not to be answered.
+    Receipt(ReceiptFrame),
+    /// Somebody writes to one of the app's users, or has stopped. Not to be answered.
+    Typing(TypingFrame),
     /// A frame of the app's was not taken.
     Error(ErrorFrame),
 }
@@ -165,6 +182,10 @@ pub(crate) struct AppCapabilities {
     /// How well each kind is carried. A kind that is not named is rejected; an unknown one is
     /// ignored.
     pub(crate) kinds: BTreeMap<String, Level>,
+    /// How well each feature of texts is shown: `formatting`, `mention`, `reply`. One that is not
+    /// named is rejected; an unknown one is ignored.
+    #[serde(default)]
+    pub(crate) features: BTreeMap<String, Level>,
     /// The limits on text.
     pub(crate) text: TextLimit,
     /// Whether the app shows requests by itself. If not, their words come as a `notice`.
@@ -185,7 +206,7 @@ pub(crate) struct AppCapabilities {
 }
 
 /// The limits on text.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TextLimit {
     /// The longest text, in bytes of UTF-8.
     pub(crate) max_bytes: usize,
@@ -232,42 +253,23 @@ pub(crate) struct AppEvent {
     #[schemars(range(min = 0, max = 253_402_300_799_999_i64))]
     pub(crate) sent_at: i64,
     /// What it says.
-    pub(crate) content: AppContent,
-    /// The id of the event that this one replies to, and perhaps its content.
+    #[schemars(with = "AppContent")]
+    pub(crate) content: Map<String, Value>,
+    /// The message that it answers, for `text`.
     #[serde(default)]
-    #[expect(
-        dead_code,
-        reason = "this version drops the reference, and only looks for marks in it"
-    )]
-    pub(crate) in_reply_to: Option<InReplyTo>,
+    pub(crate) in_reply_to: Option<Ref>,
+    /// How the app quotes that message, for those who do not see which it is; passed over if it is
+    /// longer than 4096 bytes. Never a part of the content.
+    #[serde(default)]
+    pub(crate) quote: Option<String>,
     /// Seconds until it disappears. Such an event never crosses.
     #[serde(default)]
     #[expect(dead_code, reason = "marks are found at any depth: see `read`")]
-    pub(crate) expires_in: Option<serde_json::Value>,
+    pub(crate) expires_in: Option<Value>,
     /// Whether it can be seen once only. Such an event never crosses.
     #[serde(default)]
     #[expect(dead_code, reason = "marks are found at any depth: see `read`")]
-    pub(crate) view_once: Option<serde_json::Value>,
-}
-
-/// What an event replies to.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(crate) struct InReplyTo {
-    /// The id of the event, as the app sent it or as the bridge did.
-    #[expect(dead_code, reason = "this version drops the reference")]
-    pub(crate) id: String,
-}
-
-/// The content of an event from the app. Further keys depend on the type.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(crate) struct AppContent {
-    /// The kind: `text`, or another one, which the bridge refuses by its name.
-    #[serde(rename = "type")]
-    #[schemars(length(min = 1, max = 64))]
-    pub(crate) kind: String,
-    /// The text, for `text`: never empty.
-    #[serde(default)]
-    pub(crate) body: Option<String>,
+    pub(crate) view_once: Option<Value>,
 }
 
 /// `ack`: these are durable.
@@ -313,11 +315,13 @@ pub(crate) struct Welcome {
 }
 
 /// What crosses: the bridge's capabilities, narrowed by the app's.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each thing that an app may have")]
 pub(crate) struct Effective {
     /// How well each kind is carried; what is not named is rejected.
     pub(crate) kinds: BTreeMap<Kind, Level>,
+    /// How well each feature of texts is shown; what is not named is rejected.
+    pub(crate) features: BTreeMap<Feature, Level>,
     /// The limits on text.
     pub(crate) text: TextLimit,
     /// Whether `request` and `request_over` come.
@@ -333,7 +337,7 @@ pub(crate) struct Effective {
 }
 
 /// How many frames of the app's that the bridge answers one by one may be unanswered: all but
-/// `hello`, `ack` and `refuse`.
+/// `hello`, `ack`, `refuse`, `receipt` and `typing`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Credit {
     /// Frames.
@@ -373,20 +377,16 @@ pub(crate) struct BridgeEvent {
     pub(crate) sent_at: i64,
     /// What it says.
     pub(crate) content: BridgeContent,
+    /// The message that it answers, if it is an answer, that message is known, and the app shows
+    /// replies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) in_reply_to: Option<Ref>,
+    /// How the writer's client quoted that message, if it did, and the app shows replies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quote: Option<String>,
     /// True if the user has muted this chat: the app shows it, and makes no noise. Absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) silent: bool,
-}
-
-/// The content of an event from the bridge.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum BridgeContent {
-    /// Text.
-    Text {
-        /// The text, as it was written.
-        body: String,
-    },
 }
 
 /// `status`: what became of an event or command of the app's.
@@ -480,6 +480,11 @@ pub(crate) enum ErrorCode {
     HelloExpected,
     /// None of the versions is spoken here. The connection ends.
     UnsupportedVersion,
+}
+
+/// Whether one of the two sides could have chosen this id.
+pub(crate) fn is_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// The protocol as JSON Schema: every frame, in both directions.

@@ -1,6 +1,6 @@
 //! The greeting: the app's `hello`, the bridge's `welcome`, or a goodbye.
 
-use drawbridge_adapter::{Bridge, Level, Timestamp};
+use drawbridge_adapter::{Bridge, Feature, Level, Timestamp};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -105,13 +105,14 @@ pub(crate) async fn turn_away(mut socket: Socket, error: Option<ErrorFrame>, end
 
 /// The bridge's capabilities, narrowed by the app's.
 pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
-    let app = hello.capabilities.kinds.get(CARRIED.as_str()).copied().unwrap_or_default();
-    let level = app.min(Level::Full);
-    let kinds = (level != Level::Rejected).then_some((CARRIED, level)).into_iter().collect();
-    let max_bytes = hello.capabilities.text.max_bytes.min(shared.max_text_bytes);
     let app = &hello.capabilities;
+    let kinds = CARRIED.into_iter().map(|kind| (kind, app.kinds.get(kind.as_str()).copied()));
+    let features = Feature::ALL.into_iter();
+    let features = features.map(|one| (one, app.features.get(one.as_str()).copied()));
+    let max_bytes = app.text.max_bytes.min(shared.max_text_bytes);
     Effective {
-        kinds,
+        kinds: kinds.filter_map(shown).collect(),
+        features: features.filter_map(shown).collect(),
         text: TextLimit { max_bytes },
         requests: app.requests,
         block_lists: app.block_lists,
@@ -119,6 +120,11 @@ pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
         folders: app.folders,
         reports: app.reports,
     }
+}
+
+/// What the app shows at all.
+fn shown<T>((what, level): (T, Option<Level>)) -> Option<(T, Level)> {
+    level.filter(|level| *level != Level::Rejected).map(|level| (what, level))
 }
 
 pub(crate) fn welcome(

@@ -262,7 +262,7 @@ impl Intake {
 }
 
 fn event(submission: Submission, name: Option<String>, now: Timestamp) -> Event {
-    let Submission { id, from, to, sent_at, content, marks } = submission;
+    let Submission { id, from, to, sent_at, content, reply, marks } = submission;
     let reply_path = match to {
         // Its answer names it.
         Destination::Bridge => ReplyPath(id.as_str().to_owned()),
@@ -275,6 +275,7 @@ fn event(submission: Submission, name: Option<String>, now: Timestamp) -> Event 
         to,
         sent_at: sent_at.unwrap_or(now),
         content,
+        reply,
         marks,
         reply_path,
     }

@@ -21,12 +21,14 @@ mod identity;
 mod intake;
 mod link;
 mod log;
+mod markdown;
 mod outward;
 mod proof;
 mod read;
 mod session;
 mod target;
 mod tls;
+mod trickle;
 mod users;
 
 pub use adapter::Partner;

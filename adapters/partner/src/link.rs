@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Delivered, Delivery, DeliveryError, EventId, Refusal, log};
+use drawbridge_adapter::{Delivered, Delivery, DeliveryError, EventId, Refusal, Signal, log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::PartnerAddressing;
 use crate::frame::{FromBridge, Hello, MAX_IDS};
 use crate::outward::Shows;
 
@@ -34,6 +35,7 @@ pub(crate) struct Link {
     /// The connection is over: nothing more will be answered.
     gone: CancellationToken,
     shows: Shows,
+    addressing: PartnerAddressing,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Link {
     pub(crate) fn new(
         hello: Hello,
         shows: Shows,
+        addressing: PartnerAddressing,
         out: mpsc::Sender<Out>,
         gone: CancellationToken,
     ) -> Self {
@@ -82,6 +85,17 @@ impl Link {
             waiting: Mutex::new(Waiting { unanswered: HashMap::new(), received }),
             gone,
             shows,
+            addressing,
+        }
+    }
+
+    /// Sends something fleeting, if there is much room: it is in nobody's way.
+    pub(crate) fn signal(&self, signal: &Signal, is_enlisted: impl Fn(&str) -> bool) {
+        if self.out.capacity() < self.out.max_capacity() / 2 {
+            return;
+        }
+        if let Some(frame) = self.shows.fleeting(signal, is_enlisted) {
+            let _ = self.out.try_send(Out::Frame(frame));
         }
     }
 
@@ -165,7 +179,7 @@ impl Link {
             // An earlier try, which the app has not answered: this one takes its place and credit.
             waiting.unanswered.remove(&delivery.key);
         }
-        let frame = match self.shows.frame(delivery, is_enlisted) {
+        let frame = match self.shows.frame(delivery, &self.addressing, is_enlisted) {
             Ok(Some(frame)) => frame,
             Ok(None) => return Step::Needless,
             Err(error) => return Step::Failed(error),
@@ -238,7 +252,7 @@ fn outcome(result: &Result<Delivered, DeliveryError>) -> &'static str {
 }
 
 fn delivered(key: &str) -> Delivered {
-    Delivered { id: EventId::new(key).ok() }
+    Delivered::under(EventId::new(key).ok())
 }
 
 #[cfg(test)]
@@ -247,7 +261,8 @@ mod tests {
 
     use super::*;
     use drawbridge_adapter::{
-        Code, Command, Content, ConversationId, Message, Party, Tag, Timestamp, UserId,
+        Code, Command, Content, ConversationId, Kind, Level, Message, NetworkId, Party, Tag,
+        Timestamp, UserId,
     };
 
     fn link(credit: usize) -> (Arc<Link>, mpsc::Receiver<Out>) {
@@ -255,8 +270,11 @@ mod tests {
             "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 100}}});
         let (out, written) = mpsc::channel(10);
         let hello = serde_json::from_value(hello).unwrap();
-        let shows = Shows { text: Some(100), ..Shows::default() };
-        (Arc::new(Link::new(hello, shows, out, CancellationToken::new())), written)
+        let mut shows = Shows::default();
+        shows.0.kinds.insert(Kind::Text, Level::Full);
+        shows.0.text.max_bytes = 100;
+        let addressing = PartnerAddressing::new(NetworkId::new("birdychat").unwrap());
+        (Arc::new(Link::new(hello, shows, addressing, out, CancellationToken::new())), written)
     }
 
     fn delivery(key: &str) -> Delivery {
@@ -272,6 +290,7 @@ mod tests {
                 from: Party { user: alice, name: None },
                 to: carol,
                 content: Content::text("hi"),
+                reply: None,
                 sent_at: Timestamp(0),
                 silent: false,
             }),

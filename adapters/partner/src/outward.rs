@@ -1,53 +1,44 @@
 //! From a command of the bridge's to the frame that the app gets: what it is told, and how.
 
 use drawbridge_adapter::{
-    BlockEntry, Code, Command, Content, Delivery, DeliveryError, Folder, Kind, Message, MuteEntry,
-    Notice, Report, Request, State, Status, UserId,
+    BlockEntry, Code, Command, Content, Delivery, DeliveryError, Feature, Folder, Kind, Message,
+    MuteEntry, Notice, Report, Request, Signal, State, Status, Text, UserId,
 };
 
 use crate::frame::{
-    BlockFrame, BridgeContent, BridgeEvent, Effective, FromBridge, InboxFrame, MuteFrame,
-    NoticeFrame, ReportFrame, RequestFrame, RequestOverFrame, StateName, StatusFrame, UnmuteFrame,
+    BlockFrame, BridgeContent, BridgeEvent, BridgeText, Effective, FromBridge, InboxFrame,
+    MAX_FRAME, MuteFrame, NoticeFrame, ReceiptFrame, ReceiptState, Ref, ReportFrame, RequestFrame,
+    RequestOverFrame, StateName, StatusFrame, TypingFrame, UnmuteFrame,
 };
+use crate::{PartnerAddressing, markdown};
 
-/// The kind that this version carries.
-pub(crate) const CARRIED: Kind = Kind::Text;
+/// The kinds that this version carries.
+pub(crate) const CARRIED: [Kind; 6] =
+    [Kind::Text, Kind::Edit, Kind::Retraction, Kind::Reaction, Kind::Receipt, Kind::Typing];
+
+/// How much longer than its plain text a text may be in Markdown.
+const GROWTH: usize = 2;
 
 /// What the app of one connection shows to its users.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(test, derive(Default))]
-#[expect(clippy::struct_excessive_bools, reason = "one for each capability that an app may name")]
-pub(crate) struct Shows {
-    /// The longest text in bytes, if there may be any.
-    pub(crate) text: Option<usize>,
-    /// Requests, in its own way.
-    pub(crate) requests: bool,
-    /// Lists of blocked people.
-    pub(crate) block_lists: bool,
-    /// Which chats make no noise.
-    pub(crate) mutes: bool,
-    /// Folders of chats.
-    pub(crate) folders: bool,
-    /// Reports, to those who run it.
-    pub(crate) reports: bool,
-}
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shows(pub(crate) Effective);
 
 impl Shows {
-    pub(crate) fn of(effective: &Effective) -> Self {
-        Self {
-            text: effective.kinds.contains_key(&CARRIED).then_some(effective.text.max_bytes),
-            requests: effective.requests,
-            block_lists: effective.block_lists,
-            mutes: effective.mutes,
-            folders: effective.folders,
-            reports: effective.reports,
-        }
+    /// Whether it shows things of this kind.
+    fn has(&self, kind: Kind) -> bool {
+        self.0.kinds.contains_key(&kind)
+    }
+
+    /// Whether its texts can bear this.
+    fn bears(&self, feature: Feature) -> bool {
+        self.0.features.contains_key(&feature)
     }
 
     /// The frame for a command; `None` if the app has no use for it.
     pub(crate) fn frame(
-        self,
+        &self,
         delivery: &Delivery,
+        addressing: &PartnerAddressing,
         is_enlisted: impl Fn(&str) -> bool,
     ) -> Result<Option<FromBridge>, DeliveryError> {
         let id = delivery.key.clone();
@@ -57,10 +48,12 @@ impl Shows {
             return Err(refused(Code::NotReachable, "the recipient is not enlisted"));
         }
         Ok(match &delivery.command {
-            Command::Message(message) => Some(FromBridge::Event(self.event(id, message)?)),
+            Command::Message(message) => {
+                Some(FromBridge::Event(Box::new(self.event(id, message, addressing)?)))
+            }
             Command::Status(status) => Some(FromBridge::Status(status_frame(id, status))),
             Command::Notice(notice) => Some(FromBridge::Notice(notice_frame(id, notice))),
-            Command::Request(request) if self.requests => {
+            Command::Request(request) if self.0.requests => {
                 Some(FromBridge::Request(self.request_frame(id, request)))
             }
             Command::Request(request) => Some(FromBridge::Notice(NoticeFrame {
@@ -69,7 +62,7 @@ impl Shows {
                 text: request.words.clone(),
                 in_reply_to: None,
             })),
-            Command::RequestOver(over) => self.requests.then(|| {
+            Command::RequestOver(over) => self.0.requests.then(|| {
                 FromBridge::RequestOver(RequestOverFrame {
                     id,
                     from: over.from.to_string(),
@@ -77,11 +70,11 @@ impl Shows {
                     accepted: over.accepted,
                 })
             }),
-            Command::Block(entry) => self.block_lists.then(|| block_frame(id, entry)),
-            Command::Mute(entry) => self.mutes.then(|| mute_frame(id, entry)),
-            Command::Folder(folder) => self.folders.then(|| inbox_frame(id, folder)),
+            Command::Block(entry) => self.0.block_lists.then(|| block_frame(id, entry)),
+            Command::Mute(entry) => self.0.mutes.then(|| mute_frame(id, entry)),
+            Command::Folder(folder) => self.0.folders.then(|| inbox_frame(id, folder)),
             // Who reports is told: it must not look as if somebody read it.
-            Command::Report(_) if !self.reports => {
+            Command::Report(_) if !self.0.reports => {
                 return Err(refused(Code::NotReachable, "the app takes no reports"));
             }
             Command::Report(report) => Some(report_frame(id, report)),
@@ -89,18 +82,31 @@ impl Shows {
         })
     }
 
-    fn event(self, id: String, message: &Message) -> Result<BridgeEvent, DeliveryError> {
-        let content = match (&message.content, self.text) {
-            (Content::Text { body }, Some(max)) if body.len() > max => {
-                return Err(refused(Code::TextTooLong, "longer than the app can show"));
+    fn event(
+        &self,
+        id: String,
+        message: &Message,
+        addressing: &PartnerAddressing,
+    ) -> Result<BridgeEvent, DeliveryError> {
+        if !self.has(message.content.kind()) {
+            let code = Code::UnsupportedKind(message.content.kind());
+            return Err(refused(code, "of a kind that the app cannot show"));
+        }
+        let reply = message.reply.as_ref();
+        let replies = reply.filter(|it| it.to.is_some() && self.bears(Feature::Reply));
+        let content = match &message.content {
+            Content::Text(text) => {
+                let quote = reply.filter(|_| replies.is_none()).and_then(|it| it.quote.as_deref());
+                BridgeContent::Text(self.text(text, quote, addressing)?)
             }
-            (Content::Text { body }, Some(_)) => BridgeContent::Text { body: body.clone() },
-            (other, _) => {
-                return Err(refused(
-                    Code::UnsupportedKind(other.kind()),
-                    "of a kind that the app cannot show",
-                ));
+            Content::Edit { of, text } => {
+                BridgeContent::Edit { of: Ref::of(of), text: self.text(text, None, addressing)? }
             }
+            Content::Retraction { of } => BridgeContent::Retraction { of: Ref::of(of) },
+            Content::Reaction { to, emojis } => {
+                BridgeContent::Reaction { to: Ref::of(to), emojis: emojis.shown().to_vec() }
+            }
+            _ => return Err(refused(Code::Malformed, "not declared")),
         };
         Ok(BridgeEvent {
             id,
@@ -109,12 +115,64 @@ impl Shows {
             to: message.to.id().to_owned(),
             sent_at: message.sent_at.0,
             content,
+            in_reply_to: replies.and_then(|reply| reply.to.as_ref()).map(Ref::of),
+            quote: replies.and_then(|reply| reply.quote.clone()),
             silent: message.silent,
         })
     }
 
-    fn request_frame(self, id: String, request: &Request) -> RequestFrame {
-        let fits = |text: &&String| self.text.is_some_and(|max| text.len() <= max);
+    /// What was written. An app that shows no replies gets the quoted before it, if there is room.
+    fn text(
+        &self,
+        text: &Text,
+        quote: Option<&str>,
+        addressing: &PartnerAddressing,
+    ) -> Result<BridgeText, DeliveryError> {
+        let max = self.0.text.max_bytes;
+        if text.body.len() > max {
+            return Err(refused(Code::TextTooLong, "longer than the app can show"));
+        }
+        let quoted = quote.map(|quote| quoted(quote, &text.body)).filter(|all| all.len() <= max);
+        let rich = text.rich.as_ref().filter(|_| self.bears(Feature::Formatting));
+        // Its words come in any case.
+        let fits = |markdown: &String| {
+            markdown.len() <= GROWTH * max && text.body.len() + markdown.len() <= MAX_FRAME / 2
+        };
+        let rich = rich.filter(|_| quoted.is_none());
+        let mentions = self.bears(Feature::Mention);
+        let markdown = rich.map(|rich| markdown::write(rich, addressing, mentions)).filter(fits);
+        Ok(BridgeText { body: quoted.unwrap_or_else(|| text.body.clone()), markdown })
+    }
+
+    /// The frame for something fleeting, if the app has a use for it.
+    pub(crate) fn fleeting(
+        &self,
+        signal: &Signal,
+        is_enlisted: impl Fn(&str) -> bool,
+    ) -> Option<FromBridge> {
+        match signal {
+            Signal::Receipt(receipt) if self.has(Kind::Receipt) && is_enlisted(receipt.to.id()) => {
+                let state = if receipt.read { ReceiptState::Read } else { ReceiptState::Delivered };
+                Some(FromBridge::Receipt(ReceiptFrame {
+                    of: Ref::of(&receipt.of),
+                    from: receipt.by.to_string(),
+                    to: receipt.to.id().to_owned(),
+                    state,
+                }))
+            }
+            Signal::Typing(typing) if self.has(Kind::Typing) && is_enlisted(typing.to.id()) => {
+                Some(FromBridge::Typing(TypingFrame {
+                    from: typing.by.to_string(),
+                    to: typing.to.id().to_owned(),
+                    typing: typing.typing,
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    fn request_frame(&self, id: String, request: &Request) -> RequestFrame {
+        let fits = |text: &&String| self.has(Kind::Text) && text.len() <= self.0.text.max_bytes;
         RequestFrame {
             id,
             from: request.from.user.to_string(),
@@ -124,6 +182,12 @@ impl Shows {
             words: request.words.clone(),
         }
     }
+}
+
+/// A text with the one that it answers before it.
+fn quoted(quote: &str, body: &str) -> String {
+    let lines = quote.lines().map(|line| format!("> {line}\n"));
+    lines.collect::<String>() + "\n" + body
 }
 
 /// Whom the app needs to know for this. A status is told also of those who have left since, and so

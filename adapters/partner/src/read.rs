@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Code, Content, Destination, EventId, Gesture, Kind, Marks, MuteFor, Refusal,
-    Report, ReportReason, Secret, Timestamp, UserId,
+    Addressing, Code, Content, Destination, EventId, Gesture, Marks, MuteFor, Passing, Refusal,
+    Reply, Report, ReportReason, Secret, Timestamp, UserId,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -15,6 +15,8 @@ use crate::frame::{
     self, Ack, AppCommand, AppEvent, AppGesture, AppMute, AppReport, Delist, Enlist, ErrorCode,
     ErrorFrame, Hello,
 };
+
+mod content;
 
 /// The year 9999 ends here.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
@@ -30,8 +32,13 @@ pub(crate) enum Frame {
     Delist(Delist),
     Event(Submission),
     Gesture(Wish),
+    /// Fleeting: never answered.
+    Passing(Passing),
     Ack(Vec<String>),
-    Refuse { id: String, refusal: Refusal },
+    Refuse {
+        id: String,
+        refusal: Refusal,
+    },
 }
 
 /// An event or a command of the app's, in the words of the chat model.
@@ -43,6 +50,7 @@ pub(crate) struct Submission {
     /// `None` for a command: it is said now.
     pub(crate) sent_at: Option<Timestamp>,
     pub(crate) content: Content,
+    pub(crate) reply: Option<Reply>,
     pub(crate) marks: Marks,
 }
 
@@ -116,6 +124,8 @@ fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<
         "mute" => mute(typed(frame)?, addressing),
         "unmute" => wish(typed(frame)?, Gesture::Unmute, addressing),
         "report" => report(typed(frame)?, addressing),
+        "receipt" => content::receipt(&typed(frame)?, addressing),
+        "typing" => content::typing(&typed(frame)?, addressing),
         "ack" => {
             let ack: Ack = typed(frame)?;
             ids("ids", &ack.ids)?;
@@ -175,21 +185,11 @@ fn event(event: AppEvent, marks: Marks, addressing: &PartnerAddressing) -> Resul
     if !(0..=LAST_MILLISECOND).contains(&event.sent_at) {
         return Err(flaw("sent_at", "is not in milliseconds since 1970"));
     }
-    let kind = event.content.kind;
-    if kind.is_empty() || kind.len() > 64 {
-        return Err(flaw("content.type", "is not 1 to 64 bytes"));
-    }
-    let content = match (kind.parse().unwrap_or(Kind::Other), event.content.body) {
-        (Kind::Text, None) => return Err(flaw("content.body", "is missing")),
-        (Kind::Text, Some(body)) if body.is_empty() => {
-            return Err(flaw("content.body", "is empty"));
-        }
-        (Kind::Text, Some(body)) => Content::Text { body },
-        (kind, _) => Content::Unsupported { kind },
-    };
+    let content = content::content(event.content, addressing)?;
+    let reply = content::reply(event.in_reply_to.as_ref(), event.quote, &content)?;
     let id = EventId::new(event.id).map_err(|_| flaw("id", "is too long"))?;
     let sent_at = Some(Timestamp(event.sent_at));
-    Ok(Frame::Event(Submission { id, from, to, sent_at, content, marks }))
+    Ok(Frame::Event(Submission { id, from, to, sent_at, content, reply, marks }))
 }
 
 fn command(command: AppCommand, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
@@ -200,7 +200,8 @@ fn command(command: AppCommand, addressing: &PartnerAddressing) -> Result<Frame,
     }
     let id = EventId::new(command.id).map_err(|_| flaw("id", "is too long"))?;
     let (to, content) = (Destination::Bridge, Content::text(command.text));
-    Ok(Frame::Event(Submission { id, from, to, sent_at: None, content, marks: Marks::default() }))
+    let marks = Marks::default();
+    Ok(Frame::Event(Submission { id, from, to, sent_at: None, content, reply: None, marks }))
 }
 
 fn wish(
@@ -266,8 +267,11 @@ fn ids(place: &str, ids: &[String]) -> Result<(), Flaw> {
 }
 
 fn id(place: &str, id: &str) -> Result<(), Flaw> {
-    let fits = (1..=frame::MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-    if fits { Ok(()) } else { Err(flaw(place, "is not 1 to 128 printable ASCII characters")) }
+    if frame::is_id(id) {
+        Ok(())
+    } else {
+        Err(flaw(place, "is not 1 to 128 printable ASCII characters"))
+    }
 }
 
 /// Looks for stickers and timers wherever they may hide: in an edit, a reply, or a key that this
@@ -299,11 +303,11 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::*;
-    use drawbridge_adapter::NetworkId;
+    use drawbridge_adapter::{Kind, NetworkId};
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn read(value: &Value) -> Result<Frame, Malformed> {
+    pub(super) fn read(value: &Value) -> Result<Frame, Malformed> {
         read_text(&value.to_string())
     }
 
@@ -312,19 +316,19 @@ mod tests {
         super::read(text, &PartnerAddressing::new(network))
     }
 
-    fn event(content: &Value) -> Value {
+    pub(super) fn event(content: &Value) -> Value {
         json!({"type": "event", "id": "e1", "from": "carol", "to": "matrix:@alice:hs.test",
                "sent_at": 1, "content": content})
     }
 
-    fn submitted(value: &Value) -> Submission {
+    pub(super) fn submitted(value: &Value) -> Submission {
         match read(value) {
             Ok(Frame::Event(submission)) => submission,
             other => panic!("not an event: {other:?}"),
         }
     }
 
-    fn place_of(value: &Value) -> String {
+    pub(super) fn place_of(value: &Value) -> String {
         read(value).unwrap_err().place.unwrap_or_default()
     }
 
@@ -427,7 +431,8 @@ mod tests {
 
     #[test]
     fn other_kinds_keep_their_names() {
-        for (name, kind) in [("sticker", Kind::Sticker), ("edit", Kind::Edit), ("?", Kind::Other)] {
+        for (name, kind) in [("sticker", Kind::Sticker), ("image", Kind::Image), ("?", Kind::Other)]
+        {
             let event = submitted(&event(&json!({"type": name, "body": "fallback"})));
             assert_eq!(event.content, Content::Unsupported { kind });
         }
@@ -496,8 +501,8 @@ mod tests {
 
         #[test]
         fn no_frame_panics(
-            kind in "hello|enlist|delist|event|command|accept|block|mute|report|ack|refuse",
-            key in "id|ids|from|to|other|about|for|reason|messages|text|user|content|sent_at|code",
+            kind in "hello|enlist|delist|event|command|accept|block|mute|report|receipt|typing|ack|refuse",
+            key in "id|ids|of|from|to|other|about|for|reason|messages|text|user|content|sent_at|code",
             value in "(null|1e999|-1|\\[\\]|\\{\\}|\"x\"|\\[1,\"a\"\\]|true|[0-9]{1,30})",
         ) {
             let _ = read_text(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Connection, log};
+use drawbridge_adapter::{Bridge, Connection, Passing, log};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -24,6 +24,7 @@ use crate::link::{Link, Out};
 use crate::log::{SESSION_ENDED, SESSION_OPENED};
 use crate::outward::Shows;
 use crate::read::{self, Frame};
+use crate::trickle::Trickle;
 
 /// How long `hello` may take.
 pub(crate) const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -193,6 +194,7 @@ struct Session {
     writing: AbortOnDropHandle<SplitSink<Socket, Message>>,
     taking: AbortOnDropHandle<()>,
     complaints: Complaints,
+    fleeting: Trickle,
     silence: u32,
 }
 
@@ -212,12 +214,13 @@ impl Session {
         let ended = untaken.clone().drop_guard();
         let open = Arc::new(Open::default());
         let effective = effective(shared, &hello);
-        let shows = Shows::of(&effective);
+        let shows = Shows(effective.clone());
         let name = format!("{:016x}", bridge.random());
         let welcome = welcome(shared, bridge, &name, effective);
         // The channel is new: there is room.
         let _ = out.try_send(Out::Frame(FromBridge::Welcome(welcome)));
-        let link = Arc::new(Link::new(hello, shows, out.clone(), gone.clone()));
+        let link =
+            Arc::new(Link::new(hello, shows, shared.addressing.clone(), out.clone(), gone.clone()));
         let intake = Intake {
             shared: Arc::clone(shared),
             bridge: bridge.clone(),
@@ -241,6 +244,7 @@ impl Session {
             taking: AbortOnDropHandle::new(tokio::spawn(intake.run(to_take, ended))),
             gone,
             untaken,
+            fleeting: Trickle::default(),
             silence: 0,
         }
     }
@@ -298,6 +302,7 @@ impl Session {
         match read::read(&text, &self.shared.addressing) {
             Ok(Frame::Ack(ids)) => self.link.acknowledged(ids),
             Ok(Frame::Refuse { id, refusal }) => self.link.answered(id, Err(refusal)),
+            Ok(Frame::Passing(passing)) => self.pass(passing),
             Ok(Frame::Event(event)) => return self.take(What::Event(event), text.len()),
             Ok(Frame::Gesture(wish)) => return self.take(What::Gesture(wish), text.len()),
             Ok(Frame::Enlist(enlist)) => return self.take(What::Enlist(enlist), text.len()),
@@ -310,6 +315,18 @@ impl Session {
             Err(malformed) => return self.complain(malformed.into()),
         }
         None
+    }
+
+    /// Hands over something fleeting, unless there is too much of it.
+    fn pass(&mut self, passing: Passing) {
+        let by = match &passing {
+            Passing::Receipt(receipt) => &receipt.by,
+            Passing::Typing(typing) => &typing.by,
+            _ => return,
+        };
+        if self.shared.users.contains(by.id()) && self.fleeting.take() {
+            self.bridge.pass(passing);
+        }
     }
 
     fn take(&mut self, what: What, bytes: usize) -> Option<End> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{App, claims, hello, key, text};
 use drawbridge_adapter::{
     Acceptance, Adapter, Bridge, BridgePort, CommandForm, Connection, Event, EventId, Gesture,
-    Memo, NetworkId, Refusal, Timestamp, Unavailable, UserId, async_trait,
+    Memo, NetworkId, Passing, Refusal, Timestamp, Unavailable, UserId, async_trait,
 };
 use drawbridge_testkit::ReferenceBridge;
 use serde_json::json;
@@ -40,6 +40,8 @@ impl BridgePort for Panicking {
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
         self.right.gesture(by, gesture).await
     }
+    fn pass(&self, _: Passing) {}
+
     fn commands(&self) -> Vec<CommandForm> {
         self.right.commands()
     }

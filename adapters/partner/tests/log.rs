@@ -102,6 +102,7 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
             from: Party { user: alice, name: None },
             to: carol.clone(),
             content: Content::text("a secret answer"),
+            reply: None,
             sent_at: Timestamp(7),
             silent: false,
         }),

@@ -100,7 +100,7 @@ async fn shown(home: &Home, app: &mut App, key: &str, command: Command) -> Value
     let frame = app.hears().await;
     app.acks(&frame["id"]).await;
     let results = delivering.await.unwrap();
-    assert_eq!(results, [Ok(Delivered { id: Some(EventId::new(key).unwrap()) })]);
+    assert_eq!(results, [Ok(Delivered::under(Some(EventId::new(key).unwrap())))]);
     frame
 }
 
@@ -319,6 +319,7 @@ async fn a_message_of_a_muted_chat_says_that_it_is_silent() {
             from: Party { user: alice(), name: None },
             to: carol(),
             content: Content::text("shh"),
+            reply: None,
             sent_at: Timestamp(7),
             silent,
         });

@@ -5,33 +5,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{App, Home, PATIENCE, hello, text};
-use drawbridge_adapter::{
-    Adapter, Command, Connection, Content, ConversationId, Delivery, DeliveryError, EventId,
-    Message, Party, Timestamp, Unavailable, UserId,
-};
+use common::{App, Home, PATIENCE, delivery, hello, text};
+use drawbridge_adapter::{Adapter, Connection, DeliveryError, EventId, Timestamp, Unavailable};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio_tungstenite::tungstenite;
-
-fn delivery(key: &str, body: &str) -> Delivery {
-    let alice: UserId = "elsewhere:alice".parse().unwrap();
-    let carol: UserId = "birdychat:carol".parse().unwrap();
-    Delivery {
-        key: key.to_owned(),
-        tag: drawbridge_adapter::Tag::of(b"salt", &[key]),
-        conversation: ConversationId::direct(&alice, &carol),
-        accepted_at: Timestamp(0),
-        attempt: 1,
-        command: Command::Message(Message {
-            from: Party { user: alice, name: Some("Alice".to_owned()) },
-            to: carol,
-            content: Content::text(body),
-            sent_at: Timestamp(7),
-            silent: false,
-        }),
-    }
-}
 
 #[tokio::test]
 async fn a_welcome_says_what_holds() {
@@ -43,7 +21,7 @@ async fn a_welcome_says_what_holds() {
     assert_eq!(welcome["network"], "birdychat");
     assert_eq!(
         welcome["capabilities"],
-        json!({"kinds": {"text": "full"}, "text": {"max_bytes": 5000},
+        json!({"kinds": {"text": "full"}, "features": {}, "text": {"max_bytes": 5000},
                "requests": false, "block_lists": false, "mutes": false, "folders": false,
                "reports": false})
     );

@@ -17,7 +17,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use drawbridge_adapter::{Adapter, Configuration, Connection, Fatal, NetworkId, Place};
+use drawbridge_adapter::{
+    Adapter, Command, Configuration, Connection, Content, ConversationId, Delivery, Fatal,
+    NetworkId, Party, Place, Tag, Timestamp, UserId,
+};
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::ReferenceBridge;
 use ed25519_dalek::{Signer, SigningKey};
@@ -233,6 +236,27 @@ pub fn hello(more: &Value) -> Value {
 pub fn text(id: &str, body: &str) -> Value {
     json!({"type": "event", "id": id, "from": "carol", "to": "elsewhere:alice",
            "sent_at": 1_700_000_000_000_i64, "content": {"type": "text", "body": body}})
+}
+
+/// A text of alice's to carol, from another network.
+pub fn delivery(key: &str, body: &str) -> Delivery {
+    let alice: UserId = "elsewhere:alice".parse().unwrap();
+    let carol: UserId = "birdychat:carol".parse().unwrap();
+    Delivery {
+        key: key.to_owned(),
+        tag: Tag::of(b"salt", &[key]),
+        conversation: ConversationId::direct(&alice, &carol),
+        accepted_at: Timestamp(0),
+        attempt: 1,
+        command: Command::Message(drawbridge_adapter::Message {
+            from: Party { user: alice, name: Some("Alice".to_owned()) },
+            to: carol,
+            content: Content::text(body),
+            reply: None,
+            sent_at: Timestamp(7),
+            silent: false,
+        }),
+    }
 }
 
 /// What carries a WebSocket.

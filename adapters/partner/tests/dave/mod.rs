@@ -5,21 +5,24 @@
     reason = "shared by two test binaries; a test fails by panicking"
 )]
 
+mod chat;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use drawbridge_adapter::{Code, Kind, MuteFor, NetworkId, UserId, async_trait};
 use drawbridge_partner::{Partner, PartnerAddressing};
-use drawbridge_testkit::{Heard, Peer, Scene, Tried};
+use drawbridge_testkit::{Deed, Heard, Peer, Scene, Sight, Tried};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use self::chat::Chat;
 use crate::common::{App, Line, claims, hello, key};
 
 /// How the app and the bridge come together.
@@ -58,6 +61,7 @@ pub fn scene(
         shown: HashSet::new(),
         codes: Vec::new(),
         messages: Vec::new(),
+        chat: Chat::default(),
         told: Vec::new(),
         requests: Vec::new(),
         blocked: HashSet::new(),
@@ -92,7 +96,9 @@ struct Dave {
     acked: Arc<Mutex<HashSet<String>>>,
     shown: HashSet<String>,
     codes: Vec<(String, Code)>,
-    messages: Vec<Heard>,
+    /// What dave has not heard yet, each with its id.
+    messages: Vec<(String, Heard)>,
+    chat: Chat,
     /// What the bridge itself said.
     told: Vec<String>,
     /// Who wants to write.
@@ -111,7 +117,12 @@ impl Dave {
     async fn meet(&mut self) -> Result<()> {
         let [partner, user] = &self.proofs;
         let (mut app, mut more) = self.way.meet(partner).await?;
-        more["capabilities"] = json!({"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000},
+        let kinds = ["text", "edit", "retraction", "reaction", "receipt", "typing"];
+        let kinds: Map<String, Value> =
+            kinds.map(|one| (one.to_owned(), json!("full"))).into_iter().collect();
+        let features = json!({"formatting": "full", "mention": "full", "reply": "full"});
+        more["capabilities"] = json!({"kinds": kinds, "features": features,
+                                      "text": {"max_bytes": 1_000_000},
                                       "requests": true, "block_lists": true, "mutes": true,
                                       "folders": true, "reports": true});
         app.says(&hello(&more)).await;
@@ -128,6 +139,12 @@ impl Dave {
                 if let Some(ids) = frame["ids"].as_array() {
                     let ids = ids.iter().filter_map(|id| id.as_str().map(str::to_owned));
                     acked.lock().expect("no panic").extend(ids);
+                    continue;
+                }
+                if frame["id"].is_null() {
+                    if got.send(frame).is_err() {
+                        return;
+                    }
                     continue;
                 }
                 let ack = json!({"type": "ack", "ids": [frame["id"]]}).to_string();
@@ -177,8 +194,9 @@ impl Dave {
         let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
         match text("type").as_str() {
             "event" if self.shown.insert(text("id")) => {
-                let body = frame["content"]["body"].as_str().context("no text")?.to_owned();
-                self.messages.push(Heard { from: text("from"), text: body });
+                if let Some(body) = self.chat.shows(&frame) {
+                    self.messages.push((text("id"), Heard { from: text("from"), text: body }));
+                }
             }
             "status" if frame["code"].is_string() => {
                 let code = text("code").parse().map_err(anyhow::Error::msg)?;
@@ -189,6 +207,7 @@ impl Dave {
                 self.reports.push(texts(&frame["messages"]));
             }
             "event" | "status" | "notice" | "report" => {}
+            "receipt" | "typing" => self.chat.passes(&frame),
             "request" => self.requests.push(text("from")),
             "request_over" => self.requests.retain(|from| *from != text("from")),
             "block" => _ = self.blocked.insert(text("other")),
@@ -220,6 +239,7 @@ impl Peer for Dave {
     async fn says(&mut self, to: &str, text: &str) -> Result<()> {
         let frame = self.event(to, &json!({"type": "text", "body": text}));
         let id = frame["id"].as_str().unwrap_or_default().to_owned();
+        self.chat.said.clone_from(&id);
         self.said.push((id, text.to_owned()));
         self.send(frame).await
     }
@@ -228,7 +248,9 @@ impl Peer for Dave {
         while self.messages.is_empty() {
             self.next().await?;
         }
-        Ok(self.messages.remove(0))
+        let (id, heard) = self.messages.remove(0);
+        self.chat.heard = id;
+        Ok(heard)
     }
 
     async fn is_told(&mut self) -> Result<String> {
@@ -263,6 +285,29 @@ impl Peer for Dave {
         }
         self.said.push((frame["id"].as_str().unwrap_or_default().to_owned(), String::new()));
         self.send(frame).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
+        if let Some(frame) = self.chat.passing(to, deed) {
+            self.send(frame).await?;
+            return Ok(Tried::Done);
+        }
+        let mut frame = self.event(to, &self.chat.content(deed));
+        self.chat.add_to(&mut frame, deed);
+        let id = frame["id"].as_str().unwrap_or_default().to_owned();
+        if let Deed::SaysBold(_) | Deed::Replies(_) = deed {
+            self.chat.said.clone_from(&id);
+        }
+        self.said.push((id, String::new()));
+        self.send(frame).await?;
+        Ok(Tried::Done)
+    }
+
+    async fn is_shown(&mut self, from: &str, sight: &Sight) -> Result<Tried> {
+        while !self.chat.is_shown(from, sight) {
+            self.next().await?;
+        }
         Ok(Tried::Done)
     }
 

@@ -1,0 +1,117 @@
+//! What dave's client does and shows besides plain texts.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use drawbridge_testkit::{Deed, Sight};
+use serde_json::{Value, json};
+
+use super::texts;
+
+/// A chat, with the ids of its latest messages.
+#[derive(Default)]
+pub struct Chat {
+    pub said: String,
+    pub heard: String,
+    bold: HashSet<String>,
+    /// What answers which message of dave's.
+    answers: HashSet<(String, String)>,
+    edited: HashMap<String, String>,
+    gone: HashSet<String>,
+    reactions: HashMap<String, BTreeSet<String>>,
+    read: HashSet<String>,
+    typing: HashMap<String, bool>,
+}
+
+impl Chat {
+    /// The frame of something that is no event.
+    pub fn passing(&self, to: &str, deed: &Deed) -> Option<Value> {
+        match deed {
+            Deed::Reads => Some(json!({"type": "receipt", "of": {"bridge": self.heard},
+                                       "from": "dave", "to": to, "state": "read"})),
+            Deed::Types(typing) => {
+                Some(json!({"type": "typing", "from": "dave", "to": to, "typing": typing}))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn content(&self, deed: &Deed) -> Value {
+        match deed {
+            Deed::SaysBold(text) => {
+                json!({"type": "text", "body": text, "markdown": format!("**{text}**")})
+            }
+            Deed::Replies(text) => json!({"type": "text", "body": text}),
+            Deed::Edits(text) => json!({"type": "edit", "of": {"app": self.said}, "body": text}),
+            Deed::EditsInto(_) => {
+                json!({"type": "edit", "of": {"app": self.said}, "body": "beside it"})
+            }
+            Deed::Retracts => json!({"type": "retraction", "of": {"app": self.said}}),
+            Deed::Reacts(emojis) => {
+                json!({"type": "reaction", "to": {"bridge": self.heard}, "emojis": emojis})
+            }
+            Deed::Reads | Deed::Types(_) => Value::Null,
+        }
+    }
+
+    /// What stands in the frame besides its content.
+    pub fn add_to(&self, frame: &mut Value, deed: &Deed) {
+        match deed {
+            Deed::Replies(_) => frame["in_reply_to"] = json!({"bridge": self.heard}),
+            Deed::EditsInto(drawbridge_adapter::Kind::Sticker) => {
+                frame["content"]["sticker"] = json!({"pack": "waves"});
+            }
+            Deed::EditsInto(_) => frame["content"]["expires_in"] = json!(60),
+            _ => {}
+        }
+    }
+
+    /// Takes note of an event; gives its text, if it is a new message.
+    pub fn shows(&mut self, frame: &Value) -> Option<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let content = &frame["content"];
+        let body = text(&content["body"]);
+        match text(&content["type"]).as_str() {
+            "text" => {
+                if content["markdown"] == format!("**{body}**") {
+                    self.bold.insert(body.clone());
+                }
+                if let Some(answered) = frame["in_reply_to"]["app"].as_str() {
+                    self.answers.insert((answered.to_owned(), body.clone()));
+                }
+                return Some(body);
+            }
+            "edit" => _ = self.edited.insert(text(&content["of"]["bridge"]), body),
+            "retraction" => _ = self.gone.insert(text(&content["of"]["bridge"])),
+            "reaction" => {
+                let all = texts(&content["emojis"]).into_iter().collect();
+                self.reactions.insert(text(&content["to"]["app"]), all);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    pub fn passes(&mut self, frame: &Value) {
+        let from = frame["from"].as_str().unwrap_or_default().to_owned();
+        if let Some(typing) = frame["typing"].as_bool() {
+            self.typing.insert(from, typing);
+        } else if frame["state"] == "read" {
+            self.read.insert(frame["of"]["app"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+
+    pub fn is_shown(&self, from: &str, sight: &Sight) -> bool {
+        match sight {
+            Sight::Bold(text) => self.bold.contains(text),
+            Sight::Reply(text) => self.answers.contains(&(self.said.clone(), text.clone())),
+            Sight::Edited(text) => self.edited.get(&self.heard) == Some(text),
+            Sight::Retracted => self.gone.contains(&self.heard),
+            Sight::Reactions(all) => {
+                let shown = self.reactions.get(&self.said).cloned().unwrap_or_default();
+                shown == all.iter().cloned().collect()
+            }
+            Sight::Read => self.read.contains(&self.said),
+            Sight::Typing(typing) => self.typing.get(from) == Some(typing),
+        }
+    }
+}
