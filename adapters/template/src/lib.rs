@@ -31,7 +31,7 @@ use drawbridge_adapter::{
     Adapter, AddressError, Addressing, Bridge, Capabilities, Code, Command, Configuration,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
     EventId, Fatal, Kind, Level, Marks, NetworkId, Party, Place, Problem, Repeats, ReplyPath,
-    Secret, SecretFile, StatusNeeds, TextLimits, Timestamp, UserId, async_trait, log,
+    Secret, SecretFile, StatusNeeds, Text, TextLimits, Timestamp, UserId, async_trait, log,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
@@ -191,6 +191,7 @@ impl Lines {
                 Ok(Kind::Text) => Content::text(Some(text).filter(|text| !text.is_empty())?),
                 kind => Content::Unsupported { kind: kind.unwrap_or(Kind::Other) },
             },
+            reply: None,
             marks: Marks::default(),
             reply_path: ReplyPath::default(),
         })
@@ -201,7 +202,7 @@ impl Lines {
         let refused = |code: Code, why| DeliveryError::Refused { refusal: code.into(), why };
         let (id, quoted) = (it.key.clone(), |text: &str| serde_json::Value::from(text));
         let line = match &it.command {
-            Command::Message(it) if let Content::Text { body } = &it.content => {
+            Command::Message(it) if let Content::Text(Text { body, .. }) = &it.content => {
                 let from = self.addressing.address_of(&it.from.user);
                 let from = from.map_err(|_| refused(Code::NotReachable, "no such name"))?;
                 let (to, at, text) = (it.to.id(), it.sent_at.0, quoted(body));
@@ -218,7 +219,7 @@ impl Lines {
         let (answer, answered) = oneshot::channel();
         open.send((id.clone(), line, answer)).await.map_err(|_| DeliveryError::Disconnected)?;
         match timeout(PATIENCE, answered).await {
-            Ok(Ok(word)) if word == "ok" => Ok(Delivered { id: EventId::new(id).ok() }),
+            Ok(Ok(word)) if word == "ok" => Ok(Delivered::under(EventId::new(id).ok())),
             Ok(Ok(code)) => Err(refused(code.parse().unwrap_or(Code::NotReachable), "server says")),
             _ => Err(DeliveryError::Unknown { why: "the server did not answer" }),
         }

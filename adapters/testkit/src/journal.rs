@@ -1,7 +1,8 @@
 //! What the reference bridge has seen, in order.
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, Refusal, UserId,
+    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, Passing, Refusal, Text,
+    UserId,
 };
 
 /// Everything that an adapter told the reference bridge.
@@ -15,6 +16,8 @@ pub struct Journal {
     pub bounces: Vec<(EventId, UserId, Refusal)>,
     /// Each gesture, with who made it.
     pub gestures: Vec<(UserId, Gesture)>,
+    /// What passed, in order: see [`drawbridge_adapter::Bridge::pass`].
+    pub passing: Vec<Passing>,
     /// How many gestures the bridge could not take.
     pub gestures_turned_away: usize,
     /// Each report of the connection.
@@ -72,7 +75,7 @@ impl Journal {
 /// What an event says, if it is text.
 pub fn text_of(event: &Event) -> Option<&str> {
     match &event.content {
-        Content::Text { body } => Some(body),
+        Content::Text(Text { body, .. }) => Some(body),
         _ => None,
     }
 }

@@ -21,7 +21,8 @@
 //! ```
 //! The macro makes one `#[test]` for each check, named like it, so that a single rule can be run:
 //! `cargo test -p my-adapter --test conformance order_in`. [`run_all`] plays them one after the
-//! other and gives a [`Report`].
+//! other and gives a [`Report`]; the test `conformance_report`, ignored unless asked for, writes it to a
+//! file for the operator who is to admit the network.
 //!
 //! The foreign user of every scene is `elsewhere:carol`; the bridge knows all users of the network
 //! [`ELSEWHERE`] whose ids have no upper case and no control characters.
@@ -32,7 +33,9 @@
 //! [`Peer::blocks`], [`Peer::sees_block`], [`Peer::mutes`], [`Peer::sees_mute`],
 //! [`Peer::sees_in_folder`], [`Peer::is_reported`], [`Peer::gives_access`], [`Scene::nobody`]). They are skipped only if
 //! [`Stage::skips`] names them with a reason; a declared skip of a check that could be played is a
-//! failure, too. So the list of skips is always the true list of what was not shown.
+//! failure, too. So the list of skips is always the true list of what was not shown. Only the checks of
+//! kinds and features of content that the adapter does not declare are skipped by themselves; of those
+//! that it declares, each must be played ([`Peer::performs`], [`Peer::is_shown`]) or named.
 //!
 //! # Good to know
 //! - The same suite runs against a fake server in milliseconds and against the real one: two stages.
@@ -51,6 +54,7 @@
 pub mod checks;
 
 mod addressing;
+mod breaches;
 mod capture;
 mod journal;
 mod peer;
@@ -60,6 +64,6 @@ mod suite;
 
 pub use addressing::check_addressing;
 pub use journal::{Handed, Journal, text_of};
-pub use peer::{Heard, Peer, Scene, Stage, Tried};
+pub use peer::{Deed, Heard, Peer, Scene, Sight, Stage, Tried};
 pub use reference::{ELSEWHERE, ReferenceBridge};
-pub use suite::{CHECKS, Check, Done, Playing, Report, play, run_all, test};
+pub use suite::{CHECKS, Check, Done, Playing, Report, play, run_all, test, write_report};

@@ -52,6 +52,18 @@ pub trait Peer: Send + Sync {
         Ok(Tried::Impossible)
     }
 
+    /// Does this with its client's own means, in the chat with the user under this address. Returns
+    /// when it is on its way.
+    async fn performs(&mut self, _to: &str, _deed: &Deed) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
+    /// Waits until its client shows this in the chat with the user under this address. A new message
+    /// that was shown so may be heard afterwards, or not; all else is nothing to hear.
+    async fn is_shown(&mut self, _from: &str, _sight: &Sight) -> Result<Tried> {
+        Ok(Tried::Impossible)
+    }
+
     /// Says `text` to the bridge's own user, as a message of its own.
     async fn asks_bridge(&mut self, _text: &str) -> Result<Tried> {
         Ok(Tried::Impossible)
@@ -122,6 +134,49 @@ pub trait Peer: Send + Sync {
     async fn network_comes_back(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Something that a client can do besides saying a plain text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Says this, all of it in bold.
+    SaysBold(String),
+    /// Says this in answer to the latest message that it heard.
+    Replies(String),
+    /// Gives the latest message that it said this text instead.
+    Edits(String),
+    /// Makes something of this kind of the latest message that it said, in the way most likely to be
+    /// mistaken for a mere edit: a sticker, or something that disappears.
+    EditsInto(Kind),
+    /// Takes back the latest message that it said.
+    Retracts,
+    /// Has these reactions to the latest message that it heard, and no others; their order means
+    /// nothing.
+    Reacts(Vec<String>),
+    /// Tells that the latest message that it heard was shown on its screen.
+    Reads,
+    /// Begins to write, or stops.
+    Types(bool),
+}
+
+/// Something that a client shows besides a plain text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// A new message with this text, all of it in bold.
+    Bold(String),
+    /// A new message with this text, in answer to the latest one that it said.
+    Reply(String),
+    /// The latest message that it heard has this text now.
+    Edited(String),
+    /// The latest message that it heard is gone.
+    Retracted,
+    /// The latest message that it said has these reactions of the other user, in any order, and no
+    /// others.
+    Reactions(Vec<String>),
+    /// The other user has read the latest message that it said.
+    Read,
+    /// The other user writes, or has stopped.
+    Typing(bool),
 }
 
 /// Whether an optional act was done.

@@ -7,14 +7,14 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use drawbridge_adapter::{
     Access, Adapter, Addressing, BlockEntry, Code, Command, Connection, Content, ConversationId,
     Delivered, Delivery, DeliveryError, Event, EventId, Fatal, Folder, Gesture, Message, MuteEntry,
-    MuteFor, NetworkId, Notice, Party, ReplyPath, Report, ReportReason, Request, RequestOver,
-    Secret, State, Status, UserId,
+    MuteFor, NetworkId, Notice, Party, Reference, Reply, ReplyPath, Report, ReportReason, Request,
+    RequestOver, Secret, State, Status, UserId, Was,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::reference::{ELSEWHERE, ReferenceBridge, brief};
-use crate::{Done, Heard, Journal, Peer, Scene, Stage, text_of};
+use crate::{Deed, Done, Heard, Journal, Peer, Scene, Sight, Stage, Tried, text_of};
 
 /// Within this time `run` returns after it was asked to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -170,10 +170,61 @@ impl Play {
     }
 
     /// Carol writes to the peer, and the peer is shown it.
-    pub(crate) async fn crosses_out(&mut self, text: &str) -> Result<()> {
+    pub(crate) async fn crosses_out(&mut self, text: &str) -> Result<Shown> {
         let delivery = self.message(text)?;
-        self.delivers(&[delivery]).await?;
-        self.hears(text).await
+        let delivered = self.deliver_one(&delivery).await?;
+        self.hears(text).await?;
+        Ok(Shown { key: EventId::new(delivery.key)?, id: delivered.id })
+    }
+
+    /// Carol writes to the peer, and the peer is shown it, perhaps after a message with the words
+    /// `before`, which it has seen already.
+    pub(crate) async fn crosses_out_after(&mut self, before: &str, text: &str) -> Result<()> {
+        let delivery = self.message(text)?;
+        self.deliver_one(&delivery).await?;
+        let heard = self.heard().await;
+        let heard = heard.with_context(|| format!("waiting for {}", brief(text)))?;
+        if heard.text.contains(before) {
+            return self.hears(text).await;
+        }
+        ensure!(
+            heard.text == text,
+            "the peer was shown {} instead of {}",
+            brief(&heard.text),
+            brief(text)
+        );
+        Ok(())
+    }
+
+    /// The peer does this in the chat with carol.
+    pub(crate) async fn performs(&mut self, deed: &Deed) -> Result<Tried> {
+        let to = self.address()?;
+        let done = timeout(self.patience, self.peer.performs(&to, deed)).await;
+        done.with_context(|| format!("the peer could not do this in time: {deed:?}"))?
+    }
+
+    /// The peer's client must show this in the chat with carol.
+    pub(crate) async fn sees(&mut self, sight: &Sight) -> Result<Tried> {
+        let from = self.address()?;
+        let seen = timeout(self.patience, self.peer.is_shown(&from, sight)).await;
+        seen.with_context(|| format!("the peer was not shown this: {sight:?}"))?
+    }
+
+    /// Waits until the bridge has taken an event of the peer's in which `found` finds something.
+    pub(crate) async fn takes<T>(
+        &self,
+        what: &str,
+        mut found: impl FnMut(&Event) -> Option<T>,
+    ) -> Result<T> {
+        let sender = self.peer.user();
+        let what = format!("the bridge hears of the peer's {what}");
+        let first = |journal: &Journal| {
+            let mut fresh = journal.handed.iter().filter(|handed| handed.is_fresh());
+            fresh.find_map(|one| {
+                Some(&one.event).filter(|it| it.sender.user == sender).and_then(&mut found)
+            })
+        };
+        self.bridge.wait_for(self.patience, &what, first).await
     }
 
     /// The code that the peer is shown for its latest message.
@@ -190,10 +241,21 @@ impl Play {
 
     /// A message from carol, under a key of its own.
     pub(crate) fn message_to(&self, to: &UserId, text: &str) -> Result<Delivery> {
+        self.content_to(to, Content::text(text), None)
+    }
+
+    /// Something from carol to the peer, under a key of its own.
+    pub(crate) fn content(&self, content: Content, reply: Option<Reply>) -> Result<Delivery> {
+        let to = self.peer.user();
+        self.content_to(&to, content, reply)
+    }
+
+    fn content_to(&self, to: &UserId, content: Content, reply: Option<Reply>) -> Result<Delivery> {
         let message = Message {
             from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
             to: to.clone(),
-            content: Content::text(text),
+            content,
+            reply,
             sent_at: self.bridge.handle().now(),
             silent: false,
         };
@@ -302,8 +364,8 @@ impl Play {
 
     fn delivery(&self, user: &UserId, command: Command) -> Result<Delivery> {
         let bridge = self.bridge.handle();
-        // A real daemon's keys are spread over all 16 digits, and never repeat.
-        let key = format!("{:016x}", bridge.random());
+        // As a real daemon's keys: the time, and behind it what never repeats.
+        let key = format!("{:011x}{:016x}", bridge.now().0, bridge.random());
         let event = EventId::new(key.clone())?;
         Ok(Delivery {
             tag: bridge.tag_event(&event),
@@ -317,19 +379,19 @@ impl Play {
 
     /// Has all of them carried out, in windows, as the daemon would: what was not done is tried
     /// again under its key.
-    pub(crate) async fn delivers(&self, all: &[Delivery]) -> Result<()> {
+    pub(crate) async fn delivers(&self, all: &[Delivery]) -> Result<Vec<Delivered>> {
         let window = self.adapter.describe().window.max(1);
         let deadline = Instant::now() + self.patience;
-        let (mut done, mut repeats) = (0, 0);
-        while done < all.len() {
-            let mut batch: Vec<_> = all[done..].iter().take(window).cloned().collect();
+        let (mut done, mut repeats) = (Vec::new(), 0);
+        while done.len() < all.len() {
+            let mut batch: Vec<_> = all[done.len()..].iter().take(window).cloned().collect();
             for delivery in &mut batch {
                 delivery.attempt += repeats;
             }
             let mut failed = None;
             for answer in self.delivers_once(&batch).await? {
                 match answer {
-                    Ok(_) => done += 1,
+                    Ok(delivered) => done.push(delivered),
                     Err(DeliveryError::Refused { refusal, why }) => {
                         bail!("a delivery was refused: {}: {why}", refusal.code)
                     }
@@ -344,7 +406,13 @@ impl Play {
             repeats += 1;
             tokio::time::sleep(pause(&error).min(self.patience)).await;
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// Has this one carried out.
+    pub(crate) async fn deliver_one(&self, one: &Delivery) -> Result<Delivered> {
+        let done = self.delivers(std::slice::from_ref(one)).await?;
+        done.into_iter().next().context("nothing was delivered")
     }
 
     /// Hands one batch over, once, and checks the form of the answer.
@@ -387,6 +455,25 @@ impl Play {
         let breaches = self.bridge.journal().breaches;
         ensure!(breaches.is_empty(), "the contract was broken: {}", breaches.join("; "));
         Ok(())
+    }
+}
+
+/// A message of carol's that the peer was shown.
+pub(crate) struct Shown {
+    key: EventId,
+    id: Option<EventId>,
+}
+
+impl Shown {
+    /// Whether this, of an event, names it.
+    pub(crate) fn is(&self, named: &Reference) -> bool {
+        named.was == Was::Delivered && named.id == self.key
+    }
+
+    /// How a command names it.
+    pub(crate) fn reference(&self) -> Reference {
+        let id = self.id.clone().unwrap_or_else(|| self.key.clone());
+        Reference { id, was: Was::Delivered, sent_at: None }
     }
 }
 

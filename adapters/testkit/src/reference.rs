@@ -11,12 +11,13 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Answer, Bridge, BridgePort, Code, CommandForm, Connection, ConversationId,
-    Destination, Event, EventId, FormField, Gesture, Memo, NetworkId, Refusal, Repeats, ReplyPath,
-    Timestamp, Unavailable, UserId,
+    Destination, Event, EventId, FormField, Gesture, Memo, NetworkId, Passing, Refusal, Repeats,
+    ReplyPath, Timestamp, Unavailable, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::breaches;
 use crate::journal::{Handed, Journal, text_of};
 
 /// The network on which everybody lives who is not of the adapter's own.
@@ -45,6 +46,7 @@ struct State {
     refusals: HashMap<String, Refusal>,
     slowness: Duration,
     memos: BTreeMap<String, String>,
+    forgetful: usize,
     networks: HashSet<String>,
     remote: Vec<String>,
     clock: Option<Timestamp>,
@@ -69,6 +71,7 @@ impl ReferenceBridge {
             refusals: HashMap::new(),
             slowness: Duration::ZERO,
             memos: BTreeMap::new(),
+            forgetful: 0,
             networks: HashSet::from([ELSEWHERE.to_owned()]),
             remote: Vec::new(),
             clock: None,
@@ -133,6 +136,11 @@ impl ReferenceBridge {
         let mut state = self.state();
         state.broken = None;
         state.faults.clear();
+    }
+
+    /// The next `times` calls of `recall_all` fail.
+    pub fn forget_next(&self, times: usize) {
+        self.state().forgetful = times;
     }
 
     /// Refuses the event with this text, by this code.
@@ -239,12 +247,13 @@ impl State {
         {
             breach("an event is addressed to a user of the adapter's own network");
         }
-        if text_of(event) == Some("") {
+        if event.content.written().is_some_and(|text| text.body.is_empty()) {
             breach("an event's text is empty");
         }
         if event.reply_path.0.len() > ReplyPath::MAX {
             breach("a reply path is too long");
         }
+        breaches::of_content(event).into_iter().for_each(breach);
     }
 }
 
@@ -325,6 +334,10 @@ impl BridgePort for ReferenceBridge {
         answer
     }
 
+    fn pass(&self, passing: Passing) {
+        self.record(|state| state.journal.passing.push(passing));
+    }
+
     fn commands(&self) -> Vec<CommandForm> {
         let field = |name, required| FormField {
             name,
@@ -394,7 +407,11 @@ impl BridgePort for ReferenceBridge {
         after: &str,
         limit: usize,
     ) -> Result<Vec<(String, String)>, Unavailable> {
-        let state = self.state();
+        let mut state = self.state();
+        if state.forgetful > 0 {
+            state.forgetful -= 1;
+            return Err(Unavailable::Failed);
+        }
         let found = state.memos.iter().filter(|(key, _)| {
             key.starts_with(prefix) && (after.is_empty() || key.as_str() > after)
         });

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Serialize, Serializer};
 
 use crate::Stage;
@@ -15,6 +15,9 @@ pub enum Done {
     Passed,
     /// It could not be played here: what was lacking.
     Skipped(&'static str),
+    /// It shows something of content that the adapter does not declare: what. Nobody has to declare
+    /// the skip, because nothing of the kind ever reaches the adapter.
+    Undeclared(&'static str),
 }
 
 /// A check under way.
@@ -69,6 +72,22 @@ macro_rules! __checks {
             retry_in
             not_taken
             recovery
+            format_in
+            format_out
+            reply_in
+            reply_out
+            edit_in
+            edit_sticker_in
+            edit_disappearing_in
+            edit_out
+            retract_in
+            retract_out
+            react_in
+            react_out
+            receipt_in
+            receipt_out
+            typing_in
+            typing_out
             stops
             stops_early
             drain
@@ -98,6 +117,13 @@ macro_rules! __then {
 macro_rules! conformance {
     ($stage:expr) => {
         $crate::__checks! { tests ($stage) }
+
+        /// Plays every check, and writes the report by which an operator admits the network.
+        #[test]
+        #[ignore = "writes a file: run it alone, with CONFORMANCE_REPORT"]
+        fn conformance_report() {
+            $crate::write_report(&$stage);
+        }
     };
 }
 
@@ -133,8 +159,33 @@ pub fn test(name: &str, stage: &dyn Stage) {
     });
     match outcome {
         Ok(Done::Passed) => {}
-        Ok(Done::Skipped(lacking)) => println!("skipped {name}: {lacking}"),
+        Ok(Done::Skipped(lacking) | Done::Undeclared(lacking)) => {
+            println!("skipped {name}: {lacking}");
+        }
         Err(error) => panic!("{name}: {error:#}"),
+    }
+}
+
+/// Plays every check in a runtime of its own, and writes the [`Report`] as JSON to the file that the
+/// environment variable `CONFORMANCE_REPORT` names: what [`conformance!`](crate::conformance) calls.
+///
+/// # Panics
+/// If a check fails, after the report is written; if it cannot be written; as a test does.
+#[expect(clippy::panic, reason = "a test fails by panicking")]
+pub fn write_report(stage: &dyn Stage) {
+    let written = || {
+        let path = std::env::var_os("CONFORMANCE_REPORT");
+        let path = path.context("CONFORMANCE_REPORT does not name a file")?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build()?;
+        let report = runtime.block_on(run_all(stage));
+        std::fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?;
+        anyhow::Ok(report)
+    };
+    match written() {
+        Ok(report) if report.failed.is_empty() => println!("{report}"),
+        Ok(report) => panic!("{report}"),
+        Err(error) => panic!("{error:#}"),
     }
 }
 
@@ -154,7 +205,9 @@ pub async fn run_all(stage: &dyn Stage) -> Report {
     for check in CHECKS {
         match play(check, stage).await {
             Ok(Done::Passed) => report.passed.push(check.name),
-            Ok(Done::Skipped(lacking)) => report.skipped.push((check.name, lacking)),
+            Ok(Done::Skipped(lacking) | Done::Undeclared(lacking)) => {
+                report.skipped.push((check.name, lacking));
+            }
             Err(error) => report.failed.push((check.name, format!("{error:#}"))),
         }
     }
@@ -167,7 +220,7 @@ pub async fn run_all(stage: &dyn Stage) -> Report {
 pub struct Report {
     /// The checks that showed their rule.
     pub passed: Vec<&'static str>,
-    /// The checks that were skipped, as declared, and what was lacking.
+    /// The checks that were skipped, and what was lacking.
     #[serde(serialize_with = "by_name")]
     pub skipped: Vec<(&'static str, &'static str)>,
     /// The checks that failed, and how.

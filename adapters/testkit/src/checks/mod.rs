@@ -5,11 +5,13 @@
 //! that came before it, and what stands before it is counted.
 
 mod attention;
+mod content;
 mod failure;
 mod inward;
 mod logs;
 mod outward;
 mod people;
+mod response;
 
 use anyhow::{Result, ensure};
 use drawbridge_adapter::{Connection, Kind, Level};
@@ -18,6 +20,10 @@ use crate::play::Play;
 use crate::{Done, Stage, check_addressing};
 
 pub use attention::{access, folder_out, mute_in, mute_out, report_out};
+pub use content::{
+    edit_disappearing_in, edit_in, edit_out, edit_sticker_in, format_in, format_out, reply_in,
+    reply_out, retract_in, retract_out,
+};
 pub use failure::{
     drain, not_taken, recovery, refusal, retry_in, signals, status, stops, stops_early,
 };
@@ -29,6 +35,7 @@ pub use outward::{
     duplicate_out, early_out, equal_out, long_out, nobody_out, order_out, text_out, unicode_out,
 };
 pub use people::{block_in, block_out, command_in, notice_out, request_out};
+pub use response::{react_in, react_out, receipt_in, receipt_out, typing_in, typing_out};
 
 /// Rule: an adapter says what it is within the bounds of the contract (window 1 to 64, at least
 /// one conversation at a time, text carried, a limit on it), and says the same each time.

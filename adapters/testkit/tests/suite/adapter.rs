@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Adapter, AddressError, Addressing, Answer, Bridge, Capabilities, Code, Command,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
-    EventId, Fatal, Gesture, Kind, Level, Marks, NetworkId, Party, Refusal, Repeats, ReplyPath,
-    Signal, StatusNeeds, TextLimits, UserId,
+    EventId, Fatal, Feature, Gesture, Kind, Level, Marks, NetworkId, Party, Refusal, Repeats,
+    ReplyPath, Signal, StatusNeeds, Text, TextLimits, UserId,
 };
 
+use crate::content::KINDS;
 use crate::flaws::Flaw;
-use crate::server::{BRIDGE, DORA, Frame, PASSWORD, Server, State, Wish};
+use crate::server::{Act, BRIDGE, DORA, Frame, Look, PASSWORD, Server, State, Wish};
 
 pub(crate) const TOKEN: &str = "s3cret-of-the-line";
 const MAX_ADDRESS: usize = 600;
@@ -45,10 +46,11 @@ impl Line {
             sticker: frame.kind == Kind::Sticker,
             disappearing: frame.kind == Kind::Disappearing,
         };
-        if self.has(Flaw::BlindToStickers) {
+        let edited = matches!(frame.act, Act::Edits(_));
+        if self.has(if edited { Flaw::BlindToEditedStickers } else { Flaw::BlindToStickers }) {
             marks.sticker = false;
         }
-        if self.has(Flaw::BlindToTimers) {
+        if self.has(if edited { Flaw::BlindToEditedTimers } else { Flaw::BlindToTimers }) {
             marks.disappearing = false;
         }
         Event {
@@ -66,7 +68,8 @@ impl Line {
                 address => Destination::Direct(self.user_at(address).unwrap()),
             },
             sent_at: bridge.now(),
-            content: Content::text(text),
+            content: self.content(frame, text),
+            reply: self.reply(frame),
             marks,
             reply_path: ReplyPath(frame.id.clone()),
         }
@@ -82,9 +85,13 @@ impl Line {
         if self.has(Flaw::ReversesIn) {
             frames.reverse();
         }
-        if self.has(Flaw::DropsStickers) {
-            frames.retain(|frame| frame.kind != Kind::Sticker);
-        }
+        frames.retain(|frame| !match &frame.act {
+            Act::Says => frame.kind == Kind::Sticker && self.has(Flaw::DropsStickers),
+            Act::Retracts(_) => {
+                self.has(Flaw::DropsRetractionsIn) || self.has(Flaw::PilesReactionsIn)
+            }
+            _ => false,
+        });
         let events: Vec<_> = frames.iter().map(|frame| self.event(bridge, frame)).collect();
         if self.has(Flaw::TwoAtOnce) {
             let (one, other) = events.split_at(events.len() / 2);
@@ -264,11 +271,14 @@ impl Line {
                     let refusal = Refusal::from(Code::NotReachable);
                     return Err(DeliveryError::Refused { refusal, why: "no such account" });
                 }
-                let Content::Text { body } = &message.content else { panic!("undeclared") };
                 let from = match self.flaw {
                     Some(Flaw::WrongGhost) => "elsewhere~carlo".to_owned(),
                     _ => self.address_of(&message.from.user).unwrap(),
                 };
+                let Content::Text(Text { body, rich }) = &message.content else {
+                    return Ok(self.change(&key, from, &message.content));
+                };
+                self.look(body, rich.is_some(), message.reply.as_ref());
                 let text = match self.flaw {
                     Some(Flaw::TrimsOut) => body.trim(),
                     Some(Flaw::CutsOut) => body.get(..4000).unwrap_or(body),
@@ -323,7 +333,7 @@ impl Line {
                 }
             }
         }
-        Ok(Delivered { id: EventId::new(key).ok() })
+        Ok(Delivered::under(EventId::new(key).ok()))
     }
 }
 
@@ -337,15 +347,25 @@ impl Adapter for Line {
 
     fn capabilities(&self) -> Capabilities {
         let limits = TextLimits { max_bytes: 65_536, controls: true };
-        let text = Capabilities::new(limits).with(Kind::Text, Level::Full);
-        let people = text.showing_requests().keeping_block_lists();
+        let mut content = Capabilities::new(limits);
+        for kind in KINDS {
+            content = content.with(kind, Level::Full);
+        }
+        for feature in Feature::ALL {
+            content = content.bearing(feature, Level::Full);
+        }
+        if self.has(Flaw::CarriesTextAlone) {
+            content = Capabilities::new(limits).with(Kind::Text, Level::Full);
+        }
+        let people = content.showing_requests().keeping_block_lists();
         people.muting().keeping_folders().taking_reports().taking_access()
     }
 
     async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
         let watch = self.watch(&bridge);
         let gesture = self.gesture(&bridge);
-        tokio::pin!(watch, gesture);
+        let passes = self.passes(&bridge);
+        tokio::pin!(watch, gesture, passes);
         let mut buffered = Vec::new();
         if self.has(Flaw::WaitsForWork) {
             self.server.wait(|state| (!state.waiting.is_empty()).then_some(())).await;
@@ -356,6 +376,7 @@ impl Adapter for Line {
                 () = bridge.stopping(), if !self.has(Flaw::NeverStops) => break,
                 () = &mut watch => break,
                 () = &mut gesture => break,
+                () = &mut passes => break,
                 frames = self.next() => frames,
             };
             if self.has(Flaw::Buffers) {
@@ -375,9 +396,19 @@ impl Adapter for Line {
     }
 
     fn signal(&self, signal: Signal) {
-        if let (Signal::Accepted(status), true) = (signal, self.has(Flaw::ShowsSignals)) {
-            let from = self.address_of(status.recipient.as_ref().unwrap()).unwrap();
-            self.server.show("signal", from, status.state.as_str().to_owned());
+        match signal {
+            Signal::Accepted(status) if self.has(Flaw::ShowsSignals) => {
+                let from = self.address_of(status.recipient.as_ref().unwrap()).unwrap();
+                self.server.show("signal", from, status.state.as_str().to_owned());
+            }
+            Signal::Receipt(receipt) if receipt.read && !self.has(Flaw::DropsReadsOut) => {
+                let of = receipt.of.id.as_str().to_owned();
+                self.server.with(|state| state.looks.push(Look::Read(of)));
+            }
+            Signal::Typing(typing) if !self.has(Flaw::DropsTypingOut) => {
+                self.server.with(|state| state.typing = Some(typing.typing));
+            }
+            _ => {}
         }
     }
 

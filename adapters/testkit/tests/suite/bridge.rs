@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Code, Content, Destination, Event, EventId, Marks, Memo, NetworkId, Party,
-    Repeats, ReplyPath, Timestamp, Unavailable, UserId,
+    Acceptance, Answer, Block, Code, Content, Destination, Emojis, Event, EventId, Inline, Marks,
+    Memo, NetworkId, Party, Reference, Repeats, Reply, ReplyPath, Rich, Text, Timestamp,
+    Unavailable, UserId, Was,
 };
 use drawbridge_testkit::ReferenceBridge;
 
@@ -22,6 +23,7 @@ fn event(id: &str, text: &str) -> Event {
         to: Destination::Direct("elsewhere:carol".parse().unwrap()),
         sent_at: Timestamp(0),
         content: Content::text(text),
+        reply: None,
         marks: Marks::default(),
         reply_path: ReplyPath::default(),
     }
@@ -83,6 +85,40 @@ async fn breaches_are_seen() {
     handle.accept(vec![forged, home, long, event("4", ""), other]).await.unwrap();
     let breaches = bridge.journal().breaches;
     assert_eq!(breaches.len(), 5, "{breaches:?}");
+}
+
+/// Of what an event says besides a plain text.
+#[tokio::test]
+async fn breaches_in_content_are_seen() {
+    let bridge = bridge();
+    let handle = bridge.handle();
+    let rich = |block| Content::Text(Text { body: "a".to_owned(), rich: Some(Rich(vec![block])) });
+    let to = |was, id: &str| Reference { id: EventId::new(id).unwrap(), was, sent_at: None };
+    let key = "0".repeat(27);
+    let react = |emojis| Content::Reaction { to: to(Was::Delivered, &key), emojis };
+    let link = Inline::Link { url: "javascript:1".to_owned(), text: Vec::new() };
+    let link = vec![Inline::Bold(vec![link])];
+    let now = Emojis::Now { all: Vec::new(), new: Vec::new(), gone: Vec::new() };
+    let contents = [
+        rich(Block::List { from: None, items: vec![vec![Block::Rule; Rich::MAX_NODES]] }),
+        rich(Block::Quote(vec![Block::Paragraph(link)])),
+        react(now),
+        react(Emojis::One("x".repeat(Emojis::MAX_BYTES + 1))),
+        react(Emojis::All(vec!["x".to_owned(); Emojis::MOST + 1])),
+        Content::Retraction { of: to(Was::Delivered, "line-1") },
+        Content::Edit { of: to(Was::Sent, "line-1"), text: Text::plain("") },
+    ];
+    for (at, content) in contents.into_iter().enumerate() {
+        let right = Event { content, ..event(&format!("c{at}"), "a") };
+        handle.accept(vec![right]).await.unwrap();
+        assert_eq!(bridge.journal().breaches.len(), at + 1, "{at}");
+    }
+    for (at, repeats) in [Repeats::AlwaysDated, Repeats::Within(SOON)].into_iter().enumerate() {
+        let reply = Some(Reply { to: Some(to(Was::Sent, "a/b")), quote: None });
+        let right = Event { repeats, reply, ..event(&format!("r{at}"), "a") };
+        handle.accept(vec![right]).await.unwrap();
+        assert_eq!(bridge.journal().breaches.len(), 8 + at, "{at}");
+    }
 }
 
 #[tokio::test]

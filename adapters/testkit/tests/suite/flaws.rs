@@ -9,7 +9,11 @@ use crate::peer::LineStage;
 macro_rules! flaws {
     ($($flaw:ident: $check:ident, $words:literal;)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Flaw { $($flaw,)* }
+        pub(crate) enum Flaw {
+            $($flaw,)*
+            /// No flaw at all: it declares nothing else.
+            CarriesTextAlone,
+        }
 
         const FLAWS: &[(Flaw, &str, &str)] =
             &[$((Flaw::$flaw, stringify!($check), $words),)*];
@@ -80,6 +84,29 @@ flaws! {
     GivesUp: recovery, "connection is up";
     ClaimsOffline: recovery, "is called done";
     GoesOn: recovery, "must be the last";
+    LosesBold: format_in, "without formatting";
+    ShowsPlain: format_out, "the peer was not shown this";
+    AnswersNothing: reply_in, "it answers nothing";
+    AnswersItself: reply_in, "it answers another message";
+    QuotesTwice: reply_in, "the answer arrived as";
+    ShowsNoReply: reply_out, "the peer was not shown this";
+    SaysEdits: edit_in, "it is no edit";
+    EditsTheEdit: edit_in, "it is of another message";
+    BlindToEditedStickers: edit_sticker_in, "arrived as mere";
+    BlindToEditedTimers: edit_disappearing_in, "arrived as mere";
+    ShowsEditsAnew: edit_out, "the peer was not shown this";
+    ShowsEditsTwice: edit_out, "instead of \"end\"";
+    DropsRetractionsIn: retract_in, "the peer's retraction";
+    RetractsTheNext: retract_in, "it is of another message";
+    DropsRetractionsOut: retract_out, "the peer was not shown this";
+    PilesReactionsIn: react_in, "reactions to be";
+    MisplacesReactions: react_in, "a reaction is to another message";
+    PilesReactionsOut: react_out, "the peer was not shown this";
+    DropsReadsIn: receipt_in, "has read the letter";
+    InventsReads: receipt_in, "and was not";
+    DropsReadsOut: receipt_out, "the peer was not shown this";
+    DropsTypingIn: typing_in, "hears of the peer";
+    DropsTypingOut: typing_out, "the peer was not shown this";
     NeverStops: stops, "did not return within";
     EndsBadly: stops, "run ended with";
     Panics: stops, "run panicked";

@@ -4,6 +4,7 @@
 
 mod adapter;
 mod bridge;
+mod content;
 mod flaws;
 mod peer;
 mod server;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use async_trait::async_trait;
 use drawbridge_adapter::{Code, Kind, MuteFor, NetworkId, Secret, UserId};
-use drawbridge_testkit::{Heard, Peer, Scene, Stage, Tried};
+use drawbridge_testkit::{Deed, Heard, Peer, Scene, Sight, Stage, Tried};
 
 use crate::adapter::{Line, TOKEN};
 use crate::flaws::Flaw;
-use crate::server::{BRIDGE, DORA, Frame, PASSWORD, Server, State, Wish};
+use crate::server::{Act, BRIDGE, DORA, Frame, PASSWORD, Server, State, Wish};
 
 /// A stage for the right adapter, or a broken one; with a peer who can do everything, or little.
 pub(crate) struct LineStage {
@@ -41,7 +41,14 @@ impl Stage for LineStage {
             network,
             adapter: Arc::new(line.clone()),
             addressing: Arc::new(line),
-            peer: Box::new(Dora { user, server, said: Vec::new(), clumsy: self.clumsy }),
+            peer: Box::new(Dora {
+                user,
+                server,
+                said: Vec::new(),
+                mine: Vec::new(),
+                heard: String::new(),
+                clumsy: self.clumsy,
+            }),
             nobody: (!self.clumsy).then_some(nobody),
             log_target: match self.flaw {
                 None => "line_right",
@@ -79,7 +86,18 @@ impl Stage for LineStage {
                 | Flaw::KeepsMutes
                 | Flaw::DropsFolders
                 | Flaw::KeepsFolders
-                | Flaw::DropsReports,
+                | Flaw::DropsReports
+                | Flaw::ShowsPlain
+                | Flaw::ShowsNoReply
+                | Flaw::ShowsEditsAnew
+                | Flaw::DropsRetractionsIn
+                | Flaw::DropsRetractionsOut
+                | Flaw::PilesReactionsIn
+                | Flaw::PilesReactionsOut
+                | Flaw::DropsReadsIn
+                | Flaw::DropsReadsOut
+                | Flaw::DropsTypingIn
+                | Flaw::DropsTypingOut,
             ) => 3,
             _ => 20,
         };
@@ -87,10 +105,14 @@ impl Stage for LineStage {
     }
 }
 
-struct Dora {
+pub(crate) struct Dora {
     user: UserId,
-    server: Arc<Server>,
-    said: Vec<Frame>,
+    pub(crate) server: Arc<Server>,
+    pub(crate) said: Vec<Frame>,
+    /// Her reactions, with their ids.
+    pub(crate) mine: Vec<(String, String)>,
+    /// The id of the latest message that she heard.
+    pub(crate) heard: String,
     clumsy: bool,
 }
 
@@ -107,14 +129,14 @@ impl Peer for Dora {
     }
 
     async fn says(&mut self, to: &str, text: &str) -> Result<()> {
-        let id = self.server.send(to, text, Kind::Text);
-        let (to, text) = (to.to_owned(), text.to_owned());
-        self.said.push(Frame { id, to, text, kind: Kind::Text });
+        self.said.push(self.server.send(to, text, Kind::Text, Act::Says));
         Ok(())
     }
 
     async fn hears(&mut self) -> Result<Heard> {
-        Ok(self.server.wait(|state| state.shown.pop_front()).await)
+        let (id, heard) = self.server.wait(|state| state.shown.pop_front()).await;
+        self.heard = id;
+        Ok(heard)
     }
 
     async fn is_told(&mut self) -> Result<String> {
@@ -140,7 +162,21 @@ impl Peer for Dora {
 
     async fn does(&mut self, to: &str, kind: Kind) -> Result<Tried> {
         if !self.clumsy {
-            self.server.send(to, "a text beside it", kind);
+            self.server.send(to, "a text beside it", kind, Act::Says);
+        }
+        Ok(self.tries())
+    }
+
+    async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
+        if !self.clumsy {
+            self.does_it(to, deed);
+        }
+        Ok(self.tries())
+    }
+
+    async fn is_shown(&mut self, _from: &str, sight: &Sight) -> Result<Tried> {
+        if !self.clumsy {
+            self.server.wait(|state| self.looks_at(state, sight).then_some(())).await;
         }
         Ok(self.tries())
     }

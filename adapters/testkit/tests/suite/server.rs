@@ -1,6 +1,6 @@
 //! The line network: a server in memory that hands messages over until they are acknowledged.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Mutex;
 
 use drawbridge_adapter::{Code, Kind, MuteFor};
@@ -22,6 +22,35 @@ pub(crate) struct Frame {
     pub(crate) to: String,
     pub(crate) text: String,
     pub(crate) kind: Kind,
+    pub(crate) act: Act,
+}
+
+/// What a frame does, with the ids of the messages that it is about.
+#[derive(Clone)]
+pub(crate) enum Act {
+    Says,
+    SaysBold,
+    Replies(String),
+    Edits(String),
+    Retracts(String),
+    Reacts(String),
+}
+
+/// What Dora does in passing.
+#[derive(Clone)]
+pub(crate) enum Sign {
+    Reads(String),
+    Types(bool),
+}
+
+/// What Dora's client shows of a message besides its text, by the message's id.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Look {
+    Bold(String),
+    Answers(String, String),
+    Edited(String, String),
+    Gone(String),
+    Read(String),
 }
 
 /// What Dora wants of somebody.
@@ -41,7 +70,15 @@ pub(crate) struct State {
     /// Not yet acknowledged by the bridge, oldest first.
     pub(crate) waiting: VecDeque<Frame>,
     pub(crate) taken: Vec<Frame>,
-    pub(crate) shown: VecDeque<Heard>,
+    /// What Dora has not heard yet, each with its id.
+    pub(crate) shown: VecDeque<(String, Heard)>,
+    pub(crate) looks: Vec<Look>,
+    /// Reactions of others, by their ids: to which message, and what.
+    pub(crate) reactions: BTreeMap<String, (String, String)>,
+    /// Whether Carol is shown to write.
+    pub(crate) typing: Option<bool>,
+    /// What Dora did in passing, and the bridge has not heard of.
+    pub(crate) signs: VecDeque<Sign>,
     pub(crate) outcomes: VecDeque<(String, Code)>,
     /// What the bridge said in its own name.
     pub(crate) told: VecDeque<String>,
@@ -57,7 +94,7 @@ pub(crate) struct State {
     pub(crate) folder: Option<(String, Vec<String>)>,
     /// What those who run the line were told of Dora: the ids of messages.
     pub(crate) reports: VecDeque<Vec<String>>,
-    seen: HashSet<String>,
+    pub(crate) seen: HashSet<String>,
     count: u64,
 }
 
@@ -90,13 +127,14 @@ impl Server {
     }
 
     /// Dora sends something.
-    pub(crate) fn send(&self, to: &str, text: &str, kind: Kind) -> String {
+    pub(crate) fn send(&self, to: &str, text: &str, kind: Kind, act: Act) -> Frame {
         self.with(|state| {
             state.count += 1;
             let id = format!("line-{}", state.count);
             let (to, text) = (to.to_owned(), text.to_owned());
-            state.waiting.push_back(Frame { id: id.clone(), to, text, kind });
-            id
+            let frame = Frame { id, to, text, kind, act };
+            state.waiting.push_back(frame.clone());
+            frame
         })
     }
 
@@ -132,7 +170,7 @@ impl Server {
     pub(crate) fn show(&self, id: &str, from: String, text: String) {
         self.with(|state| {
             if state.seen.insert(id.to_owned()) {
-                state.shown.push_back(Heard { from, text });
+                state.shown.push_back((id.to_owned(), Heard { from, text }));
             }
         });
     }

@@ -2,6 +2,7 @@
 
 use drawbridge_testkit::run_all;
 
+use crate::flaws::Flaw;
 use crate::peer::LineStage;
 
 const CLUMSY: &[(&str, &str)] = &[
@@ -20,6 +21,22 @@ const CLUMSY: &[(&str, &str)] = &[
     ("access", "no logins"),
     ("not_taken", "no acknowledgements"),
     ("recovery", "it never goes away"),
+    ("format_in", "plain text"),
+    ("format_out", "plain text"),
+    ("reply_in", "no replies"),
+    ("reply_out", "no replies"),
+    ("edit_in", "no edits"),
+    ("edit_sticker_in", "no edits"),
+    ("edit_disappearing_in", "no edits"),
+    ("edit_out", "no edits"),
+    ("retract_in", "no way back"),
+    ("retract_out", "no way back"),
+    ("react_in", "no reactions"),
+    ("react_out", "no reactions"),
+    ("receipt_in", "nobody tells"),
+    ("receipt_out", "nobody tells"),
+    ("typing_in", "nobody tells"),
+    ("typing_out", "nobody tells"),
     ("drain", "no acknowledgements"),
 ];
 
@@ -36,13 +53,22 @@ async fn declared_skips_are_skipped_and_the_rest_passes() {
     let report = run_all(&clumsy(CLUMSY)).await;
     assert!(report.failed.is_empty(), "{report}");
     assert_eq!(report.skipped.len(), CLUMSY.len(), "{report}");
-    assert!(report.to_string().ends_with(" passed, 16 skipped, 0 failed"), "{report}");
+    assert!(report.to_string().ends_with(" passed, 32 skipped, 0 failed"), "{report}");
 }
 
 #[tokio::test]
 async fn an_undeclared_skip_fails() {
     let report = run_all(&clumsy(&CLUMSY[1..])).await;
     assert_eq!(failed(&report), ["duplicate_in"], "{report}");
+}
+
+/// What the adapter does not declare need not be declared as skipped.
+#[tokio::test]
+async fn undeclared_content_is_skipped_by_itself() {
+    let plain = LineStage { flaw: Some(Flaw::CarriesTextAlone), ..LineStage::right() };
+    let report = run_all(&plain).await;
+    assert!(report.failed.is_empty(), "{report}");
+    assert_eq!(report.skipped.len(), 16, "{report}");
 }
 
 #[tokio::test]

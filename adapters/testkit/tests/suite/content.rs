@@ -1,0 +1,203 @@
+//! What the line network carries besides plain texts: the adapter's part of it, and Dora's.
+
+use std::collections::BTreeSet;
+
+use drawbridge_adapter::{
+    Block, Bridge, Content, Delivered, Emojis, EventId, Inline, Kind, Passing, Receipt, Reference,
+    Reply, Rich, Text, Typing, UserId, Was,
+};
+use drawbridge_testkit::{Deed, Sight};
+
+use crate::adapter::Line;
+use crate::flaws::Flaw;
+use crate::peer::Dora;
+use crate::server::{Act, DORA, Frame, Look, Sign, State};
+
+/// The kinds that it carries.
+pub(crate) const KINDS: [Kind; 6] =
+    [Kind::Text, Kind::Edit, Kind::Retraction, Kind::Reaction, Kind::Receipt, Kind::Typing];
+
+fn reference(was: Was, id: &str) -> Reference {
+    Reference { id: EventId::new(id).unwrap(), was, sent_at: None }
+}
+
+impl Line {
+    /// What a frame says.
+    pub(crate) fn content(&self, frame: &Frame, text: &str) -> Content {
+        match &frame.act {
+            Act::SaysBold if !self.has(Flaw::LosesBold) => {
+                let bold = Inline::Bold(vec![Inline::Text(text.to_owned())]);
+                let rich = Some(Rich(vec![Block::Paragraph(vec![bold])]));
+                Content::Text(Text { body: text.to_owned(), rich })
+            }
+            Act::Edits(of) if !self.has(Flaw::SaysEdits) => {
+                let of = if self.has(Flaw::EditsTheEdit) { &frame.id } else { of };
+                Content::Edit { of: reference(Was::Sent, of), text: Text::plain(text) }
+            }
+            Act::Retracts(of) => {
+                let of = if self.has(Flaw::RetractsTheNext) { &frame.id } else { of };
+                Content::Retraction { of: reference(Was::Sent, of) }
+            }
+            Act::Reacts(to) => {
+                let to = match self.flaw {
+                    Some(Flaw::MisplacesReactions) => format!("{:027x}", 7),
+                    _ => to.clone(),
+                };
+                let emojis = Emojis::One(text.to_owned());
+                Content::Reaction { to: reference(Was::Delivered, &to), emojis }
+            }
+            _ if self.has(Flaw::QuotesTwice) => Content::text(format!("> tea?\n{text}")),
+            _ => Content::text(text),
+        }
+    }
+
+    /// What a frame answers.
+    pub(crate) fn reply(&self, frame: &Frame) -> Option<Reply> {
+        let Act::Replies(to) = &frame.act else { return None };
+        let to = match self.flaw {
+            Some(Flaw::AnswersNothing) => return None,
+            Some(Flaw::AnswersItself) => reference(Was::Sent, &frame.id),
+            _ => reference(Was::Delivered, to),
+        };
+        Some(Reply { to: Some(to), quote: None })
+    }
+
+    /// How a new message looks.
+    pub(crate) fn look(&self, text: &str, bold: bool, reply: Option<&Reply>) {
+        let answered = reply.and_then(|reply| reply.to.as_ref());
+        self.server.with(|state| {
+            if bold && !self.has(Flaw::ShowsPlain) {
+                state.looks.push(Look::Bold(text.to_owned()));
+            }
+            if let (Some(to), false) = (answered, self.has(Flaw::ShowsNoReply)) {
+                state.looks.push(Look::Answers(to.id.as_str().to_owned(), text.to_owned()));
+            }
+        });
+    }
+
+    /// Shows what becomes of a message.
+    pub(crate) fn change(&self, key: &str, from: String, content: &Content) -> Delivered {
+        let mut reactions = Vec::new();
+        match content {
+            Content::Edit { text, .. } if self.has(Flaw::ShowsEditsAnew) => {
+                self.server.show(key, from, text.body.clone());
+            }
+            Content::Edit { of, text } => {
+                let edited = Look::Edited(of.id.as_str().to_owned(), text.body.clone());
+                self.server.with(|state| state.looks.push(edited));
+                if self.has(Flaw::ShowsEditsTwice) {
+                    self.server.show(key, from, text.body.clone());
+                }
+            }
+            Content::Retraction { .. } if self.has(Flaw::DropsRetractionsOut) => {}
+            Content::Retraction { of } => {
+                let gone = Look::Gone(of.id.as_str().to_owned());
+                self.server.with(|state| state.looks.push(gone));
+            }
+            Content::Reaction { to, emojis: Emojis::Now { new, gone, .. } } => {
+                self.server.with(|state| {
+                    for emoji in new {
+                        let id = format!("{key} {emoji}");
+                        let what = (to.id.as_str().to_owned(), emoji.clone());
+                        state.reactions.insert(id.clone(), what);
+                        reactions.push((emoji.clone(), EventId::new(id).unwrap()));
+                    }
+                    if !self.has(Flaw::PilesReactionsOut) {
+                        let ids: Vec<_> = gone.iter().filter_map(|(_, id)| id.as_ref()).collect();
+                        state.reactions.retain(|id, _| !ids.iter().any(|one| one.as_str() == id));
+                    }
+                });
+            }
+            _ => panic!("undeclared"),
+        }
+        Delivered { id: EventId::new(key).ok(), reactions }
+    }
+
+    /// Tells the bridge what Dora does in passing, for ever.
+    pub(crate) async fn passes(&self, bridge: &Bridge) {
+        let by = UserId::new(self.network.clone(), DORA).unwrap();
+        let to: UserId = "elsewhere:carol".parse().unwrap();
+        let receipt = |id: &str| {
+            let of = reference(Was::Delivered, id);
+            Passing::Receipt(Receipt { by: by.clone(), to: to.clone(), of, read: true })
+        };
+        let mut invented = 0;
+        loop {
+            let next = |state: &mut State| {
+                let letters = state.seen.len();
+                if self.has(Flaw::InventsReads) && letters > invented {
+                    invented = letters;
+                    let ids: Vec<_> = state.seen.iter().filter(|id| id.len() == 27).collect();
+                    return Some(ids.into_iter().map(|id| receipt(id)).collect::<Vec<_>>());
+                }
+                Some(vec![match state.signs.pop_front()? {
+                    Sign::Reads(_) if self.has(Flaw::DropsReadsIn) => return None,
+                    Sign::Types(_) if self.has(Flaw::DropsTypingIn) => return None,
+                    Sign::Reads(id) => receipt(&id),
+                    Sign::Types(typing) => {
+                        Passing::Typing(Typing { by: by.clone(), to: to.clone(), typing })
+                    }
+                }])
+            };
+            for passing in self.server.wait(next).await {
+                bridge.pass(passing);
+            }
+        }
+    }
+}
+
+impl Dora {
+    /// Does this; what is about a message is about the latest one.
+    pub(crate) fn does_it(&mut self, to: &str, deed: &Deed) {
+        let said = self.said.last().map(|frame| frame.id.clone()).unwrap_or_default();
+        let heard = self.heard.clone();
+        let server = self.server.clone();
+        let send = |text: &str, kind, act| server.send(to, text, kind, act);
+        match deed {
+            Deed::SaysBold(text) => self.said.push(send(text, Kind::Text, Act::SaysBold)),
+            Deed::Replies(text) => self.said.push(send(text, Kind::Text, Act::Replies(heard))),
+            Deed::Edits(text) => _ = send(text, Kind::Text, Act::Edits(said)),
+            Deed::EditsInto(kind) => _ = send("beside it", *kind, Act::Edits(said)),
+            Deed::Retracts => _ = send("", Kind::Text, Act::Retracts(said)),
+            Deed::Reacts(all) => {
+                self.mine.retain(|(emoji, id)| {
+                    let stays = all.contains(emoji);
+                    if !stays {
+                        send("", Kind::Text, Act::Retracts(id.clone()));
+                    }
+                    stays
+                });
+                for emoji in all {
+                    if !self.mine.iter().any(|(one, _)| one == emoji) {
+                        let frame = send(emoji, Kind::Text, Act::Reacts(heard.clone()));
+                        self.mine.push((emoji.clone(), frame.id));
+                    }
+                }
+            }
+            Deed::Reads => server.with(|state| state.signs.push_back(Sign::Reads(heard))),
+            Deed::Types(typing) => {
+                server.with(|state| state.signs.push_back(Sign::Types(*typing)));
+            }
+        }
+    }
+
+    /// Whether her client shows this.
+    pub(crate) fn looks_at(&self, state: &State, sight: &Sight) -> bool {
+        let said = self.said.last().map(|frame| frame.id.clone()).unwrap_or_default();
+        let heard = self.heard.clone();
+        let look = match sight {
+            Sight::Bold(text) => Look::Bold(text.clone()),
+            Sight::Reply(text) => Look::Answers(said, text.clone()),
+            Sight::Edited(text) => Look::Edited(heard, text.clone()),
+            Sight::Retracted => Look::Gone(heard),
+            Sight::Read => Look::Read(said),
+            Sight::Typing(typing) => return state.typing == Some(*typing),
+            Sight::Reactions(all) => {
+                let here = state.reactions.values().filter(|(to, _)| *to == said);
+                let shown: BTreeSet<_> = here.map(|(_, emoji)| emoji).collect();
+                return shown == all.iter().collect();
+            }
+        };
+        state.looks.contains(&look)
+    }
+}
