@@ -258,6 +258,10 @@ drawbridge_adapter::log_events! {
     pub(crate) INBOX_CHANGED: INFO, "inbox changed",
         fields [user, apart: "whether they stand apart"],
         action "None.";
+    /// A user lets others see what was read, or not.
+    pub(crate) RECEIPTS_CHANGED: INFO, "receipts changed",
+        fields [user, unseen: "whether nobody is told what the user has read"],
+        action "None.";
     /// A user made the bridge stricter for them, or less strict.
     pub(crate) STRICTNESS_CHANGED: INFO, "strictness changed",
         fields [user, level: "off, on, sealed"],

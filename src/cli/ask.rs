@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Exit;
 use crate::operator::control::client::{Client, ClientError};
-use crate::operator::control::{Problem, Request, Response};
+use crate::operator::control::{PAGE, Problem, Request, Response};
 
 /// Asks once. What went wrong is printed.
 pub(super) fn ask(socket: &Path, request: &Request) -> Result<Response, Exit> {
@@ -38,6 +38,49 @@ pub(super) fn change(
     let Response::Changed { changed } = ask(socket, wanted)? else { return Err(unexpected()) };
     println!("{}", if changed { made } else { already });
     Ok(Exit::Done)
+}
+
+/// Asks for page after page, until there are `limit` items or no more. `page_of` takes the items out
+/// of an answer.
+pub(super) fn pages<T>(
+    socket: &Path,
+    limit: usize,
+    request: impl Fn(Option<&T>, usize) -> Request,
+    page_of: impl Fn(Response) -> Option<Vec<T>>,
+) -> Result<Vec<T>, Exit> {
+    let mut client = connect(socket)?;
+    let mut items: Vec<T> = Vec::new();
+    while items.len() < limit {
+        let next = request(items.last(), PAGE.min(limit - items.len()));
+        let page = page_of(ask_more(&mut client, &next)?).ok_or_else(unexpected)?;
+        if page.is_empty() {
+            break;
+        }
+        items.extend(page);
+    }
+    Ok(items)
+}
+
+/// Prints items: all for machines, or a line for each, and whether there may be more than `limit`.
+pub(super) fn print<T: Serialize>(
+    items: &[T],
+    limit: usize,
+    as_json: bool,
+    none: &str,
+    line: impl Fn(&T) -> String,
+) -> Exit {
+    if as_json {
+        return json(&items);
+    }
+    for item in items {
+        println!("{}", line(item));
+    }
+    match items.len() {
+        0 => println!("{none}"),
+        listed if listed == limit => println!("there may be more: --limit"),
+        _ => {}
+    }
+    Exit::Done
 }
 
 /// Prints what the daemon refused.

@@ -6,9 +6,9 @@ use clap::Subcommand;
 use drawbridge_adapter::UserId;
 
 use super::Exit;
-use super::ask::{ask_more, change, connect, json, unexpected};
+use super::ask::{change, pages, print};
 use crate::crossing::Change;
-use crate::operator::control::{BlockItem, PAGE, Request, Response};
+use crate::operator::control::{BlockItem, Request, Response};
 
 /// What to do with blocks.
 #[derive(Subcommand)]
@@ -61,30 +61,17 @@ pub(super) fn run(socket: &Path, command: &BlocksCommand) -> Exit {
 }
 
 fn list(socket: &Path, owner: Option<&UserId>, limit: usize, as_json: bool) -> Result<Exit, Exit> {
-    let mut client = connect(socket)?;
-    let mut items: Vec<BlockItem> = Vec::new();
-    while items.len() < limit {
-        let after = items.last().map(|last| (last.owner.clone(), last.blocked.clone()));
-        let limit = PAGE.min(limit - items.len());
-        let request = Request::Blocks { owner: owner.cloned(), after, limit };
-        let Response::Blocks(page) = ask_more(&mut client, &request)? else {
-            return Err(unexpected());
-        };
-        if page.is_empty() {
-            break;
-        }
-        items.extend(page);
-    }
-    if as_json {
-        return Ok(json(&items));
-    }
-    for BlockItem { owner, blocked, since } in &items {
-        println!("{since}  {owner} blocks {blocked}");
-    }
-    match items.len() {
-        0 => println!("nobody is blocked"),
-        listed if listed == limit => println!("there may be more: --limit"),
-        _ => {}
-    }
-    Ok(Exit::Done)
+    let request = |last: Option<&BlockItem>, limit| {
+        let after = last.map(|last| (last.owner.clone(), last.blocked.clone()));
+        Request::Blocks { owner: owner.cloned(), after, limit }
+    };
+    let page_of = |answer| match answer {
+        Response::Blocks(page) => Some(page),
+        _ => None,
+    };
+    let items = pages(socket, limit, request, page_of)?;
+    let line = |BlockItem { owner, blocked, since }: &BlockItem| {
+        format!("{since}  {owner} blocks {blocked}")
+    };
+    Ok(print(&items, limit, as_json, "nobody is blocked", line))
 }

@@ -8,10 +8,10 @@ use clap::Subcommand;
 use drawbridge_adapter::{NetworkId, UserId};
 
 use super::Exit;
-use super::ask::{ask, ask_more, change, connect, json, refused, unexpected};
+use super::ask::{ask, ask_more, change, connect, json, print, refused, unexpected};
 use crate::crossing::Change;
 use crate::operator::control::client::Client;
-use crate::operator::control::{Inbox, MuteItem, PAGE, Person, Request, Response};
+use crate::operator::control::{Inbox, MuteItem, PAGE, Person, Receipts, Request, Response};
 
 /// The longest line of an import, in bytes.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -100,18 +100,7 @@ fn list(socket: &Path, limit: usize, as_json: bool) -> Result<Exit, Exit> {
         people.push(person);
         Ok(())
     })?;
-    if as_json {
-        return Ok(json(&people));
-    }
-    for person in &people {
-        println!("{}", line(person));
-    }
-    match people.len() {
-        0 => println!("nothing is known of anybody"),
-        listed if listed == limit => println!("there may be more: --limit"),
-        _ => {}
-    }
-    Ok(Exit::Done)
+    Ok(print(&people, limit, as_json, "nothing is known of anybody", line))
 }
 
 fn line(Person { user, enabled, contacts, blocks, accounts, .. }: &Person) -> String {
@@ -204,10 +193,16 @@ fn import(socket: &Path, file: &Path) -> Result<Exit, Exit> {
 
 /// What must be so for this to be known of a user.
 fn changes(person: Person) -> impl Iterator<Item = Change> {
-    let Person { user, enabled, contacts, blocks, mutes, inbox, strict, accounts } = person;
+    let Person { user, enabled, contacts, blocks, mutes, receipts, inbox, strict, accounts } =
+        person;
     let (of, by, from, one) = (user.clone(), user.clone(), user.clone(), user.clone());
-    let apart = Change::Inbox { user: user.clone(), apart: inbox == Inbox::Separate };
-    let strict = Change::Strict { user: user.clone(), level: strict };
+    let of_user = user.clone();
+    let apart = inbox.map(|inbox| Change::Inbox { user: of_user, apart: inbox == Inbox::Separate });
+    let of_user = user.clone();
+    let strict = strict.map(|level| Change::Strict { user: of_user, level });
+    let of_user = user.clone();
+    let receipts = receipts
+        .map(|receipts| Change::Receipts { user: of_user, unseen: receipts == Receipts::Off });
     let enable =
         enabled.into_iter().map(move |network| Change::Enable { user: of.clone(), network });
     let accept = contacts.into_iter().map(move |other| Change::Accept { owner: by.clone(), other });
@@ -217,7 +212,14 @@ fn changes(person: Person) -> impl Iterator<Item = Change> {
     let mute = move |MuteItem { other, how }| Change::Mute { owner: user.clone(), other, how };
     let mute = mutes.into_iter().map(mute);
     // Who is accepted first and then blocked is a contact too, as before.
-    enable.chain(accept).chain(link).chain(block).chain(mute).chain([apart, strict])
+    enable
+        .chain(accept)
+        .chain(link)
+        .chain(block)
+        .chain(mute)
+        .chain(receipts)
+        .chain(apart)
+        .chain(strict)
 }
 
 fn make(client: &mut Client, change: Change, file: &Path, number: usize) -> Result<bool, Exit> {
@@ -235,4 +237,23 @@ fn make(client: &mut Client, change: Change, file: &Path, number: usize) -> Resu
 fn broken(error: &dyn std::fmt::Display) -> Exit {
     eprintln!("{error}");
     Exit::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+    use crate::gate::Strictness;
+
+    #[test]
+    fn a_line_that_does_not_speak_of_a_choice_leaves_it() {
+        let read = |line: &str| changes(serde_json::from_str(line).unwrap()).collect::<Vec<_>>();
+        assert_eq!(read(r#"{"user":"xmpp:bob@p.test"}"#), []);
+        let user: UserId = "xmpp:bob@p.test".parse().unwrap();
+        let inbox = Change::Inbox { user: user.clone(), apart: false };
+        let strict = Change::Strict { user, level: Strictness::Off };
+        let line = r#"{"user":"xmpp:bob@p.test","inbox":"combined","strict":"off"}"#;
+        assert_eq!(read(line), [inbox, strict]);
+    }
 }

@@ -6,9 +6,9 @@ use clap::Subcommand;
 use drawbridge_adapter::UserId;
 
 use super::Exit;
-use super::ask::{ask_more, change, connect, json, unexpected};
+use super::ask::{change, pages, print};
 use crate::crossing::Change;
-use crate::operator::control::{PAGE, Request, Response, Stranger};
+use crate::operator::control::{Request, Response, Stranger};
 
 /// What to do with requests.
 #[derive(Subcommand)]
@@ -61,30 +61,17 @@ pub(super) fn run(socket: &Path, command: &RequestsCommand) -> Exit {
 }
 
 fn list(socket: &Path, owner: Option<&UserId>, limit: usize, as_json: bool) -> Result<Exit, Exit> {
-    let mut client = connect(socket)?;
-    let mut items: Vec<Stranger> = Vec::new();
-    while items.len() < limit {
-        let after = items.last().map(|last| (last.owner.clone(), last.other.clone()));
-        let limit = PAGE.min(limit - items.len());
-        let request = Request::Requests { owner: owner.cloned(), after, limit };
-        let Response::Requests(page) = ask_more(&mut client, &request)? else {
-            return Err(unexpected());
-        };
-        if page.is_empty() {
-            break;
-        }
-        items.extend(page);
-    }
-    if as_json {
-        return Ok(json(&items));
-    }
-    for Stranger { owner, other, messages } in &items {
-        println!("{other} waits for the word of {owner}, messages: {messages}");
-    }
-    match items.len() {
-        0 => println!("nobody waits"),
-        listed if listed == limit => println!("there may be more: --limit"),
-        _ => {}
-    }
-    Ok(Exit::Done)
+    let request = |last: Option<&Stranger>, limit| {
+        let after = last.map(|last| (last.owner.clone(), last.other.clone()));
+        Request::Requests { owner: owner.cloned(), after, limit }
+    };
+    let page_of = |answer| match answer {
+        Response::Requests(page) => Some(page),
+        _ => None,
+    };
+    let items = pages(socket, limit, request, page_of)?;
+    let line = |Stranger { owner, other, messages }: &Stranger| {
+        format!("{other} waits for the word of {owner}, messages: {messages}")
+    };
+    Ok(print(&items, limit, as_json, "nobody waits", line))
 }

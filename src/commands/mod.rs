@@ -65,6 +65,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("unmute", USER),
     form("chat", USER),
     form("who", USER),
+    form("receipts", &[optional(choice("mode", &["on", "off"]))]),
     form("strict", &[optional(choice("level", &["off", "on", "sealed"]))]),
     form(
         "report",
@@ -159,7 +160,12 @@ pub(crate) fn forms(words: &Words, example: &str, access: bool) -> Vec<CommandFo
         about: words.say(&format!("about-{}", form.name), &[]),
         fields: form.fields.iter().map(asked).collect(),
     };
-    FORMS.iter().filter(|form| access || !form.needs_access).map(shown).collect()
+    forms_of(access).map(shown).collect()
+}
+
+/// The commands that users have whose network takes their login, or does not.
+pub(crate) fn forms_of(access: bool) -> impl Iterator<Item = &'static Form> {
+    FORMS.iter().filter(move |form| access || !form.needs_access)
 }
 
 #[cfg(test)]
@@ -170,6 +176,13 @@ mod tests {
 
     fn wish<'a>(command: &'static str, words: &[&'a str]) -> Wish<'a> {
         Wish { command, words: words.to_vec() }
+    }
+
+    #[test]
+    fn only_who_may_log_in_reads_of_it() {
+        let names = |access| forms_of(access).map(|form| form.name).collect::<Vec<_>>();
+        assert!(names(true).contains(&"login") && names(true).contains(&"logout"));
+        assert!(!names(false).contains(&"login") && !names(false).contains(&"logout"));
     }
 
     #[test]

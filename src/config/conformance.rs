@@ -23,12 +23,33 @@ struct Report {
 }
 
 /// What stands against a network with this report.
-pub(super) fn check(path: &Path) -> Result<(), String> {
-    let shown = path.display();
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It is not there: it may come before the daemon starts.
+    Missing(String),
+    /// It does not admit the network.
+    Refused(String),
+}
+
+impl Unfit {
+    pub(super) fn what(self) -> String {
+        match self {
+            Self::Missing(what) | Self::Refused(what) => what,
+        }
+    }
+}
+
+/// Whether the report at `path` admits its network.
+pub(super) fn check(path: &Path) -> Result<(), Unfit> {
     let file = File::open(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("not there yet: {shown}"),
-        _ => format!("{shown}: {error}"),
+        ErrorKind::NotFound => Unfit::Missing(format!("not there yet: {}", path.display())),
+        _ => Unfit::Refused(format!("{}: {error}", path.display())),
     })?;
+    read(path, file).map_err(Unfit::Refused)
+}
+
+fn read(path: &Path, file: File) -> Result<(), String> {
+    let shown = path.display();
     let mut text = String::new();
     let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| format!("{shown}: {error}"))?;

@@ -22,7 +22,7 @@ mod origin;
 mod reference;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod values;
 
 use std::ffi::OsString;
@@ -92,9 +92,10 @@ pub struct Operator {
 
 impl Loaded {
     /// What the operator should know before the daemon starts with it, in the order of the file:
-    /// what an adapter warns of, and each file that it will read and that is not there yet.
-    pub fn warnings(&self) -> Vec<Finding> {
-        let of = |network: &Network| network.warnings(&self.place);
+    /// what an adapter warns of, and each file that it will read and that is not there yet; and as
+    /// an error what would keep it from starting in a file that is there.
+    pub fn findings(&self) -> Vec<Finding> {
+        let of = |network: &Network| network.findings(&self.place);
         let mut findings: Vec<_> = self.networks.iter().flat_map(of).collect();
         findings.sort_by(Finding::order);
         findings
@@ -242,10 +243,15 @@ fn read_merged(
             checker.error(&root.then("networks"), what);
             Vec::new()
         }
-        Some(Value::Object(tables)) => tables
-            .into_iter()
-            .filter_map(|(id, table)| network::read(&id, table, checker, adapters))
-            .collect(),
+        Some(Value::Object(tables)) => {
+            let all = tables.len();
+            let read = |(id, table): (String, Value)| network::read(&id, table, checker, adapters);
+            let mut networks: Vec<_> = tables.into_iter().filter_map(read).collect();
+            if networks.len() == all {
+                network::spell_offers(&mut networks, checker);
+            }
+            networks
+        }
         Some(_) => {
             checker.error(&root.then("networks"), "expected tables [networks.<id>]");
             Vec::new()

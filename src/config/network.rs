@@ -1,6 +1,6 @@
 //! One `[networks.<id>]` table: the keys that all networks have, and those of its adapter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 
 use super::adapters::{AdapterType, AnyConfiguration};
 use super::check::{Checker, suggestion};
+use super::conformance::{self, Unfit};
 use super::origin::{KeyPath, Origins};
 use super::settings::{NetworkSettings, Remote};
-use super::{Finding, Origin, conformance};
+use super::{Finding, Origin};
 use crate::gate::{Offer, Policy, RemoteUsers, Role};
 
 /// One configured network.
@@ -36,13 +37,24 @@ impl Network {
     /// What stands against admitting it, of what its file says.
     pub fn conformance(&self, place: &Place) -> Result<(), Finding> {
         let Some(path) = &self.conformance_report else { return Ok(()) };
-        conformance::check(&place.find(path)).map_err(|what| {
+        conformance::check(&place.find(path)).map_err(|unfit| {
             let (key, origin) = place_of(&self.adapter.origins, &self.id, REPORT);
-            Finding::error(origin, key, what)
+            Finding::error(origin, key, unfit.what())
         })
     }
 
-    pub(super) fn warnings(&self, place: &Place) -> Vec<Finding> {
+    /// The same, before the daemon starts: what is not there yet may come.
+    fn conformance_so_far(&self, place: &Place) -> Option<Finding> {
+        let path = self.conformance_report.as_ref()?;
+        let unfit = conformance::check(&place.find(path)).err()?;
+        let (key, origin) = place_of(&self.adapter.origins, &self.id, REPORT);
+        Some(match unfit {
+            Unfit::Missing(what) => Finding::warning(origin, key, what),
+            Unfit::Refused(what) => Finding::error(origin, key, what),
+        })
+    }
+
+    pub(super) fn findings(&self, place: &Place) -> Vec<Finding> {
         let mut warnings = self.adapter.warnings(place);
         if self.policy.inactive {
             let (key, origin) = place_of(&self.adapter.origins, &self.id, "admission");
@@ -50,8 +62,7 @@ impl Network {
                         its minimum posture are set here";
             warnings.push(Finding::warning(origin, key, what));
         }
-        let unfit = self.conformance(place).err();
-        warnings.extend(unfit.map(|found| Finding::warning(found.origin, found.key, found.what)));
+        warnings.extend(self.conformance_so_far(place));
         warnings
     }
 }
@@ -117,6 +128,36 @@ impl NetworkAdapter {
 fn place_of(origins: &Origins, id: &NetworkId, key: &str) -> (String, Option<Origin>) {
     let path = KeyPath::default().then("networks").then(id.as_str()).below(key);
     (path.to_string(), origins.at(&path).cloned())
+}
+
+/// Brings those to whom networks are offered into their own networks' spelling.
+pub(super) fn spell_offers(networks: &mut [Network], checker: &mut Checker<'_>) {
+    let known: BTreeMap<_, _> =
+        networks.iter().map(|it| (it.id.clone(), Arc::clone(&it.addressing))).collect();
+    for network in networks {
+        let key = KeyPath::default().then("networks").then(network.id.as_str());
+        let key = key.below("available_to.users");
+        let listed = checker.effective.get(&key).and_then(Value::as_array).cloned();
+        let mut users = BTreeSet::new();
+        for user in &network.policy.offer.users {
+            let spelled = match known.get(user.network()) {
+                Some(addressing) => {
+                    addressing.canonical(user.id()).map_err(|error| error.to_string())
+                }
+                None => Err("no network of this id is configured".to_owned()),
+            };
+            match spelled {
+                Ok(user) => _ = users.insert(user),
+                Err(what) => {
+                    let name = user.to_string();
+                    let is_it = |value: &Value| value.as_str() == Some(&name);
+                    let at = listed.iter().flatten().position(is_it);
+                    checker.error_at(&key, &key.item(at.unwrap_or_default()), what);
+                }
+            }
+        }
+        network.policy.offer.users = users;
+    }
 }
 
 /// Reads one table; `None` if a finding says why not.

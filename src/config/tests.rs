@@ -25,7 +25,7 @@ use super::*;
 use crate::gate::{RemoteUsers, Role};
 
 /// The example of the documentation, as it stands there.
-const EXAMPLE: &str = r#"data_dir = "data"
+pub(crate) const EXAMPLE: &str = r#"data_dir = "data"
 
 [networks.matrix]
 type = "matrix"
@@ -83,11 +83,16 @@ impl Default for Flight {
     }
 }
 
-struct NoNames;
+/// Names in lower case, and nobody of another network.
+struct Names(NetworkId);
 
-impl Addressing for NoNames {
-    fn canonical(&self, _: &str) -> Result<UserId, AddressError> {
-        Err(AddressError::NotOurs)
+impl Addressing for Names {
+    fn canonical(&self, id: &str) -> Result<UserId, AddressError> {
+        if id.contains(' ') {
+            return Err(AddressError::Invalid("no pigeon has two words"));
+        }
+        let user = UserId::new(self.0.clone(), id.to_lowercase());
+        user.map_err(|_| AddressError::Invalid("an id"))
     }
 
     fn domain<'a>(&self, _: &'a UserId) -> Option<&'a str> {
@@ -117,8 +122,8 @@ impl Configuration for Pigeons {
         problems
     }
 
-    fn addressing(&self, _: &NetworkId) -> Arc<dyn Addressing> {
-        Arc::new(NoNames)
+    fn addressing(&self, id: &NetworkId) -> Arc<dyn Addressing> {
+        Arc::new(Names(id.clone()))
     }
 
     fn build(self, _: NetworkId, place: &Place) -> Result<Arc<dyn Adapter>, Vec<Problem>> {
@@ -173,7 +178,7 @@ fn the_plain_example_is_valid_as_it_stands() {
 fn a_bridge_without_a_name_of_its_own_is_warned_of() {
     let warned = |text: &str| {
         let loaded = read_text(text, Path::new("/nowhere"), Vec::new(), ADAPTERS);
-        let warnings = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).warnings();
+        let warnings = loaded.unwrap_or_else(|findings| panic!("{findings:?}")).findings();
         let audience = warnings.into_iter().filter(|one| one.key.ends_with(".audience"));
         audience.map(|one| one.to_string()).collect::<Vec<_>>()
     };
@@ -483,7 +488,7 @@ fn files_are_found_beside_the_configuration_or_among_credentials() {
     };
 
     let loaded = read(Vec::new());
-    let missing: Vec<_> = loaded.warnings().iter().map(ToString::to_string).collect();
+    let missing: Vec<_> = loaded.findings().iter().map(ToString::to_string).collect();
     let path = folder.path().join("s");
     assert_eq!(
         missing,
@@ -492,7 +497,7 @@ fn files_are_found_beside_the_configuration_or_among_credentials() {
 
     std::fs::write(credentials.path().join("s"), "coo").unwrap();
     let loaded = read(vec![("CREDENTIALS_DIRECTORY", credentials.path())]);
-    assert_eq!(loaded.warnings(), []);
+    assert_eq!(loaded.findings(), []);
     // As systemd names what it loads from a folder.
     let nested = loaded.place.find(Path::new("secrets/t"));
     assert_eq!(nested, folder.path().join("secrets/t"));

@@ -3,14 +3,15 @@
 use std::sync::{Arc, PoisonError};
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Code, Command, ConversationId, Destination, Event, EventId, Kind, Message,
-    NetworkId, Notice, Party, Refusal, ReplyPath, State, Status, Tag, Timestamp, Unavailable,
-    UserId, log,
+    Acceptance, Answer, Code, Command, Content, ConversationId, Destination, Event, EventId, Kind,
+    Message, NetworkId, Notice, Party, Refusal, ReplyPath, State, Status, Tag, Timestamp,
+    Unavailable, UserId, log,
 };
 use tokio::time::Instant;
 
 use super::desk::{Asked, Obeyed};
-use super::{Crossing, Network, NetworkRules, name};
+use super::refer::{self, Referred};
+use super::{Crossing, Network, NetworkRules, abuse, name, pace, shape};
 use crate::clock;
 use crate::gate::{self, As, Between, Facts, Role, Side, Standing, Verdict};
 use crate::log::{
@@ -45,6 +46,8 @@ struct Counted {
     event: Event,
     /// Why it does not cross, if there were too many.
     limited: Option<Refusal>,
+    /// What it refers to.
+    referred: Referred,
 }
 
 impl Judged {
@@ -75,18 +78,24 @@ impl Crossing {
         if network.is_full(&self.limits()) {
             return Err(Unavailable::Full);
         }
+        let begun = Instant::now();
         let events: Vec<_> = events.into_iter().map(|event| self.counted(network, event)).collect();
         let concerns =
             |it: &Counted| it.limited.is_none() && self.concerns_people(network, &it.event);
+        let is_first_word = |it: &Counted| it.event.to != Destination::Bridge && concerns(it);
+        let may_probe = network.setup.role == Role::ThirdParty && events.iter().any(is_first_word);
         let answers = if events.iter().any(concerns) {
             let (crossing, source) = (Arc::clone(self), source.clone());
             // What is on disk must be in force too, whether anybody waits for the answer or not.
             let work = tokio::spawn(async move { crossing.accept_in_turn(&source, events).await });
             work.await.map_err(|_| Unavailable::Failed)??
         } else {
-            self.accept_together(network, events).await?
+            self.accept_in_runs(network, events).await?
         };
         network.tally.answered(&answers, clock::now());
+        if may_probe {
+            pace::until_answered(begun, clock::random()).await;
+        }
         Ok(answers)
     }
 
@@ -100,6 +109,42 @@ impl Crossing {
         let sender = &event.sender.user;
         (source.has_stranger(sender) && !self.people.is_contact(recipient, sender))
             || (target.has_stranger(recipient) && !self.people.is_contact(sender, recipient))
+    }
+
+    /// What refers to another event is accepted by itself, when all before it is on disk.
+    async fn accept_in_runs(
+        &self,
+        source: &Network,
+        events: Vec<Counted>,
+    ) -> Result<Vec<Acceptance>, Unavailable> {
+        let mut answers = Vec::with_capacity(events.len());
+        let mut together = Vec::with_capacity(events.len());
+        for counted in events {
+            if !refer::refers(&counted.event) || counted.limited.is_some() {
+                together.push(counted);
+                continue;
+            }
+            if !together.is_empty() {
+                let run = std::mem::take(&mut together);
+                answers.extend(self.accept_together(source, run).await?);
+            }
+            let counted = self.referred(source, counted).await?;
+            answers.extend(self.accept_together(source, vec![counted]).await?);
+        }
+        if !together.is_empty() {
+            answers.extend(self.accept_together(source, together).await?);
+        }
+        Ok(answers)
+    }
+
+    async fn referred(&self, source: &Network, counted: Counted) -> Result<Counted, Unavailable> {
+        if !refer::refers(&counted.event) {
+            return Ok(counted);
+        }
+        let Counted { mut event, limited, .. } = counted;
+        let referred = self.refer(source, &mut event).await;
+        let referred = referred.map_err(|error| self.unavailable(&error))?;
+        Ok(Counted { event, limited, referred })
     }
 
     async fn accept_together(
@@ -147,16 +192,19 @@ impl Crossing {
                     let asked = asked.map_err(|error| self.unavailable(&error))?;
                     self.command(source, event.event, &asked)
                 }
-                _ => self.admission(source, event),
+                _ => self.admission(source, self.referred(source, event).await?),
             };
             let Some((admission, judged)) = planned else {
                 answers.push(Acceptance { answer: refuse(Code::Malformed), repeat: false });
                 continue;
             };
             let changes = admission.people.clone();
+            let reporter = abuse::reporter(&admission.rows);
             let admitted = self.store.admit(vec![admission]).await;
             let admitted = admitted.map_err(|error| self.unavailable(&error))?;
             let Some(admitted) = admitted.first() else { return Err(Unavailable::Failed) };
+            // A repeat has cost a look at the store as well.
+            reporter.inspect(|by| self.reported.count(by, clock::now()));
             if !admitted.repeat {
                 self.now_known(&changes);
                 judged.log(&source.setup.id);
@@ -181,14 +229,14 @@ impl Crossing {
             let row = self.status_row(id, status_of(&event, failed(refusal)), at);
             let judged = Judged { course: Course::Refused(refusal.code), ..judged };
             let answer = Answer::Refused(refusal);
-            return Some((admitted(id, event, judged.tag, at, answer, vec![row]), judged));
+            return Some((self.admitted(id, event, at, answer, vec![row]), judged));
         }
         let by = event.sender.user.clone();
         let Obeyed { text, people, rows } = self.obey(&by, &event.content, asked, at);
         let notice = Notice { to: by, text, reply_path: Some(event.reply_path.clone()) };
         let mut rows = rows;
         rows.push(self.own_row(Command::Notice(notice), at));
-        let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
+        let admission = self.admitted(id, event, at, Answer::Accepted, rows);
         let judged = Judged { course: Course::Obeyed, ..judged };
         Some((Admission { people, ..admission }, judged))
     }
@@ -211,14 +259,14 @@ impl Crossing {
 
     /// A message with all that follows from it; `None` if the adapter broke its contract with it.
     fn admission(&self, source: &Network, counted: Counted) -> Option<(Admission, Judged)> {
-        let Counted { event, limited } = counted;
+        let Counted { event, limited, referred } = counted;
         let at = clock::now();
         let judged = self.looked_at(source, &event)?;
         let id = &source.setup.id;
         let target = self.target(source, &event);
         let verdict = match limited {
             Some(refusal) => Verdict::Refuse(refusal),
-            None => self.judge(source, target, &event, at),
+            None => self.judge(source, target, &event, referred.about(), at),
         };
         let full = |target: &Network| target.is_full(&self.limits());
         let (refused, target) = match (verdict, target) {
@@ -235,20 +283,32 @@ impl Crossing {
             rows.extend(self.hint(&event.sender.user, target, refusal, at));
             let judged = Judged { course: Course::Refused(refusal.code), ..judged };
             let answer = Answer::Refused(refusal);
-            return Some((admitted(id, event, judged.tag, at, answer, rows), judged));
+            let pair = target.map_or(0, |(_, recipient)| self.pair(&event.sender.user, recipient));
+            let admission = self.admitted(id, event, at, answer, rows);
+            return Some((Admission { pair, ..admission }, judged));
         };
         let (sender, recipient) = (event.sender.user.clone(), recipient.clone());
         let mut people = self.first_word(&sender, target, &recipient, at);
         let swallowed = matches!(verdict, Verdict::Swallow(_));
-        let row = self.message_row(source, target, recipient.clone(), &event, at, swallowed);
-        let pair = if swallowed { 0 } else { self.pair(&sender, &recipient) };
+        let about = referred.inbox();
+        let row =
+            self.message_row(source, (target, recipient.clone()), &event, about, at, swallowed);
+        let pair = match event.content {
+            // No message: nothing can be about it.
+            Content::Reaction { .. } | Content::Retraction { .. } => 0,
+            _ => self.pair(&sender, &recipient),
+        };
+        let pair = if swallowed { -pair } else { pair };
+        // Nothing of it shows, and what it takes back may still come if a block is lifted.
+        let retracts = referred.retracts(&event, &recipient);
+        let reacting = referred.reacting.filter(|_| !swallowed);
         let to = target.setup.id.clone();
         let waits = matches!(verdict, Verdict::Hold | Verdict::Swallow(As::Held));
         if !waits {
             let rows = self.consequences(&people, None, at).into_iter().chain([row]).collect();
-            let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
+            let admission = self.admitted(id, event, at, Answer::Accepted, rows);
             let judged = Judged { course: Course::Crosses(to), ..judged };
-            return Some((Admission { people, pair, ..admission }, judged));
+            return Some((Admission { people, pair, reacting, retracts, ..admission }, judged));
         }
         let mut rows = Vec::new();
         if source.descriptor.status.pending {
@@ -256,21 +316,26 @@ impl Crossing {
         }
         if !swallowed && !self.people.is_asked(&recipient, &sender) {
             rows.push(self.request_row(target, &event, &recipient, at));
+        } else if swallowed && !self.people.waits(&recipient, &sender) {
+            // Where another's first words are announced, something goes the same way.
+            let (network, lane) = (row.network.clone(), row.lane.clone());
+            let key = self.key("unsaid", id, &event.id, &network, at);
+            rows.push(NewRow { network, lane, key, at, payload: Payload::Unsaid });
         }
         let (owner, other) = (recipient, sender);
         let shown = !swallowed;
         people.push(PeopleChange::Held { owner: owner.clone(), other: other.clone(), shown });
-        let admission = admitted(id, event, judged.tag, at, Answer::Accepted, rows);
+        let admission = self.admitted(id, event, at, Answer::Accepted, rows);
         let hold = Some(Hold { owner, other, row });
         let judged = Judged { course: Course::Waits(to), ..judged };
-        Some((Admission { hold, people, pair, ..admission }, judged))
+        Some((Admission { hold, people, pair, reacting, retracts, ..admission }, judged))
     }
 
     /// Counts an event of a third-party network, before anything is known of its recipient, so that
     /// the answer tells nothing of them. A home network's own server has limits of its own.
     fn counted(&self, source: &Network, event: Event) -> Counted {
         if source.setup.role == Role::Home {
-            return Counted { event, limited: None };
+            return Counted { event, limited: None, referred: Referred::default() };
         }
         let recipient = match &event.to {
             Destination::Direct(recipient) => Some(recipient),
@@ -282,11 +347,11 @@ impl Crossing {
         drop(buckets);
         let limited =
             taken.err().map(|wait| Refusal { code: Code::RateLimited, retry_after: Some(wait) });
-        Counted { event, limited }
+        Counted { event, limited, referred: Referred::default() }
     }
 
     /// Where the event goes: to a user of another configured network, spelt as that one does.
-    fn target<'s, 'e>(
+    pub(super) fn target<'s, 'e>(
         &'s self,
         source: &Network,
         event: &'e Event,
@@ -297,12 +362,44 @@ impl Crossing {
         (other && target.spells(recipient)).then_some((target, recipient))
     }
 
+    fn admitted(
+        &self,
+        network: &NetworkId,
+        event: Event,
+        at: Timestamp,
+        answer: Answer,
+        rows: Vec<NewRow>,
+    ) -> Admission {
+        let Event { id, repeats, sent_at, .. } = event;
+        let tag = self.tag_name(network, repeats.name_of(&id));
+        Admission {
+            network: network.clone(),
+            event: id,
+            tag,
+            repeats,
+            sent_at,
+            at,
+            answer,
+            rows,
+            hold: None,
+            people: Vec::new(),
+            pair: 0,
+            reacting: None,
+            retracts: None,
+        }
+    }
+
+    /// What stands for the name of an event: see [`drawbridge_adapter::Repeats::name_of`].
+    pub(super) fn tag_name(&self, network: &NetworkId, name: &str) -> Tag {
+        Tag::of(self.store.salt(), &["event", network.as_str(), name])
+    }
+
     fn message_row(
         &self,
         source: &Network,
-        target: &Network,
-        recipient: UserId,
+        (target, recipient): (&Network, UserId),
         event: &Event,
+        about: Option<i64>,
         at: Timestamp,
         swallow: bool,
     ) -> NewRow {
@@ -312,17 +409,16 @@ impl Crossing {
         let (from, to) = (&source.setup.id, &target.setup.id);
         let key = self.key("message", from, &event.id, to, at);
         let (network, reply_path) = (from.clone(), event.reply_path.clone());
-        let source = Source { network, event: event.id.clone(), reply_path, waited: false };
+        let source = Source { network, event: event.id.clone(), reply_path, about, waited: false };
         let payload = if swallow {
-            Payload::Swallowed { from: sender, to: recipient, kind, source }
+            Payload::Swallowed { from: sender, to: recipient, kind, source, taken_back: false }
         } else {
             let name = event.sender.name.as_deref().and_then(name::clean);
             let from = Party { user: sender, name };
-            let (content, sent_at) = (event.content.clone(), event.sent_at);
-            Payload::Message {
-                message: Message { from, to: recipient, content, sent_at, silent: false },
-                source,
-            }
+            let (content, reply) = shape::fit(event, &target.capabilities);
+            let (to, sent_at) = (recipient, event.sent_at);
+            let message = Message { from, to, content, reply, sent_at, silent: false };
+            Payload::Message { message, source }
         };
         NewRow { network: to.clone(), lane: lane.as_str().to_owned(), key, at, payload }
     }
@@ -362,7 +458,7 @@ impl Crossing {
 }
 
 impl Network {
-    fn side<'a>(&'a self, user: &UserId, rules: &'a NetworkRules) -> Side<'a> {
+    pub(super) fn side<'a>(&'a self, user: &UserId, rules: &'a NetworkRules) -> Side<'a> {
         let standing = self.standing(user, rules);
         Side {
             role: self.setup.role,
@@ -422,6 +518,7 @@ impl Crossing {
         source: &Network,
         target: Option<(&Network, &UserId)>,
         event: &Event,
+        about: Option<gate::About>,
         now: Timestamp,
     ) -> Verdict {
         let sender = &event.sender.user;
@@ -433,23 +530,10 @@ impl Crossing {
             source: source.side(sender, &source_rules),
             target: target.as_ref().map(|(target, to, rules)| target.side(to, rules)),
             between: between.unwrap_or_default(),
+            about,
         };
         gate::decide(&facts, event)
     }
-}
-
-fn admitted(
-    network: &NetworkId,
-    event: Event,
-    tag: Tag,
-    at: Timestamp,
-    answer: Answer,
-    rows: Vec<NewRow>,
-) -> Admission {
-    let Event { id, repeats, sent_at, .. } = event;
-    let (network, people, hold) = (network.clone(), Vec::new(), None);
-    let (event, pair) = (id, 0);
-    Admission { network, event, tag, repeats, sent_at, at, answer, rows, hold, people, pair }
 }
 
 fn status_of(event: &Event, state: State) -> Status {

@@ -19,15 +19,24 @@ impl Crossing {
     ) -> Obeyed {
         let how = MuteFor::ALL.into_iter().find(|known| known.as_str() == duration);
         let how = how.unwrap_or(MuteFor::Always);
+        let user = other.to_string();
+        if other.network() == by.network() {
+            return self.words.say("mute-own-network", &[("user", &user)]).into();
+        }
         // Where the app cannot be told, only people can silence it.
-        let told = if self.home(by).is_some_and(|n| n.capabilities.mutes) { "yes" } else { "no" };
+        let told = match self.home(by) {
+            Some(Network { capabilities, setup, .. }) if capabilities.mutes => {
+                let open = !capabilities.access || setup.adapter.has_access(by);
+                if open { "yes" } else { "login" }
+            }
+            _ => "no",
+        };
         let lasts = match how {
             MuteFor::EightHours => "hours",
             MuteFor::Week => "week",
             MuteFor::Year => "year",
             MuteFor::Always => "always",
         };
-        let user = other.to_string();
         let with = [("user", user.as_str()), ("duration", lasts), ("told", told)];
         let change = Change::Mute { owner: by.clone(), other: other.clone(), how };
         self.carry_out(&change, &Words { done: "muted", already: "muted-already" }, &with, at)
@@ -52,6 +61,17 @@ impl Crossing {
         let folder = self.words.say("folder", &[]);
         let with = [("mode", mode), ("folder", &folder)];
         self.carry_out(&Change::Inbox { user: by.clone(), apart }, &words, &with, at)
+    }
+
+    /// Whether others are told what a user has read: said, or changed.
+    pub(super) fn receipts(&self, by: &UserId, mode: Option<&str>, at: Timestamp) -> Obeyed {
+        let Some(mode) = mode else {
+            let mode = if self.people.reads_unseen(by) { "off" } else { "on" };
+            return self.words.say("receipts-is", &[("mode", mode)]).into();
+        };
+        let change = Change::Receipts { user: by.clone(), unseen: mode == "off" };
+        let words = Words { done: "receipts-is", already: "receipts-is" };
+        self.carry_out(&change, &words, &[("mode", mode)], at)
     }
 
     /// How strict the bridge is for a user: said, or changed.

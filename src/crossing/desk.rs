@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Command, CommandForm, Content, EventId, MuteFor, NetworkId, Notice, ReportReason, Timestamp,
-    UserId,
+    Command, CommandForm, Content, EventId, MuteFor, NetworkId, Notice, ReportReason, Text,
+    Timestamp, UserId,
 };
 
 use super::people::{Change, PeopleError};
@@ -70,7 +70,7 @@ impl Crossing {
     ) -> Obeyed {
         let say = |name, with: &[(&str, &str)]| Obeyed::from(self.words.say(name, with));
         let example = self.example(by.network());
-        let Content::Text { body } = content else { return say("not-text", &[]) };
+        let Content::Text(Text { body, .. }) = content else { return say("not-text", &[]) };
         let Wish { command, words } = match commands::read(body) {
             Ok(wish) => wish,
             Err(Misread::Unknown { word, near }) => {
@@ -98,6 +98,7 @@ impl Crossing {
             ("enable" | "disable", Some(network)) => self.switch(by, command, network, at),
             ("requests", _) => self.requests_of(by, &asked.held).into(),
             ("inbox", mode) => self.inbox(by, mode, at),
+            ("receipts", mode) => self.receipts(by, mode, at),
             ("strict", level) => self.strict(by, level, at),
             ("login", Some(token)) => self.login(by, token, at),
             ("logout", _) => self.logout(by, at),
@@ -110,11 +111,11 @@ impl Crossing {
                 Some(other) => self.about(by, &other, &Wish { command, words }, asked, at),
                 None => say("no-user", &[("user", user), ("example", &example)]),
             },
-            _ => self.help(&example).into(),
+            _ => self.help(by, &example).into(),
         }
     }
 
-    fn help(&self, example: &str) -> String {
+    fn help(&self, by: &UserId, example: &str) -> String {
         let line = |form: &commands::Form| {
             let about = self.words.say(&format!("about-{}", form.name), &[]);
             let field = |field: &commands::Field| {
@@ -125,7 +126,8 @@ impl Crossing {
             let fields: String = form.fields.iter().map(field).collect();
             format!("{}{fields}: {about}", form.name)
         };
-        let lines: Vec<String> = commands::FORMS.iter().map(line).collect();
+        let access = self.networks.get(by.network()).is_some_and(|n| n.capabilities.access);
+        let lines: Vec<String> = commands::forms_of(access).map(line).collect();
         self.words.say("help", &[("commands", &lines.join("\n")), ("example", example)])
     }
 
@@ -158,8 +160,11 @@ impl Crossing {
     fn switch(&self, by: &UserId, command: &str, name: &str, at: Timestamp) -> Obeyed {
         let third = |network: &Network| network.setup.role == Role::ThirdParty;
         let can = |id: &NetworkId| id != by.network() && self.is_offered(by, id);
-        let id = NetworkId::new(&name.to_lowercase()).ok().filter(|id| can(id));
-        let known = id.filter(|id| self.networks.get(id).is_some_and(third));
+        let is_on = |id: &NetworkId| command == "disable" && self.people.has_enabled(by, id);
+        let known = NetworkId::new(&name.to_lowercase()).ok();
+        // What is offered no more, or is no more, can still be switched off.
+        let known =
+            known.filter(|id| is_on(id) || (can(id) && self.networks.get(id).is_some_and(third)));
         let Some(network) = known else {
             let names = self.networks.iter().filter(|(id, n)| third(n) && can(id));
             let names: Vec<&str> = names.map(|(id, _)| id.as_str()).collect();
@@ -240,9 +245,7 @@ impl Crossing {
                 Obeyed { text: self.words.say(words.done, with), people, rows }
             }
             Err(PeopleError::Oneself) => self.words.say("oneself", &[]).into(),
-            Err(PeopleError::TooManySaid(most)) => {
-                self.words.say("too-many-said", &[("most", &most.to_string())]).into()
-            }
+            Err(PeopleError::TooManySaid(of)) => self.too_many_said(of).into(),
             // Users and networks were looked up before.
             Err(_) => self.words.say(words.already, with).into(),
         }

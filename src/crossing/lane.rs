@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Code, Command, ConversationId, Delivered, Delivery, DeliveryError, EventId, Message, NetworkId,
-    Refusal, Request, Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
+    Refusal, Report, Request, Signal, State, Status, Tag, Timestamp, Unavailable, UserId, log,
 };
 
 use tokio::sync::oneshot;
@@ -13,14 +13,16 @@ use tokio::time::Instant;
 
 use super::accept::failed;
 use super::lanes::{Lanes, Left};
-use super::{Crossing, Network, pace};
+use super::{Crossing, Network, pace, refer};
 use crate::clock;
-use crate::gate::{self, Role, Verdict};
+use crate::gate::{self, Posture, Role, Verdict};
 use crate::log::{
     DELIVERY_WAITS, MESSAGE_CAME_BACK, MESSAGE_CROSSED, MESSAGE_REFUSED, MESSAGE_SWALLOWED,
     OWN_TOLD, OWN_UNTOLD, QUEUE_FAILED, STATUS_TOLD, STATUS_UNTOLD,
 };
-use crate::store::{Back, Fate, NewRow, Payload, Row, Settlement, StoreError, Window};
+use crate::store::{
+    Back, Fate, NewRow, Payload, PeopleChange, Row, Settlement, StoreError, Window,
+};
 
 /// After how many windows the next conversation has its turn.
 const WINDOWS: usize = 8;
@@ -87,13 +89,13 @@ async fn work(
         let Window { rows, last, more } = window;
         let now = clock::now();
         let is_expired = |row: &Row| now.since(row.at) > crossing.limits().expire_after;
-        let (expired, due): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_expired);
+        let (expired, mut due): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_expired);
         crossing.expire(&expired).await?;
         // The next window is read while this one is on its way, and goes out after its outcome is
         // on disk.
         let next =
             async { if more { Some(store.window(id, lane, last, limit).await) } else { None } };
-        let (carried, next) = tokio::join!(crossing.carry(network, &due, tries), next);
+        let (carried, next) = tokio::join!(crossing.carry(network, &mut due, tries), next);
         let Carried { left, whole } = carried?;
         match left {
             Some(Left::Backoff { after, for_connection, progressed: some }) => {
@@ -136,7 +138,7 @@ enum Done {
 
 /// Why a command is not handed to the adapter, now that it is its turn.
 #[derive(Debug, Clone, Copy)]
-enum Stopped {
+pub(super) enum Stopped {
     /// Nobody gets it, and nobody is told.
     Swallowed,
     /// It does not cross any more.
@@ -172,7 +174,7 @@ impl Crossing {
             Payload::Message { source, .. } | Payload::Swallowed { source, .. } => {
                 self.tag_event(&source.network, &source.event)
             }
-            Payload::Own(_) => Tag::of(self.store.salt(), &["own", &row.key]),
+            Payload::Unsaid | Payload::Own(_) => Tag::of(self.store.salt(), &["own", &row.key]),
         }
     }
 
@@ -180,14 +182,21 @@ impl Crossing {
     async fn carry(
         &self,
         network: &Network,
-        due: &[Row],
+        due: &mut [Row],
         tries: u32,
     ) -> Result<Carried, StoreError> {
         if due.is_empty() {
             return Ok(Carried { left: None, whole: true });
         }
-        let wanted = |row: &Row| Ok(delivery(self, row, self.wanted(row)?, tries));
-        let wanted: Vec<Result<Delivery, Stopped>> = due.iter().map(wanted).collect();
+        let all = due.len();
+        // What is about another of this very window waits until that one has its name there.
+        let (due, _) = due.split_at_mut(refer::independent(due));
+        let mut wanted = Vec::with_capacity(due.len());
+        for row in due.iter_mut() {
+            let named = self.name_there(row).await?;
+            let command = named.and_then(|()| self.wanted(row));
+            wanted.push(command.map(|command| delivery(self, row, command, tries)));
+        }
         let stopped: Vec<Option<Stopped>> =
             wanted.iter().map(|wanted| wanted.as_ref().err().copied()).collect();
         let batch: Vec<Delivery> = wanted.into_iter().flatten().collect();
@@ -197,8 +206,8 @@ impl Crossing {
             pace::pass(network.pace.like(clock::random())).await;
             Vec::new()
         } else {
-            if network.setup.role == Role::ThirdParty && batch.iter().any(says_taken) {
-                tokio::time::sleep(pace::held_back(clock::random())).await;
+            if network.setup.role == Role::ThirdParty {
+                tokio::time::sleep(held_back(&batch)).await;
             }
             begun = Instant::now();
             let work = network.setup.adapter.deliver(&batch);
@@ -209,8 +218,8 @@ impl Crossing {
             network.pace.note(begun.elapsed());
         }
         let results = with_stopped(&stopped, results);
-        let whole = results.len() >= due.len();
-        Ok(Carried { left: self.conclude(network, due, results).await?, whole })
+        let whole = results.len() >= all;
+        Ok(Carried { left: self.conclude(network, due, results, tries).await?, whole })
     }
 
     /// What is to be carried out of a row, now that it is its turn: nothing of somebody whom the
@@ -220,7 +229,8 @@ impl Crossing {
         match &mut command {
             Command::Message(Message { from, to, silent, .. }) => {
                 let between = self.people.between(&from.user, to, clock::now());
-                match gate::last_word(self.are_open(&from.user, to), &between) {
+                let minimum = self.minimum(&from.user, to);
+                match gate::last_word(self.are_open(&from.user, to), minimum, &between) {
                     Verdict::Refuse(refusal) => Err(Stopped::Refused(refusal)),
                     Verdict::Swallow(_) => Err(Stopped::Swallowed),
                     Verdict::Deliver | Verdict::Hold => {
@@ -239,14 +249,23 @@ impl Crossing {
         }
     }
 
+    /// What a chat between two must be at least, by the operator's word on either's network.
+    fn minimum(&self, sender: &UserId, recipient: &UserId) -> Posture {
+        let networks = [sender, recipient].map(|user| self.networks.get(user.network()));
+        let of = |network: &Network| network.setup.rules.borrow().policy.minimum;
+        networks.into_iter().flatten().map(of).max().unwrap_or_default()
+    }
+
     /// Whether two users have switched each other's networks on, where they must be.
     fn are_open(&self, sender: &UserId, recipient: &UserId) -> bool {
-        let open = |user: &UserId, network: &NetworkId| {
-            let third = |network: &Network| network.setup.role == Role::ThirdParty;
-            !self.networks.get(network).is_some_and(third)
-                || (self.people.has_enabled(user, network) && self.is_offered(user, network))
-        };
-        open(sender, recipient.network()) && open(recipient, sender.network())
+        self.is_open(sender, recipient.network()) && self.is_open(recipient, sender.network())
+    }
+
+    /// Whether a user has switched a network on, if it must be.
+    pub(super) fn is_open(&self, user: &UserId, network: &NetworkId) -> bool {
+        let third = |network: &Network| network.setup.role == Role::ThirdParty;
+        !self.networks.get(network).is_some_and(third)
+            || (self.people.has_enabled(user, network) && self.is_offered(user, network))
     }
 
     /// Records the results of a window, and tells the senders. How to leave the lane, if it
@@ -256,6 +275,7 @@ impl Crossing {
         network: &Network,
         rows: &[Row],
         results: Vec<Done>,
+        tries: u32,
     ) -> Result<Option<Left>, StoreError> {
         let now = clock::now();
         let mut settlements = Vec::with_capacity(rows.len());
@@ -267,19 +287,25 @@ impl Crossing {
             left = Some(Left::FAILED);
         }
         for (row, result) in rows.iter().zip(results) {
-            let outcome = match &result {
-                Done::Carried(_) => Outcome::Crossed,
-                Done::Swallowed => Outcome::Swallowed,
-            };
+            let swallowed = matches!(result, Done::Swallowed);
+            let outcome = if swallowed { Outcome::Swallowed } else { Outcome::Crossed };
             let result = match result {
                 Done::Carried(result) => result,
                 // Its sender sees what it would see of any other.
                 Done::Swallowed => Ok(Delivered::default()),
             };
+            let result = result.or_else(|error| refer::gone_already(row, error));
             match result {
                 Ok(delivered) => {
                     outcomes.push((row, outcome));
-                    let (settlement, signal) = self.delivered(row, delivered, now);
+                    let (mut settlement, signal) = self.delivered(row, delivered, now);
+                    // What an earlier try may have shown is there, and is still to be taken back.
+                    let earlier = tries > 0 || self.store.is_inherited(row);
+                    let may_be_shown = earlier && refer::is_taken_back(row);
+                    let delivered = matches!(settlement.fate, Fate::Delivered { .. });
+                    if swallowed && delivered && !may_be_shown {
+                        settlement.fate = Fate::Swallowed;
+                    }
                     settlements.push(settlement);
                     signals.extend(signal);
                 }
@@ -298,7 +324,7 @@ impl Crossing {
             }
         }
         if !settlements.is_empty() {
-            self.store.settle(settlements).await?;
+            self.settle(settlements).await?;
         }
         for (row, outcome) in outcomes {
             self.note_outcome(row, now, outcome);
@@ -323,14 +349,16 @@ impl Crossing {
         };
         let network = self.networks.get(&row.network);
         let bounces = network.is_some_and(|network| network.capabilities.bounces);
-        let returns = delivered.id.filter(|_| bounces).map(|id| (id, back.clone()));
+        let id = delivered.id.filter(|id| bounces || refer::keeps_name(row, id));
+        let id = id.map(|id| (id, bounces.then(|| back.clone())));
+        let reacted = refer::reacted(row, delivered.reactions);
         let Back { network: source, status, waited } = back;
         let status = Status { state: State::Accepted, ..status };
         let needs = self.networks.get(&source).map(|source| source.descriptor.status);
         let needs = needs.unwrap_or_default();
         let durable = needs.accepted || needs.pending;
         let tell = durable.then(|| self.status_row(&source, status.clone(), at));
-        let fate = Fate::Delivered { returns };
+        let fate = Fate::Delivered { id, reacted };
         let settlement = Settlement {
             only_after_pending: !needs.accepted && !waited,
             ..settlement(row, fate, tell)
@@ -342,7 +370,8 @@ impl Crossing {
     pub(super) fn refused(&self, row: &Row, refusal: Refusal, at: Timestamp) -> Settlement {
         // A status that cannot be told has nobody left to be told to.
         let Some(Back { network: source, status, .. }) = row.payload.back() else {
-            return settlement(row, Fate::Told, self.outcome_row(row, Some(refusal), at));
+            let tell = self.outcome_row(row, Some(refusal), at);
+            return Settlement { undo: Self::undone(row), ..settlement(row, Fate::Told, tell) };
         };
         let status = Status { state: failed(refusal), ..status };
         let tell = Some(self.status_row(&source, status, at));
@@ -380,6 +409,29 @@ impl Crossing {
         Ok(told)
     }
 
+    /// Records what became of rows. How many there were still.
+    pub(super) async fn settle(
+        &self,
+        mut settlements: Vec<Settlement>,
+    ) -> Result<usize, StoreError> {
+        if settlements.iter().all(|it| it.undo.is_none()) {
+            return self.store.settle(settlements).await;
+        }
+        // What is undone may be on disk and not in force yet: only from here on it is.
+        let _turn = self.changing_people.lock().await;
+        let is_so = |change: &mut PeopleChange| match change {
+            PeopleChange::Inbox { user, apart } => self.people.is_apart(user) == *apart,
+            _ => false,
+        };
+        for settlement in &mut settlements {
+            drop(settlement.undo.take_if(is_so));
+        }
+        let undone: Vec<_> = settlements.iter().filter_map(|it| it.undo.clone()).collect();
+        let settled = self.store.settle(settlements).await?;
+        self.now_known(&undone);
+        Ok(settled)
+    }
+
     /// Fails rows that waited for longer than their limit.
     pub(super) async fn expire(&self, rows: &[Row]) -> Result<(), StoreError> {
         if rows.is_empty() {
@@ -387,7 +439,7 @@ impl Crossing {
         }
         let now = clock::now();
         let expire = |row: &Row| self.refused(row, Code::Expired.into(), now);
-        self.store.settle(rows.iter().map(expire).collect()).await?;
+        self.settle(rows.iter().map(expire).collect()).await?;
         for row in rows {
             let why = "waited for too long";
             self.note_outcome(row, now, Outcome::Failed { code: Code::Expired, why });
@@ -410,7 +462,15 @@ impl Crossing {
                 (source, &message.from.user, kind, bytes)
             }
             Payload::Swallowed { from, kind, source, .. } => (source, from, *kind, None),
-            Payload::Own(_) => {
+            Payload::Unsaid => return,
+            Payload::Own(command) => {
+                if let Command::Report(Report { by, about, reason, messages, .. }) = command {
+                    let code = match outcome {
+                        Outcome::Failed { code, .. } => Some(code),
+                        Outcome::Crossed | Outcome::Swallowed => None,
+                    };
+                    self.log_report((by, about), *reason, messages.len(), code);
+                }
                 return match outcome {
                     Outcome::Failed { code, why } => {
                         log!(OWN_UNTOLD, %msg, %to, outcome = %code, why);
@@ -446,10 +506,18 @@ impl Crossing {
     }
 }
 
-/// Whether a command tells a sender that a message was taken, as it is told of one that was swallowed.
-fn says_taken(delivery: &Delivery) -> bool {
-    let Command::Status(status) = &delivery.command else { return false };
-    matches!(status.state, State::Accepted | State::Held)
+/// For how long a window is held back that tells senders of messages that were taken: they are told
+/// the same of what was swallowed.
+fn held_back(window: &[Delivery]) -> Duration {
+    let (now, random) = (clock::now(), clock::random());
+    let of = |delivery: &Delivery| match &delivery.command {
+        Command::Status(Status { state: State::Accepted, .. }) => pace::held_back(random),
+        Command::Status(Status { state: State::Held, .. }) => {
+            pace::fate_held_back(now.since(delivery.accepted_at), random)
+        }
+        _ => Duration::ZERO,
+    };
+    window.iter().map(of).max().unwrap_or_default()
 }
 
 /// The results of a window, with those in their places that the adapter was not asked for.
@@ -467,7 +535,7 @@ fn with_stopped(
                 continue;
             }
             Some(Stopped::Refused(refusal)) => {
-                let why = "a network is off for one of the two by now, or one has become strict";
+                let why = "a network is off for one of the two by now, or more is demanded";
                 all.push(Done::Carried(Err(DeliveryError::Refused { refusal, why })));
                 continue;
             }
@@ -491,6 +559,7 @@ fn settlement(row: &Row, fate: Fate, tell: Option<NewRow>) -> Settlement {
         fate,
         tell,
         only_after_pending: false,
+        undo: None,
     }
 }
 

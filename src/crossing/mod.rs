@@ -19,13 +19,16 @@ mod lane;
 mod lanes;
 mod name;
 mod pace;
+mod passing;
 mod people;
 mod port;
 mod progress;
 mod queue;
 mod rate;
+mod refer;
 mod report;
 mod requests;
+mod shape;
 mod sparing;
 mod sweep;
 mod tally;
@@ -55,6 +58,7 @@ use crate::store::{OnCommit, Store, StoreError};
 use crate::words::Words;
 use lanes::Lanes;
 use pace::Pace;
+use passing::Lossy;
 pub(crate) use people::{Change, PeopleError};
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
 use rate::Buckets;
@@ -64,6 +68,12 @@ use sparing::Sparing;
 #[cfg(test)]
 pub(crate) use tally::Tallied;
 use tally::Tally;
+
+/// How many reports one user may make in an hour.
+const REPORTS: u32 = 10;
+
+/// How many all users of one network may make in an hour: people read them.
+const REPORTS_TOGETHER: u32 = 100;
 
 /// What the crossing must know of one network.
 pub(crate) struct NetworkSetup {
@@ -116,6 +126,8 @@ struct Network {
     pace: Pace,
     /// How much it may still send, if it is a third-party network.
     buckets: Mutex<Buckets>,
+    /// What its users do that is fleeting.
+    passing: Lossy,
 }
 
 /// How a network's connection stands.
@@ -145,6 +157,8 @@ pub(crate) struct Crossing {
     hinted: Sparing,
     /// Who has reported somebody lately.
     reported: Sparing,
+    /// Who was told lately that something which they did in their client came to nothing.
+    consoled: Sparing,
     words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
@@ -199,7 +213,9 @@ impl Crossing {
             people,
             changing_people: tokio::sync::Mutex::default(),
             hinted: Sparing::new(1, Duration::from_hours(1)),
-            reported: Sparing::new(10, Duration::from_hours(1)),
+            reported: Sparing::new(REPORTS, Duration::from_hours(1))
+                .with_together(REPORTS_TOGETHER),
+            consoled: Sparing::new(10, Duration::from_hours(1)),
             words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
@@ -214,6 +230,7 @@ impl Crossing {
     pub(crate) fn start(self: &Arc<Self>) {
         for id in self.networks.keys() {
             self.tasks.spawn(dispatcher::run(Arc::clone(self), id.clone()));
+            self.tasks.spawn(passing::run(Arc::clone(self), id.clone()));
         }
         self.tasks.spawn(sweep::run(Arc::clone(self)));
     }
@@ -300,6 +317,7 @@ impl Network {
             tally: Tally::new(),
             pace: Pace::default(),
             buckets: Mutex::default(),
+            passing: Lossy::default(),
             setup,
         }
     }

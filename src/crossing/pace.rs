@@ -50,6 +50,23 @@ pub(super) fn held_back(random: u64) -> Duration {
     Duration::from_micros(random % micros.max(1))
 }
 
+/// For how long the answer to a first word is held back at least, and for how long what became of it.
+///
+/// What is done about it differs: somebody is asked, or nobody. The answers leave when that is over,
+/// as late as each other.
+const FIRST_WORD: Duration = Duration::from_millis(25);
+const FIRST_FATE: Duration = Duration::from_millis(50);
+
+/// Lets pass what is left of the time after which a first word that came at `begun` is answered.
+pub(super) async fn until_answered(begun: Instant, random: u64) {
+    tokio::time::sleep_until(begun + FIRST_WORD + held_back(random)).await;
+}
+
+/// For how long the word that a message waits is held back, after `waited` of it are over.
+pub(super) fn fate_held_back(waited: Duration, random: u64) -> Duration {
+    FIRST_FATE.saturating_sub(waited) + held_back(random)
+}
+
 /// How exactly the runtime's timer keeps its times: one way and the other.
 const TIMER: Duration = Duration::from_millis(2);
 

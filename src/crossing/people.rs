@@ -15,8 +15,8 @@ use crate::clock::{self, Machine};
 use crate::gate::{Role, Strictness};
 use crate::log::{
     ACCOUNT_UNLINKED, ACCOUNTS_LINKED, BLOCK_LIFTED, BLOCK_SET, CHAT_MUTED, CHAT_UNMUTED,
-    CONTACT_MADE, INBOX_CHANGED, NETWORK_SWITCHED_OFF, NETWORK_SWITCHED_ON, REQUEST_DECLINED,
-    STRICTNESS_CHANGED, USER_ERASED,
+    CONTACT_MADE, INBOX_CHANGED, NETWORK_SWITCHED_OFF, NETWORK_SWITCHED_ON, RECEIPTS_CHANGED,
+    REQUEST_DECLINED, STRICTNESS_CHANGED, USER_ERASED,
 };
 use crate::people::{LinkError, MOST_SAID, People, Said};
 use crate::store::{Block, NewRow, Payload, PeopleChange, StoreError};
@@ -41,8 +41,8 @@ pub(crate) enum PeopleError {
     #[error("{0} is no third-party network: it is always on")]
     AlwaysOn(NetworkId),
     /// Nobody says so much of others.
-    #[error("a user has at most {0} blocks, mutes or contacts")]
-    TooManySaid(usize),
+    #[error("a user has at most {MOST_SAID} {0}")]
+    TooManySaid(Said),
     /// A person has not so many accounts.
     #[error("a person has at most {0} accounts")]
     TooManyAccounts(usize),
@@ -88,6 +88,11 @@ pub(crate) enum Change {
     Unmute {
         owner: UserId,
         other: UserId,
+    },
+    /// Whether nobody is told what the user has read.
+    Receipts {
+        user: UserId,
+        unseen: bool,
     },
     /// Whether chats with third-party networks stand apart.
     Inbox {
@@ -140,10 +145,15 @@ impl Crossing {
         };
         let takes_part = self.networks.get(network).is_some_and(|network| network.admits(by));
         for change in changes.into_iter().filter(|_| takes_part) {
-            // Any other error is about nobody that could be meant.
-            if let Err(PeopleError::Store(error)) = self.make(change, Some(by)).await {
-                return Err(self.unavailable(&error));
-            }
+            let done = match self.make(change, Some(by)).await {
+                Err(PeopleError::TooManySaid(of)) => {
+                    self.console(by, self.too_many_said(of), clock::now()).await.map(drop)
+                }
+                Err(PeopleError::Store(error)) => Err(error),
+                // Any other error is about nobody that could be meant.
+                Ok(_) | Err(_) => Ok(()),
+            };
+            done.map_err(|error| self.unavailable(&error))?;
         }
         Ok(())
     }
@@ -206,6 +216,12 @@ impl Crossing {
                 self.not_too_many(&owner, Said::Mutes, changes)
             }
             Change::Unmute { owner, other } => Ok(people.unmuting(&owner, &other)),
+            Change::Receipts { user, unseen } => {
+                self.spelled(&user)?;
+                let is_new = people.reads_unseen(&user) != unseen;
+                let change = PeopleChange::Receipts { user, unseen };
+                Ok(is_new.then_some(change).into_iter().collect())
+            }
             Change::Inbox { user, apart } => {
                 self.spelled(&user)?;
                 let is_new = people.is_apart(&user) != apart;
@@ -247,7 +263,9 @@ impl Crossing {
                 }
             }
             Change::Erase { user } => {
-                let known = people.know(&user).is_some();
+                // Whether there is a login only the network itself knows.
+                let access = self.spelled(&user).is_ok_and(|network| network.capabilities.access);
+                let known = access || people.know(&user).is_some();
                 Ok(known.then_some(PeopleChange::Erase { user }).into_iter().collect())
             }
             Change::Decline { owner, other } => {
@@ -265,10 +283,22 @@ impl Crossing {
         of: Said,
         changes: Vec<PeopleChange>,
     ) -> Result<Vec<PeopleChange>, PeopleError> {
-        if !changes.is_empty() && self.people.has_said_enough(owner, of) {
-            return Err(PeopleError::TooManySaid(MOST_SAID));
+        let people = &self.people;
+        let adds = |change: &PeopleChange| match change {
+            PeopleChange::Block(block) => !people.has_blocked(&block.owner, &block.blocked),
+            PeopleChange::Mute { owner, other, .. } => !people.has_muted(owner, other),
+            PeopleChange::Contact { .. } => true,
+            _ => false,
+        };
+        if changes.iter().any(adds) && people.has_said_enough(owner, of) {
+            return Err(PeopleError::TooManySaid(of));
         }
         Ok(changes)
+    }
+
+    pub(super) fn too_many_said(&self, of: Said) -> String {
+        let most = MOST_SAID.to_string();
+        self.words.say("too-many-said", &[("most", &most), ("what", of.as_str())])
     }
 
     /// What follows from changes that are about to be made, for other networks. What a user has told
@@ -319,9 +349,22 @@ impl Crossing {
                 {
                     rows.push(self.folder_row(user, true, at));
                 }
-                PeopleChange::Erase { user } if can(user, |it| it.access) => {
-                    let access = Access { owner: user.clone(), secret: None };
-                    rows.push(self.own_row(Command::Access(access), at));
+                PeopleChange::Erase { user } => {
+                    let known = self.people.know(user);
+                    let others = known.as_ref().filter(|_| can(user, |it| it.mutes));
+                    let others = others.iter().flat_map(|known| &known.mutes);
+                    let unmute = others.map(|mute| self.mute_row(user, &mute.other, None, at));
+                    let mut own: Vec<_> = unmute.collect();
+                    if known.is_some_and(|known| known.apart) && can(user, |it| it.folders) {
+                        own.push(self.folder_row(user, false, at));
+                    }
+                    if can(user, |it| it.access) {
+                        let access = Access { owner: user.clone(), secret: None };
+                        own.push(self.own_row(Command::Access(access), at));
+                    }
+                    // One after the other: without the login the settings cannot be written.
+                    let lane = user.to_string();
+                    rows.extend(own.into_iter().map(|row| NewRow { lane: lane.clone(), ..row }));
                 }
                 _ => {}
             }
@@ -453,6 +496,10 @@ impl Crossing {
             PeopleChange::Unmute { owner, other } => {
                 let (user, other) = (tag(owner), tag(other));
                 log!(CHAT_UNMUTED, %user, %other);
+            }
+            PeopleChange::Receipts { user, unseen } => {
+                let user = tag(user);
+                log!(RECEIPTS_CHANGED, %user, unseen);
             }
             PeopleChange::Inbox { user, apart } => {
                 let user = tag(user);

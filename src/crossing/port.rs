@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_adapter::{
     Acceptance, BridgePort, CommandForm, Connection, Event, EventId, Gesture, Memo, NetworkId,
-    Refusal, Timestamp, Unavailable, UserId, async_trait, log,
+    Passing, Refusal, Timestamp, Unavailable, UserId, async_trait, log,
 };
 use tokio::time::Instant;
 
@@ -77,6 +77,10 @@ impl BridgePort for Port {
 
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
         self.crossing.gesture(&self.network, by, gesture).await
+    }
+
+    fn pass(&self, passing: Passing) {
+        self.crossing.pass(&self.network, passing);
     }
 
     fn commands(&self) -> Vec<CommandForm> {

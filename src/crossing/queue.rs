@@ -136,7 +136,7 @@ impl Crossing {
         let settlement = self.refused(&row, Code::Expired.into(), clock::now());
         let told = settlement.tell.is_some();
         // Another operator may have been quicker.
-        if self.store.settle(vec![settlement]).await? == 0 {
+        if self.settle(vec![settlement]).await? == 0 {
             return Err(QueueError::NoSuch);
         }
         let why = "the operator took it out";
@@ -146,16 +146,17 @@ impl Crossing {
 
     fn waiting(&self, row: &Row, now: Instant) -> Waiting {
         let (status, kind, bytes, user) = match &row.payload {
+            Payload::Unsaid => (Some("nothing"), Kind::Other, None, None),
             Payload::Message { message, .. } => {
                 let content = &message.content;
-                (None, content.kind(), Some(content.size()), &message.from.user)
+                (None, content.kind(), Some(content.size()), Some(&message.from.user))
             }
-            Payload::Swallowed { from, kind, .. } => (None, *kind, None, from),
+            Payload::Swallowed { from, kind, .. } => (None, *kind, None, Some(from)),
             Payload::Status(status) => {
-                (Some(status.state.as_str()), status.kind, None, &status.sender)
+                (Some(status.state.as_str()), status.kind, None, Some(&status.sender))
             }
             Payload::Own(command) => {
-                (Some(word_of(command)), Kind::Other, None, command.addressee())
+                (Some(word_of(command)), Kind::Other, None, Some(command.addressee()))
             }
         };
         let (state, tries) = match self.networks.get(&row.network) {
@@ -166,7 +167,7 @@ impl Crossing {
             id: row.seq,
             network: row.network.clone(),
             msg: self.tag(row),
-            user: self.tag_user(user),
+            user: user.map_or_else(|| self.tag(row), |user| self.tag_user(user)),
             conversation: Tag::of(self.store.salt(), &["conversation", &row.lane]),
             status,
             kind,

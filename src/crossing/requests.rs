@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Command, Content, Event, Notice, Party, Refusal, Request, Status, Timestamp, UserId, log,
+    Code, Command, Content, Event, Notice, Party, Refusal, Request, Status, Text, Timestamp,
+    UserId, log,
 };
 
 use super::accept::failed;
 use super::desk::Asked;
 use super::sweep::earlier;
 use super::{Crossing, Network, name};
+use crate::clock;
 use crate::gate::Role;
 use crate::log::MESSAGE_REFUSED;
 use crate::people::Said;
@@ -54,7 +56,7 @@ impl Crossing {
         let from = &event.sender.user;
         let name = event.sender.name.as_deref().and_then(name::clean);
         let text = match &event.content {
-            Content::Text { body } => Some(brief(body)),
+            Content::Text(Text { body, .. }) => Some(brief(body)),
             _ => None,
         };
         let (user, kind) = (from.to_string(), event.content.kind().to_string());
@@ -90,7 +92,7 @@ impl Crossing {
             && refusal.code == Code::NotReachable
             && !self.people.has_enabled(sender, &target.setup.id)
             && self.is_offered(sender, &target.setup.id);
-        if !off || !self.hinted.may(sender, at) {
+        if !off || !self.hinted.take(sender, at) {
             return None;
         }
         let (user, network) = (recipient.to_string(), target.setup.id.as_str());
@@ -102,19 +104,25 @@ impl Crossing {
     /// What the answer to a command needs of what is on disk.
     pub(super) async fn asked_about(&self, event: &Event) -> Result<Asked, StoreError> {
         let is_list = match &event.content {
-            Content::Text { body } => {
+            Content::Text(Text { body, .. }) => {
                 crate::commands::read(body).is_ok_and(|wish| wish.command == "requests")
             }
             _ => false,
         };
         let by = &event.sender.user;
         let mut asked = Asked::default();
+        if !self.networks.get(by.network()).is_some_and(|network| network.admits(by)) {
+            return Ok(asked);
+        }
         if is_list {
             asked.held = self.store.held_for(by, crate::gate::MOST_HELD * 100).await?;
         }
-        if let Some((about, count)) = self.picks(event) {
+        // It costs a look through all that came lately: only for a report that will go.
+        if let Some((about, count)) = self.picks(event)
+            && self.may_report(by, &about, clock::now()).is_ok()
+        {
             let pair = self.pair(&about, by);
-            asked.said = self.store.said(about.network(), pair, count).await?;
+            asked.said = self.store.said((&about, by), pair, count).await?;
         }
         Ok(asked)
     }
@@ -184,7 +192,7 @@ pub(super) fn first_of(held: &[Held], other: &UserId) -> Option<(Option<String>,
     let first = held.iter().find(|held| held.other == *other)?;
     let crate::store::Payload::Message { message, .. } = &first.payload else { return None };
     let text = match &message.content {
-        Content::Text { body } => brief(body),
+        Content::Text(Text { body, .. }) => brief(body),
         other => other.kind().to_string(),
     };
     Some((message.from.name.clone(), text))

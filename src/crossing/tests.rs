@@ -6,6 +6,7 @@ mod blocks;
 mod choices;
 mod operator;
 mod outliving;
+mod refer;
 mod requests;
 
 use std::collections::VecDeque;
@@ -14,8 +15,9 @@ use std::sync::Mutex;
 
 use drawbridge_adapter::{
     AddressError, Answer, Code, Command, Content, Delivered, Delivery, DeliveryError, Destination,
-    Event, EventId, Fatal, Kind, Level, Marks, Party, Refusal, Repeats, ReplyPath, Report, Secret,
-    Signal, State, StatusNeeds, TextLimits, Timestamp, Unavailable, async_trait,
+    Emojis, Event, EventId, Fatal, Feature, Kind, Level, Marks, Message, Party, Refusal, Repeats,
+    ReplyPath, Report, Secret, Signal, State, StatusNeeds, Text, TextLimits, Timestamp,
+    Unavailable, async_trait,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -40,6 +42,7 @@ struct Fake {
     script: Mutex<VecDeque<Next>>,
     heard: Mutex<Vec<Delivery>>,
     signals: Mutex<usize>,
+    passing: Mutex<Vec<Signal>>,
     changed: Notify,
 }
 
@@ -51,6 +54,7 @@ impl Fake {
             script: Mutex::default(),
             heard: Mutex::default(),
             signals: Mutex::default(),
+            passing: Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -66,7 +70,7 @@ impl Fake {
     fn texts(&self) -> Vec<String> {
         let text = |delivery: &Delivery| match &delivery.command {
             Command::Message(message) => match &message.content {
-                Content::Text { body } => Some(body.clone()),
+                Content::Text(Text { body, .. }) => Some(body.clone()),
                 _ => None,
             },
             _ => None,
@@ -152,6 +156,12 @@ impl Adapter for Fake {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(TextLimits { max_bytes: 1000, controls: true })
             .with(Kind::Text, Level::Full)
+            .with(Kind::Edit, Level::Full)
+            .with(Kind::Retraction, Level::Full)
+            .with(Kind::Reaction, Level::Full)
+            .with(Kind::Receipt, Level::Full)
+            .with(Kind::Typing, Level::Full)
+            .bearing(Feature::Reply, Level::Full)
             .bouncing()
             .showing_requests()
             .keeping_block_lists()
@@ -176,6 +186,15 @@ impl Adapter for Fake {
                 Command::Access(access) if access.secret == Some(Secret::new("wrong")) => {
                     Some(Next::Fails(not_taken(Code::Forbidden)))
                 }
+                Command::Folder(folder)
+                    if folder.owner.id()
+                        == if folder.networks.is_empty() { "stuck" } else { "closed" } =>
+                {
+                    Some(Next::Fails(not_taken(Code::Forbidden)))
+                }
+                Command::Mute(mute) if mute.other.id() == "loud" => {
+                    Some(Next::Fails(not_taken(Code::Forbidden)))
+                }
                 Command::Report(report) if report.about.id() == "unreported" => {
                     Some(Next::Fails(not_taken(Code::NotReachable)))
                 }
@@ -186,6 +205,7 @@ impl Adapter for Fake {
                 None | Some(Next::Ends) => {
                     self.heard.lock().unwrap().push(delivery.clone());
                     Ok(Delivered {
+                        reactions: reactions(&delivery.command),
                         id: self.texts().pop().and_then(|text| EventId::new(text).ok()),
                     })
                 }
@@ -208,10 +228,27 @@ impl Adapter for Fake {
         results
     }
 
-    fn signal(&self, _: Signal) {
-        *self.signals.lock().unwrap() += 1;
+    fn has_access(&self, user: &UserId) -> bool {
+        user.id() != "closed"
+    }
+
+    fn signal(&self, signal: Signal) {
+        match signal {
+            Signal::Accepted(_) => *self.signals.lock().unwrap() += 1,
+            passing => self.passing.lock().unwrap().push(passing),
+        }
         self.changed.notify_waiters();
     }
+}
+
+/// What the network calls reactions that are new.
+fn reactions(command: &Command) -> Vec<(String, EventId)> {
+    let Command::Message(Message { content, .. }) = command else { return Vec::new() };
+    let Content::Reaction { emojis: Emojis::Now { new, .. }, .. } = content else {
+        return Vec::new();
+    };
+    let named = |emoji: &String| (emoji.clone(), EventId::new(format!("the {emoji}")).unwrap());
+    new.iter().map(named).collect()
 }
 
 impl Addressing for Fake {
@@ -310,6 +347,7 @@ impl Town {
             to: Destination::Direct(to.parse().unwrap()),
             sent_at: Timestamp(self.said.try_into().unwrap()),
             content: Content::text(body),
+            reply: None,
             marks: Marks::default(),
             reply_path: ReplyPath::default(),
         }

@@ -9,8 +9,9 @@ mod rules;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use drawbridge_adapter::{Capabilities, Code, Event, Kind, Refusal, UserId};
+use drawbridge_adapter::{Capabilities, Code, Event, Kind, Level, Refusal, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +186,21 @@ pub struct Facts<'a> {
     pub target: Option<Side<'a>>,
     /// What the two have said about each other.
     pub between: Between,
+    /// The message that the event is about, if it is about one that is known.
+    pub about: Option<About>,
+}
+
+/// A message of before that an event is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct About {
+    /// Whether the event's sender wrote it; otherwise the recipient did.
+    pub own: bool,
+    /// How long ago that was.
+    pub age: Duration,
+    /// Whether it did not cross.
+    pub lost: bool,
+    /// Whether it was swallowed: then so is what is about it.
+    pub swallowed: bool,
 }
 
 /// What two users have said about each other, and about each other's networks.
@@ -232,7 +248,11 @@ const RULES: &[Rule] = &[
     rules::sealed_enough,
     rules::strangers_only_write,
     rules::kind_carried,
+    rules::message_known,
+    rules::author_alone,
+    rules::in_time,
     rules::text_fits,
+    rules::reactions_fit,
     rules::request_has_room,
 ];
 
@@ -248,10 +268,40 @@ pub fn decide(facts: &Facts<'_>, event: &Event) -> Verdict {
         return Verdict::Refuse(refusal);
     }
     let between = &facts.between;
+    let swallowed = facts.about.is_some_and(|about| about.swallowed);
     if !must_be_accepted(facts) {
-        return last_word(true, between);
+        return match last_word(true, Posture::Clear, between) {
+            Verdict::Deliver if swallowed => Verdict::Swallow(As::Delivered),
+            verdict => verdict,
+        };
     }
-    if between.blocked || between.declined { Verdict::Swallow(As::Held) } else { Verdict::Hold }
+    let unheard = between.blocked || between.declined || swallowed;
+    if unheard { Verdict::Swallow(As::Held) } else { Verdict::Hold }
+}
+
+/// Whether something fleeting of `kind` may pass, of which nobody is told if it does not. `facts` are
+/// as of a message from whom it comes, `back` what holds in the other direction: neither of the two
+/// may be a stranger to the other, or have blocked the other.
+pub fn may_pass(facts: &Facts<'_>, back: &Between, kind: Kind) -> bool {
+    let Some(target) = &facts.target else { return false };
+    let carries = |side: &Side<'_>| {
+        admitted(side)
+            && side.capabilities.level(kind) > Level::Rejected
+            && !side.policy.denied.contains(&kind)
+            && side.policy.minimum == Posture::Clear
+    };
+    let third = |side: &Side<'_>| side.role == Role::ThirdParty;
+    let open = (!third(&facts.source) || facts.between.recipient_enabled)
+        && (!third(target) || facts.between.sender_enabled);
+    let known = (!is_stranger(&facts.source) || facts.between.contact)
+        && (!is_stranger(target) || back.contact);
+    let heard = |between: &Between| !between.blocked && !between.declined && !between.only_sealed();
+    carries(&facts.source)
+        && carries(target)
+        && open
+        && known
+        && heard(&facts.between)
+        && heard(back)
 }
 
 /// Whether the sender is one of those whom the recipient has to accept first, and has not.
@@ -274,10 +324,12 @@ pub fn admitted(side: &Side<'_>) -> bool {
 }
 
 /// Decides again about what was to be delivered, just before it is: a network may have been switched
-/// off since, a user have become stricter, or a block have come.
-pub fn last_word(open: bool, between: &Between) -> Verdict {
+/// off since, the operator or a user have become stricter, or a block have come. `minimum` is the
+/// higher one of the two networks'.
+pub fn last_word(open: bool, minimum: Posture, between: &Between) -> Verdict {
     match () {
         () if !open => Verdict::Refuse(Code::NotReachable.into()),
+        () if minimum > Posture::Clear => Verdict::Refuse(Code::E2eeRequired.into()),
         () if between.only_sealed() => Verdict::Refuse(Code::E2eeRequired.into()),
         () if between.blocked => Verdict::Swallow(As::Delivered),
         () => Verdict::Deliver,

@@ -1,6 +1,6 @@
 //! The rules, each with its reason.
 
-use drawbridge_adapter::{Code, Content, Destination, Event, Kind, Level, Refusal};
+use drawbridge_adapter::{Code, Content, Destination, Emojis, Event, Kind, Level, Refusal};
 
 use super::{Facts, MOST_HELD, Posture, Role, Side, Strictness};
 
@@ -124,17 +124,68 @@ pub(super) fn kind_carried(facts: &Facts<'_>, event: &Event) -> Result<(), Refus
     Ok(())
 }
 
+/// What is about another message means nothing without it.
+pub(super) fn message_known(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let known = facts.about.is_some_and(|about| !about.lost);
+    if event.content.about().is_some() && !known {
+        return refuse(Code::TargetNotFound);
+    }
+    Ok(())
+}
+
+/// Nobody edits or takes back what somebody else wrote.
+pub(super) fn author_alone(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let own = facts.about.is_some_and(|about| about.own);
+    let of_author = matches!(event.content, Content::Edit { .. } | Content::Retraction { .. });
+    if of_author && !own {
+        return refuse(Code::Forbidden);
+    }
+    Ok(())
+}
+
+/// A network may take edits, and take messages back, only for so long.
+pub(super) fn in_time(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let Some(target) = &facts.target else { return Ok(()) };
+    let limit = match event.content {
+        Content::Edit { .. } => target.capabilities.edit_within,
+        Content::Retraction { .. } => target.capabilities.retract_within,
+        _ => None,
+    };
+    if limit.zip(facts.about).is_some_and(|(limit, about)| about.age > limit) {
+        return refuse(Code::Expired);
+    }
+    Ok(())
+}
+
 /// A text fits the target whole, or is refused: never cut, never altered.
 pub(super) fn text_fits(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
-    let (Content::Text { body }, Some(target)) = (&event.content, &facts.target) else {
+    let (Some(text), Some(target)) = (event.content.written(), &facts.target) else {
         return Ok(());
     };
     let limits = &target.capabilities.text;
-    if body.is_empty() || (!limits.controls && body.chars().any(forbidden_in_xml)) {
+    let unfit = |text: &str| !limits.controls && text.chars().any(forbidden_in_xml);
+    let rich = text.rich.as_ref();
+    if text.body.is_empty()
+        || unfit(&text.body)
+        || rich.is_some_and(|rich| !rich.fits() || rich.texts().into_iter().any(unfit))
+    {
         return refuse(Code::Malformed);
     }
-    if body.len() > limits.max_bytes {
+    if text.body.len() > limits.max_bytes {
         return refuse(Code::TextTooLong);
+    }
+    Ok(())
+}
+
+/// Reactions are a few, and short.
+pub(super) fn reactions_fit(_: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let Content::Reaction { emojis, .. } = &event.content else { return Ok(()) };
+    let fits = |emoji: &String| {
+        let unfit = |c: char| c.is_control() || forbidden_in_xml(c);
+        (1..=Emojis::MAX_BYTES).contains(&emoji.len()) && !emoji.chars().any(unfit)
+    };
+    if emojis.shown().len() > Emojis::MOST || !emojis.shown().iter().all(fits) {
+        return refuse(Code::Malformed);
     }
     Ok(())
 }

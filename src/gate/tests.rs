@@ -1,18 +1,24 @@
-//! A table of cases for each rule, and the laws that hold over all of them.
+//! A table of cases for each rule; in [`laws`] what holds over all of them.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use drawbridge_adapter::{
-    Code, Content, Destination, Event, EventId, Level, Marks, Party, Repeats, ReplyPath,
-    TextLimits, Timestamp,
-};
-use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
+mod laws;
 
 use super::*;
+use drawbridge_adapter::{
+    Code, Content, Destination, Emojis, Event, EventId, Level, Marks, Party, Reference, Repeats,
+    ReplyPath, Text, TextLimits, Timestamp, Was,
+};
 
 fn capabilities() -> Capabilities {
-    Capabilities::new(TextLimits { max_bytes: 100, controls: false }).with(Kind::Text, Level::Full)
+    let mut capabilities = Capabilities::new(TextLimits { max_bytes: 100, controls: false })
+        .with(Kind::Text, Level::Full)
+        .with(Kind::Edit, Level::Full)
+        .with(Kind::Retraction, Level::Full)
+        .with(Kind::Reaction, Level::Full);
+    capabilities.edit_within = Some(Duration::from_mins(15));
+    capabilities.retract_within = Some(Duration::from_hours(48));
+    capabilities
 }
 
 /// The two have switched each other's networks on, and know each other.
@@ -28,9 +34,14 @@ fn event(content: Content) -> Event {
         to: Destination::Direct("birdychat:carol".parse().unwrap()),
         sent_at: Timestamp(0),
         content,
+        reply: None,
         marks: Marks::default(),
         reply_path: ReplyPath::default(),
     }
+}
+
+fn of() -> Reference {
+    Reference { id: EventId::new("$1").unwrap(), was: Was::Sent, sent_at: None }
 }
 
 /// What the gate says, with a home source and a third-party target, after `change`.
@@ -46,6 +57,7 @@ fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
         source: side,
         target: Some(Side { role: Role::ThirdParty, ..side }),
         between: friends(),
+        about: None,
     };
     change(&mut facts);
     decide(&facts, event)
@@ -53,6 +65,15 @@ fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
 
 fn refused(code: Code) -> Verdict {
     Verdict::Refuse(code.into())
+}
+
+/// What a sender sees of a verdict.
+fn shown(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Swallow(As::Delivered) => Verdict::Deliver,
+        Verdict::Swallow(As::Held) => Verdict::Hold,
+        other => other,
+    }
 }
 
 #[test]
@@ -64,7 +85,7 @@ fn text_crosses() {
 fn bans_hold_wherever_they_stand() {
     let sticker = refused(Code::UnsupportedKind(Kind::Sticker));
     let disappearing = refused(Code::UnsupportedKind(Kind::Disappearing));
-    let edit = Content::Unsupported { kind: Kind::Edit };
+    let edit = Content::Edit { of: of(), text: Text::plain("gone soon") };
     for (content, marks, expected) in [
         (Content::Unsupported { kind: Kind::Sticker }, Marks::default(), sticker),
         (Content::text("a text beside"), Marks { sticker: true, disappearing: false }, sticker),
@@ -105,7 +126,10 @@ fn stickers_need_two_home_networks_that_both_allow_them() {
         (third, third, ban),
     ] {
         assert_eq!(
-            decide(&Facts { source, target: Some(target), between: friends() }, &event),
+            decide(
+                &Facts { source, target: Some(target), between: friends(), about: None },
+                &event
+            ),
             expected
         );
     }
@@ -139,7 +163,10 @@ fn remote_users_need_the_operators_word() {
         (remote(&letting_in), local, Verdict::Deliver),
     ] {
         assert_eq!(
-            decide(&Facts { source, target: Some(target), between: friends() }, &event),
+            decide(
+                &Facts { source, target: Some(target), between: friends(), about: None },
+                &event
+            ),
             expected
         );
     }
@@ -171,7 +198,7 @@ fn a_third_party_that_is_off_looks_like_nobody() {
         (third, third, friends(), Verdict::Deliver),
         (home, home, Between::default(), Verdict::Deliver),
     ] {
-        let facts = Facts { source, target: Some(target), between };
+        let facts = Facts { source, target: Some(target), between, about: None };
         assert_eq!(decide(&facts, &event), expected, "{source:?} {target:?} {between:?}");
         // It hides whatever else there is to say of the two.
         if expected == nobody {
@@ -212,7 +239,7 @@ fn strangers_wait_for_a_word() {
         (third, home, Between { blocked: true, ..held(5) }, limit),
         (third, home, Between { blocked: true, ..friends() }, Verdict::Swallow(As::Delivered)),
     ] {
-        let facts = Facts { source, target: Some(target), between };
+        let facts = Facts { source, target: Some(target), between, about: None };
         assert_eq!(decide(&facts, &event), expected, "{source:?} {target:?} {between:?}");
     }
 }
@@ -228,11 +255,17 @@ fn each_side_and_the_operator_narrow_the_kinds() {
         Side { role: Role::Home, standing: Standing::Local, policy: &policy, capabilities: &able };
     for narrow in [Side { capabilities: &nothing, ..side }, Side { policy: &denying, ..side }] {
         assert_eq!(
-            decide(&Facts { source: narrow, target: Some(side), between: friends() }, &event),
+            decide(
+                &Facts { source: narrow, target: Some(side), between: friends(), about: None },
+                &event
+            ),
             expected
         );
         assert_eq!(
-            decide(&Facts { source: side, target: Some(narrow), between: friends() }, &event),
+            decide(
+                &Facts { source: side, target: Some(narrow), between: friends(), about: None },
+                &event
+            ),
             expected
         );
     }
@@ -277,7 +310,7 @@ fn a_network_is_dead_until_it_is_admitted_and_held_to_its_minimum() {
         (home, third(&bridged), refused(Code::E2eeRequired)),
         (home, third(&fine), Verdict::Deliver),
     ] {
-        let facts = Facts { source, target: Some(target), between: friends() };
+        let facts = Facts { source, target: Some(target), between: friends(), about: None };
         assert_eq!(decide(&facts, &event(Content::text("hi"))), expected);
     }
 }
@@ -333,7 +366,9 @@ fn the_last_word_follows_what_changed_meanwhile() {
         (false, sealed, refused(Code::NotReachable)),
         (false, blocked, refused(Code::NotReachable)),
     ] {
-        assert_eq!(last_word(open, &between), expected);
+        assert_eq!(last_word(open, Posture::Clear, &between), expected);
+        let raised = if open { refused(Code::E2eeRequired) } else { expected };
+        assert_eq!(last_word(open, Posture::Bridged, &between), raised);
     }
 }
 
@@ -352,179 +387,53 @@ fn texts_fit_whole_or_not_at_all() {
     }
 }
 
-fn any_kind() -> impl Strategy<Value = Kind> {
-    proptest::sample::select(Kind::ALL)
-}
-
-/// Mostly a policy that lets pass, so that deliveries are seen too.
-fn any_policy() -> impl Strategy<Value = Policy> {
-    let kinds = || proptest::collection::btree_set(any_kind(), 0..3);
-    let remote = prop_oneof![
-        6 => Just(RemoteUsers::Allowed),
-        3 => Just(RemoteUsers::AsStrangers),
-        1 => Just(RemoteUsers::Denied),
-    ];
-    let minimum = prop_oneof![15 => Just(Posture::Clear), 1 => Just(Posture::Bridged)];
-    let inactive = proptest::bool::weighted(0.05);
-    (remote, inactive, minimum, kinds(), kinds()).prop_map(
-        |(remote_users, inactive, minimum, denied, allowed)| {
-            let offer = Offer::to_all();
-            Policy { remote_users, inactive, minimum, offer, denied, allowed }
-        },
-    )
-}
-
-fn any_side() -> impl Strategy<Value = (Role, Standing, Policy, Capabilities)> {
-    let role = proptest::sample::select(vec![Role::Home, Role::ThirdParty]);
-    let standing = proptest::sample::select(vec![Standing::Local, Standing::Remote]);
-    let level = || {
-        proptest::sample::select(vec![
-            Level::Rejected,
-            Level::Fallback,
-            Level::Partial,
-            Level::Full,
-        ])
-    };
-    let declared = proptest::collection::vec((any_kind(), level()), 0..10);
-    let text = prop_oneof![4 => Just(Level::Full), 1 => level()];
-    let limits = (0usize..300, any::<bool>())
-        .prop_map(|(max_bytes, controls)| TextLimits { max_bytes, controls });
-    (role, standing, any_policy(), declared, text, limits).prop_map(
-        |(role, standing, policy, kinds, text, limits)| {
-            let start = Capabilities::new(limits);
-            let declare = |all: Capabilities, (kind, level)| all.with(kind, level);
-            let capabilities = kinds.into_iter().fold(start, declare).with(Kind::Text, text);
-            (role, standing, policy, capabilities)
-        },
-    )
-}
-
-fn any_event() -> impl Strategy<Value = Event> {
-    let content = prop_oneof![
-        4 => ".{0,80}".prop_map(Content::text),
-        1 => any_kind().prop_map(|kind| Content::Unsupported { kind }),
-    ];
-    let rarely = || proptest::bool::weighted(0.1);
-    (content, rarely(), rarely(), rarely()).prop_map(|(content, sticker, disappearing, group)| {
-        let mut event = event(content);
-        event.marks = Marks { sticker, disappearing };
-        if group {
-            event.to = Destination::Group;
-        }
-        event
-    })
-}
-
-/// Mostly two who may write to each other.
-fn any_between() -> impl Strategy<Value = Between> {
-    let mostly = || proptest::bool::weighted(0.9);
-    let rarely = || proptest::bool::weighted(0.1);
-    let strict = || {
-        prop_oneof![
-            8 => Just(Strictness::Off),
-            2 => Just(Strictness::On),
-            1 => Just(Strictness::Sealed),
-        ]
-    };
-    let known = (mostly(), mostly(), mostly(), 0usize..8, rarely(), rarely(), rarely());
-    (known, strict(), strict()).prop_map(|(known, sender_strict, recipient_strict)| {
-        let (sender_enabled, recipient_enabled, contact, held, crowded, declined, blocked) = known;
-        Between {
-            sender_enabled,
-            recipient_enabled,
-            contact,
-            held,
-            crowded,
-            declined,
-            blocked,
-            sender_strict,
-            recipient_strict,
-        }
-    })
-}
-
-/// Every promise that a delivery keeps, in words of its own rather than the rules'.
-fn may_cross(source: &Side<'_>, target: &Side<'_>, between: &Between, event: &Event) -> bool {
-    let Content::Text { body } = &event.content else { return false };
-    let both = |holds: &dyn Fn(&Side<'_>) -> bool| holds(source) && holds(target);
-    let limits = &target.capabilities.text;
-    let printable = |c: char| !c.is_ascii_control() || "\t\n\r\u{7f}".contains(c);
-    !event.marks.disappearing
-        && (!event.marks.sticker
-            || both(&|side| {
-                side.role == Role::Home
-                    && side.policy.allowed.contains(&Kind::Sticker)
-                    && !side.policy.denied.contains(&Kind::Sticker)
-                    && side.capabilities.level(Kind::Sticker) > Level::Rejected
-            }))
-        && matches!(event.to, Destination::Direct(_))
-        && both(&|side| {
-            side.standing == Standing::Local || side.policy.remote_users != RemoteUsers::Denied
-        })
-        && (source.role == Role::Home || between.recipient_enabled)
-        && (target.role == Role::Home || between.sender_enabled)
-        && both(&|side| !side.policy.inactive && side.policy.minimum == Posture::Clear)
-        && ![between.sender_strict, between.recipient_strict].contains(&Strictness::Sealed)
-        && both(&|side| side.capabilities.level(Kind::Text) > Level::Rejected)
-        && both(&|side| !side.policy.denied.contains(&Kind::Text))
-        && !body.is_empty()
-        && body.len() <= limits.max_bytes
-        && (limits.controls
-            || body.chars().all(|c| printable(c) && !"\u{fffe}\u{ffff}".contains(c)))
-}
-
-proptest! {
-    /// What may cross is delivered to who knows the sender, and waits for who does not; nothing else.
-    #[test]
-    fn what_is_delivered_may_cross(
-        source in any_side(),
-        target in any_side(),
-        between in any_between(),
-        event in any_event(),
-    ) {
-        let side = |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
-        let source = side((source.0, source.1, &source.2, &source.3));
-        let target = side((target.0, target.1, &target.2, &target.3));
-        let facts = Facts { source, target: Some(target), between };
-        let verdict = decide(&facts, &event);
-        let nobody = decide(&Facts { target: None, ..facts }, &event);
-        prop_assert!(matches!(nobody, Verdict::Refuse(_)));
-        let strange = source.role == Role::ThirdParty
-            || (source.standing == Standing::Remote
-                && source.policy.remote_users == RemoteUsers::AsStrangers);
-        let asks = strange && !between.contact;
-        let room = between.held < 5 && (between.held > 0 || !between.crowded);
-        let may = may_cross(&source, &target, &between, &event) && (!asks || room);
-        let hushed = between.blocked || (asks && between.declined);
-        prop_assert_eq!(verdict == Verdict::Deliver, may && !asks && !hushed);
-        prop_assert_eq!(verdict == Verdict::Hold, may && asks && !hushed);
-        prop_assert_eq!(matches!(verdict, Verdict::Swallow(_)), may && hushed);
-        // To its sender, a block or being turned away changes nothing.
-        let free = Between { blocked: false, declined: false, ..between };
-        prop_assert_eq!(shown(verdict), shown(decide(&Facts { between: free, ..facts }, &event)));
-    }
-}
-
-/// What a sender sees of a verdict.
-fn shown(verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::Swallow(As::Delivered) => Verdict::Deliver,
-        Verdict::Swallow(As::Held) => Verdict::Hold,
-        other => other,
-    }
-}
-
-/// The property above would hold of a gate that refuses everything, if nothing ever might cross.
 #[test]
-fn the_property_sees_deliveries() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let strategy = (any_side(), any_side(), any_between(), any_event());
-    let crossing = (0..500).filter(|_| {
-        let (a, b, between, event) = strategy.new_tree(&mut runner).unwrap().current();
-        let side =
-            |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
-        let (a, b) = (side((a.0, a.1, &a.2, &a.3)), side((b.0, b.1, &b.2, &b.3)));
-        may_cross(&a, &b, &between, &event)
-    });
-    assert!(crossing.count() > 20);
+fn what_is_about_a_message_needs_it_and_its_author_and_to_be_in_time() {
+    let edit = event(Content::Edit { of: of(), text: Text::plain("better") });
+    let retraction = event(Content::Retraction { of: of() });
+    let emojis = Emojis::One("👍".to_owned());
+    let reaction = event(Content::Reaction { to: of(), emojis });
+    let own = About { own: true, age: Duration::from_mins(15), ..About::default() };
+    let theirs = About { own: false, ..own };
+    let lost = About { lost: true, ..own };
+    let unseen = About { swallowed: true, ..own };
+    let later = About { age: Duration::from_mins(16), ..own };
+    let too_late = About { age: Duration::from_hours(49), ..own };
+    let (unknown, foreign, late) =
+        (refused(Code::TargetNotFound), refused(Code::Forbidden), refused(Code::Expired));
+    let swallowed = Verdict::Swallow(As::Delivered);
+    for (about, expected) in [
+        (Some(own), [Verdict::Deliver; 3]),
+        (Some(theirs), [foreign, foreign, Verdict::Deliver]),
+        (Some(lost), [unknown; 3]),
+        (None, [unknown; 3]),
+        (Some(unseen), [swallowed; 3]),
+        (Some(later), [late, Verdict::Deliver, Verdict::Deliver]),
+        (Some(too_late), [late, late, Verdict::Deliver]),
+    ] {
+        for (event, expected) in [&edit, &retraction, &reaction].into_iter().zip(expected) {
+            let verdict = verdict(event, |facts| facts.about = about);
+            assert_eq!(verdict, expected, "{about:?} {:?}", event.content);
+        }
+    }
+}
+
+#[test]
+fn reactions_are_few_and_short() {
+    let own = Some(About { own: true, ..About::default() });
+    let many = |count: usize| Emojis::All((0..count).map(|n| n.to_string()).collect());
+    for (emojis, fits) in [
+        (many(0), true),
+        (many(20), true),
+        (many(21), false),
+        (Emojis::One("👩\u{200d}👩\u{200d}👧\u{200d}👦".to_owned()), true),
+        (Emojis::One("x".repeat(65)), false),
+        (Emojis::One(String::new()), false),
+        (Emojis::One("\n".to_owned()), false),
+        (Emojis::One("\u{fffe}".to_owned()), false),
+    ] {
+        let event = event(Content::Reaction { to: of(), emojis });
+        let expected = if fits { Verdict::Deliver } else { refused(Code::Malformed) };
+        assert_eq!(verdict(&event, |facts| facts.about = own), expected);
+    }
 }

@@ -8,6 +8,8 @@ mod catalogue;
 #[cfg(test)]
 mod codes;
 pub(crate) mod control;
+#[cfg(test)]
+mod features;
 pub(crate) mod health;
 mod http;
 mod journal;

@@ -34,6 +34,8 @@ pub(super) struct Book {
     pub(super) mutes: BTreeMap<(Number, Number), Muted>,
     /// When those end that have an end, by the bridge's own clock.
     pub(super) ends: BTreeSet<(Timestamp, Pair)>,
+    /// Of whom nobody is told what they have read.
+    pub(super) unseen: BTreeSet<Number>,
     /// Whose chats with third-party networks stand apart.
     pub(super) apart: BTreeSet<Number>,
     /// For whom the bridge is stricter than for others.
@@ -176,6 +178,7 @@ impl Book {
             contacts: names(Self::seconds(self.contacts.range(all)).collect()),
             blocks: names(Self::seconds(blocked.map(|(pair, _)| pair)).collect()),
             mutes: self.mutes_of(number),
+            unseen: self.unseen.contains(&number),
             apart: self.apart.contains(&number),
             strict: self.strict_of(number),
             accounts: names(self.person(number).into_iter().filter(|n| *n != number).collect()),
@@ -185,6 +188,7 @@ impl Book {
             && known.blocks.is_empty()
             && known.mutes.is_empty()
             && !known.apart
+            && !known.unseen
             && known.strict == Strictness::Off
             && known.accounts.is_empty();
         (!empty).then_some(known)
@@ -228,6 +232,7 @@ impl Book {
             }
             PeopleChange::Mute { .. }
             | PeopleChange::Unmute { .. }
+            | PeopleChange::Receipts { .. }
             | PeopleChange::Inbox { .. }
             | PeopleChange::Strict { .. }
             | PeopleChange::OwnClock(_) => self.choose(change),
@@ -251,6 +256,7 @@ impl Book {
                 self.mutes.retain(|(owner, _), _| *owner != user);
                 self.ends.retain(|(_, (owner, _))| *owner != user);
                 self.apart.remove(&user);
+                self.unseen.remove(&user);
                 self.strict.remove(&user);
                 self.leave(user);
             }
@@ -292,6 +298,13 @@ impl Book {
                 if let Some(pair) = self.pair(owner, other) {
                     self.unmute(pair);
                 }
+            }
+            PeopleChange::Receipts { user, unseen: true } => {
+                let user = self.numbered(user);
+                self.unseen.insert(user);
+            }
+            PeopleChange::Receipts { user, unseen: false } => {
+                self.number(user).map(|user| self.unseen.remove(&user));
             }
             PeopleChange::Inbox { user, apart: true } => {
                 let user = self.numbered(user);

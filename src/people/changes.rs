@@ -1,6 +1,7 @@
 //! What a wish changes: pure, of what is known now. Nothing is known of it before it is on disk.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use drawbridge_adapter::{MuteFor, Timestamp, UserId};
@@ -23,6 +24,25 @@ pub(crate) enum Said {
     Mutes,
     Contacts,
 }
+
+impl Said {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocks => "blocks",
+            Self::Mutes => "mutes",
+            Self::Contacts => "contacts",
+        }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How many mutes end at one look; the next look ends more.
+const ENDED: usize = 256;
 
 /// Why two accounts do not become one person's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +128,7 @@ impl People {
         };
         let machine = machine();
         let now = clock.read(&machine);
-        let over = book.ends.iter().take_while(|(until, _)| *until <= now);
+        let over = book.ends.iter().take_while(|(until, _)| *until <= now).take(ENDED);
         let mut changes: Vec<_> = over
             .filter_map(|(_, (owner, other))| {
                 let (owner, other) = (book.account(*owner)?, book.account(*other)?);
@@ -211,7 +231,7 @@ impl Book {
         changes
     }
 
-    /// The mutes that are missing if these accounts are one person's.
+    /// The mutes that are missing if these accounts are one person's, and those that end then.
     fn spread_mutes(&self, all: &[UserId], numbers: &[Number]) -> Vec<PeopleChange> {
         let mutes: Vec<_> = numbers.iter().flat_map(|of| self.mutes_of(*of)).collect();
         let mut changes = Vec::new();
@@ -219,7 +239,14 @@ impl Book {
             let number = self.number(owner);
             for mute in &mutes {
                 let pair = number.zip(self.number(&mute.other));
-                if pair.is_some_and(|pair| self.mutes.contains_key(&pair)) {
+                let is_muted = pair.is_some_and(|pair| self.mutes.contains_key(&pair));
+                // Nobody is kept from themselves.
+                if all.contains(&mute.other) {
+                    let (owner, other) = (owner.clone(), mute.other.clone());
+                    changes.extend(is_muted.then_some(PeopleChange::Unmute { owner, other }));
+                    continue;
+                }
+                if is_muted {
                     continue;
                 }
                 let (owner, other) = (owner.clone(), mute.other.clone());

@@ -51,6 +51,8 @@ pub(crate) struct Known {
     pub(crate) blocks: Vec<UserId>,
     /// Which chats make no noise.
     pub(crate) mutes: Vec<Mute>,
+    /// Whether nobody is told what the user has read.
+    pub(crate) unseen: bool,
     /// Whether the chats with third-party networks stand apart.
     pub(crate) apart: bool,
     /// How strict the bridge is for the user.
@@ -134,6 +136,12 @@ impl People {
         book.number(user).is_some_and(|user| book.apart.contains(&user))
     }
 
+    /// Whether nobody is told what a user has read.
+    pub(crate) fn reads_unseen(&self, user: &UserId) -> bool {
+        let book = self.read();
+        book.number(user).is_some_and(|user| book.unseen.contains(&user))
+    }
+
     /// How strict the bridge is for a user.
     pub(crate) fn strictness(&self, user: &UserId) -> Strictness {
         let book = self.read();
@@ -159,6 +167,12 @@ impl People {
         let book = self.read();
         let waiting = book.pair(owner, other).and_then(|pair| book.waiting.get(&pair));
         waiting.is_some_and(|waiting| waiting.shown > 0)
+    }
+
+    /// Whether anything of `other` waits for `owner`'s word, shown or not.
+    pub(crate) fn waits(&self, owner: &UserId, other: &UserId) -> bool {
+        let book = self.read();
+        book.pair(owner, other).is_some_and(|pair| book.waiting.contains_key(&pair))
     }
 
     /// Whether `user` has switched `network` on.

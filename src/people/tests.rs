@@ -244,6 +244,34 @@ fn a_mute_is_of_a_person_against_an_account() {
 }
 
 #[test]
+fn who_becomes_one_person_with_whom_they_muted_hears_themselves() {
+    let people = People::default();
+    mute(&people, 1, 2, MuteFor::Week, 0);
+    mute(&people, 2, 1, MuteFor::Always, 0);
+    mute(&people, 1, 4, MuteFor::Always, 0);
+    link(&people, 1, 3, 100).unwrap();
+    link(&people, 1, 2, 100).unwrap();
+    for (owner, other) in [(1, 2), (2, 1), (3, 2), (3, 1), (1, 1), (2, 2), (1, 3), (2, 3)] {
+        assert!(!people.has_muted(&user(owner), &user(other)), "{owner} {other}");
+    }
+    assert!([1, 2, 3].iter().all(|owner| people.has_muted(&user(*owner), &user(4))));
+}
+
+#[test]
+fn mutes_end_some_at_a_time() {
+    let people = People::default();
+    for owner in 0..30 {
+        for other in 0..10 {
+            mute(&people, owner, 100 + other, MuteFor::EightHours, 0);
+        }
+    }
+    assert_eq!(
+        (over(&people, 8).len(), over(&people, 8).len(), over(&people, 8).len()),
+        (256, 44, 0)
+    );
+}
+
+#[test]
 fn the_own_clock_is_kept_while_something_waits_for_it() {
     let people = People::default();
     let kept = |people: &People, hours| {

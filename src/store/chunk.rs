@@ -68,6 +68,23 @@ pub(super) fn only(chunk: i64, payload: &str, stay: &[i64]) -> Result<Written, S
     Ok(Written { items: count(&items), payload })
 }
 
+/// The same chunk, in which nothing is said any more of the message of this inbox row, which its
+/// sender has taken back.
+pub(super) fn after_taking_back(
+    chunk: i64,
+    payload: &str,
+    taken: i64,
+) -> Result<String, StoreError> {
+    let mut items = read(chunk, payload)?;
+    for item in &mut items {
+        let payload = item.payload.clone().into_owned();
+        if let Some(payload) = payload.after_taking_back(item.inbox, taken) {
+            item.payload = Cow::Owned(payload);
+        }
+    }
+    serde_json::to_string(&items).map_err(|_| StoreError::Unwritable)
+}
+
 /// The commands of a chunk.
 pub(super) fn rows(
     seq: i64,

@@ -15,6 +15,7 @@ mod people;
 mod place;
 mod reader;
 mod record;
+mod reference;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -27,15 +28,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drawbridge_adapter::{EventId, Memo, NetworkId, Refusal, Timestamp, UserId};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use lock::DataLock;
 pub(crate) use people::{Block, Held, PeopleChange};
 use reader::Reader;
 pub(crate) use record::{
-    Admission, Admitted, Back, Chunk, Fate, Hold, NewRow, Payload, Row, Settlement, Source, Tiding,
-    Window,
+    Admission, Admitted, Back, Chunk, Fate, Hold, NewRow, Payload, Retracted, Row, Settlement,
+    Source, Tiding, Window,
 };
+pub(crate) use reference::{Found, Reacted, Reacting, Shown, Sought};
 use vitals::Pulse;
 pub(crate) use vitals::Writes;
 use writer::{Job, Writer};
@@ -242,16 +245,74 @@ impl Store {
         self.reader.ask(move |reading| reading.held_since(before, limit)).await
     }
 
-    /// The last events of a network of one pair of users that the recipient could see, the newest
+    /// The last event of this name.
+    pub(crate) async fn named(&self, sought: Sought) -> Result<Option<Found>, StoreError> {
+        self.reader.ask(move |reading| reading.look(|store| reference::named(store, &sought))).await
+    }
+
+    /// The events that were accepted when this key was made.
+    pub(crate) async fn beside(&self, key: String) -> Result<Vec<Found>, StoreError> {
+        self.reader.ask(move |reading| reading.look(|store| reference::beside(store, &key))).await
+    }
+
+    /// To which message, and with what, the event of the inbox row `put` reacted, and how its sender
+    /// has reacted to that message in all.
+    pub(crate) async fn reaction_of(
+        &self,
+        put: i64,
+        by: &UserId,
+    ) -> Result<Option<(Found, String, Vec<String>)>, StoreError> {
+        let by = by.clone();
+        let look = move |store: &Connection| {
+            let Some((about, emoji)) = reference::reaction_of(store, put, &by)? else {
+                return Ok(None);
+            };
+            let Some(found) = reference::of(store, about)? else { return Ok(None) };
+            Ok(Some((found, emoji, reference::reactions(store, about, &by)?)))
+        };
+        self.reader.ask(move |reading| reading.look(look)).await
+    }
+
+    /// How somebody has reacted to the message of an inbox row so far.
+    pub(crate) async fn reactions(
+        &self,
+        about: i64,
+        by: &UserId,
+    ) -> Result<Vec<String>, StoreError> {
+        let by = by.clone();
+        self.reader
+            .ask(move |reading| reading.look(|store| reference::reactions(store, about, &by)))
+            .await
+    }
+
+    /// What is known of the message of an inbox row now, and what the network that it was delivered
+    /// to calls it, if that is not the key under which it was; and the same of `gone` reactions.
+    pub(crate) async fn shown(
+        &self,
+        about: i64,
+        by: &UserId,
+        gone: Vec<String>,
+    ) -> Result<Option<Shown>, StoreError> {
+        let by = by.clone();
+        let look = move |store: &Connection| {
+            let Some(found) = reference::of(store, about)? else { return Ok(None) };
+            let id = reference::shown_as(store, about)?;
+            let gone = reference::reactions_shown(store, about, &by, &gone)?;
+            Ok(Some(Shown { found, id, gone }))
+        };
+        self.reader.ask(move |reading| reading.look(look)).await
+    }
+
+    /// The last events of one user to another that did not fail and do not wait for a word, the newest
     /// first. Only what is not long ago.
     pub(crate) async fn said(
         &self,
-        network: &NetworkId,
+        (by, to): (&UserId, &UserId),
         pair: i64,
         limit: usize,
     ) -> Result<Vec<EventId>, StoreError> {
-        let network = network.clone();
-        self.reader.ask(move |reading| reading.said(&network, pair, limit)).await
+        let (by, to) = (by.clone(), to.clone());
+        self.reader.ask(move |reading| reading.said((&by, &to), pair, limit)).await
     }
 
     /// The events of a network of one pair of users that were accepted at this moment.

@@ -69,6 +69,11 @@ pub(crate) enum PeopleChange {
         owner: UserId,
         other: UserId,
     },
+    /// Whether nobody is told what the user has read.
+    Receipts {
+        user: UserId,
+        unseen: bool,
+    },
     /// Whether the user's chats with third-party networks stand apart.
     Inbox {
         user: UserId,
@@ -187,6 +192,7 @@ pub(super) fn write(
             }
             PeopleChange::Mute { .. }
             | PeopleChange::Unmute { .. }
+            | PeopleChange::Receipts { .. }
             | PeopleChange::Inbox { .. }
             | PeopleChange::Strict { .. }
             | PeopleChange::OwnClock(_) => write_choice(connection, change)?,
@@ -235,6 +241,13 @@ fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), St
         PeopleChange::Unmute { owner, other } => {
             let pair = params![owner.to_string(), other.to_string()];
             run("DELETE FROM mutes WHERE owner = ? AND other = ?", pair)?;
+        }
+        PeopleChange::Receipts { user, unseen } => {
+            run(
+                "INSERT INTO settings (user, unseen) VALUES (?, ?)
+                 ON CONFLICT DO UPDATE SET unseen = excluded.unseen",
+                params![user.to_string(), unseen],
+            )?;
         }
         PeopleChange::Inbox { user, apart } => {
             run(
@@ -377,11 +390,12 @@ pub(super) fn read(
         each(PeopleChange::Mute { owner, other, how, until });
         Ok(())
     })?;
-    rows(connection, "SELECT user, apart, strict FROM settings", |row| {
+    rows(connection, "SELECT user, apart, strict, unseen FROM settings", |row| {
         let (user, apart, level) = (user(row, 0)?, row.get(1)?, row.get::<_, String>(2)?);
         let level = Strictness::ALL.into_iter().find(|known| known.as_str() == level);
         let level = level.ok_or(StoreError::Corrupt(0))?;
         each(PeopleChange::Inbox { user: user.clone(), apart });
+        each(PeopleChange::Receipts { user: user.clone(), unseen: row.get(3)? });
         each(PeopleChange::Strict { user, level });
         Ok(())
     })?;

@@ -191,9 +191,17 @@ impl Reading {
         people::held_since(&self.connection, before, limit)
     }
 
+    /// Looks something up that has a file of its own.
+    pub(super) fn look<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        look(&self.connection)
+    }
+
     pub(super) fn said(
         &self,
-        network: &NetworkId,
+        (by, to): (&UserId, &UserId),
         pair: i64,
         limit: usize,
     ) -> Result<Vec<EventId>, StoreError> {
@@ -201,10 +209,12 @@ impl Reading {
         let mut statement = self.connection.prepare_cached(
             "SELECT event FROM inbox
              WHERE seq > (SELECT max(seq) FROM inbox) - ?1 AND pair = ?2 AND network = ?3
-                 AND answer IS NULL
-             ORDER BY seq DESC LIMIT ?4",
+                 AND answer IS NULL AND failed IS NULL
+                 AND seq NOT IN (SELECT inbox FROM held WHERE owner = ?4 AND other = ?5)
+             ORDER BY seq DESC LIMIT ?6",
         )?;
-        let parameters = params![LOOKED_BACK, pair, network.as_str(), limit];
+        let (network, owner, other) = (by.network().as_str(), to.to_string(), by.to_string());
+        let parameters = params![LOOKED_BACK, pair, network, owner, other, limit];
         events(&mut statement, parameters)
     }
 

@@ -1,18 +1,18 @@
 //! What is written and read: events with their verdicts, commands that wait, and what became of them.
 
 use drawbridge_adapter::{
-    Answer, Command, EventId, Kind, Message, NetworkId, Refusal, Repeats, ReplyPath, State, Status,
-    Tag, Timestamp, UserId,
+    Answer, Command, Content, EventId, Kind, Message, NetworkId, Refusal, Repeats, ReplyPath,
+    State, Status, Tag, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
-use super::PeopleChange;
+use super::{PeopleChange, Reacted, Reacting};
 
 /// An event, judged, on its way into the inbox.
 pub(crate) struct Admission {
     pub(crate) network: NetworkId,
     pub(crate) event: EventId,
-    /// Its pseudonym.
+    /// What stands for its name: see [`Repeats::name_of`].
     pub(crate) tag: Tag,
     pub(crate) repeats: Repeats,
     /// When it was sent, by its network's word.
@@ -27,8 +27,25 @@ pub(crate) struct Admission {
     pub(crate) hold: Option<Hold>,
     /// What it changes of what is remembered of people.
     pub(crate) people: Vec<PeopleChange>,
-    /// What stands for sender and recipient; 0 if the recipient is not to see it.
+    /// What stands for sender and recipient: below zero if that one is not to see it, 0 if there is
+    /// none.
     pub(crate) pair: i64,
+    /// How it changes somebody's reactions.
+    pub(crate) reacting: Option<Reacting>,
+    /// The inbox row of the message that it takes back: what of it still waits loses its body.
+    pub(crate) retracts: Option<Retracted>,
+}
+
+/// A message that is taken back while it may still wait.
+pub(crate) struct Retracted {
+    /// Its inbox row.
+    pub(crate) inbox: i64,
+    /// Its sender.
+    pub(crate) by: UserId,
+    /// Its recipient.
+    pub(crate) to: UserId,
+    /// When it was accepted.
+    pub(crate) at: Timestamp,
 }
 
 /// A message that is to wait for a word.
@@ -72,7 +89,13 @@ pub(crate) enum Payload {
         to: UserId,
         kind: Kind,
         source: Source,
+        /// Whether it was its sender who took it back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        taken_back: bool,
     },
+    /// What a block has kept the bridge from saying by itself: it waits like the words that others
+    /// have brought about.
+    Unsaid,
     Status(Status),
     /// What the bridge says or wants by itself.
     Own(Command),
@@ -84,6 +107,9 @@ pub(crate) struct Source {
     pub(crate) network: NetworkId,
     pub(crate) event: EventId,
     pub(crate) reply_path: ReplyPath,
+    /// The inbox row of the message that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<i64>,
     /// Whether its sender was told that it waits for a word: then the end of that is told too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) waited: bool,
@@ -104,9 +130,38 @@ impl Payload {
     pub(crate) fn command(&self) -> Option<Command> {
         match self {
             Self::Message { message, .. } => Some(Command::Message(message.clone())),
-            Self::Swallowed { .. } => None,
+            Self::Swallowed { .. } | Self::Unsaid => None,
             Self::Status(status) => Some(Command::Status(status.clone())),
             Self::Own(command) => Some(command.clone()),
+        }
+    }
+
+    /// The same, after the sender has taken back the message of the inbox row `taken`, if it says
+    /// anything of that; `inbox` is its own.
+    pub(super) fn after_taking_back(self, inbox: i64, taken: i64) -> Option<Self> {
+        match self {
+            Self::Message { .. } if inbox == taken || self.edits(taken) => {
+                let mut hollow = self.without_body();
+                if let Self::Swallowed { taken_back, .. } = &mut hollow {
+                    *taken_back = true;
+                }
+                Some(hollow)
+            }
+            Self::Message { mut message, source } if source.about == Some(taken) => {
+                message.reply.take()?;
+                Some(Self::Message { message, source })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is an edit of the message of this inbox row.
+    fn edits(&self, inbox: i64) -> bool {
+        match self {
+            Self::Message { message, source } => {
+                source.about == Some(inbox) && matches!(message.content, Content::Edit { .. })
+            }
+            _ => false,
         }
     }
 
@@ -115,7 +170,8 @@ impl Payload {
         match self {
             Self::Message { message, source } => {
                 let kind = message.content.kind();
-                Self::Swallowed { from: message.from.user, to: message.to, kind, source }
+                let (from, to) = (message.from.user, message.to);
+                Self::Swallowed { from, to, kind, source, taken_back: false }
             }
             other => other,
         }
@@ -135,10 +191,10 @@ impl Payload {
             Self::Message { message, source } => {
                 (source, &message.from.user, &message.to, message.content.kind())
             }
-            Self::Swallowed { from, to, kind, source } => (source, from, to, *kind),
-            Self::Status(_) | Self::Own(_) => return None,
+            Self::Swallowed { from, to, kind, source, .. } => (source, from, to, *kind),
+            Self::Unsaid | Self::Status(_) | Self::Own(_) => return None,
         };
-        let Source { network, event, reply_path, waited } = source.clone();
+        let Source { network, event, reply_path, waited, .. } = source.clone();
         let status = Status {
             event,
             sender: from.clone(),
@@ -197,6 +253,8 @@ pub(crate) struct Settlement {
     pub(crate) tell: Option<NewRow>,
     /// Tell it only if the source was told before that the row waits.
     pub(crate) only_after_pending: bool,
+    /// What a user chose and their network did not take.
+    pub(crate) undo: Option<PeopleChange>,
 }
 
 /// The news that a row still waits.
@@ -210,9 +268,17 @@ pub(crate) struct Tiding {
 }
 
 /// The end of a row.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the largest")]
 pub(crate) enum Fate {
-    /// The network took a message. If it may come back, under this id, the way back is kept.
-    Delivered { returns: Option<(EventId, Back)> },
+    /// The network took a message.
+    Delivered {
+        /// What it is called there, if it is to be kept: with the way back, if it may come back.
+        id: Option<(EventId, Option<Back>)>,
+        /// What became of reactions.
+        reacted: Option<Reacted>,
+    },
+    /// A block has swallowed it, or its sender has taken it back before its turn.
+    Swallowed,
     /// A message did not cross.
     Failed(Refusal),
     /// A status was told, or could not be: it has no fate of its own.

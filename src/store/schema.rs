@@ -18,8 +18,8 @@ const MIGRATIONS: &[&str] = &["
 
     -- Every event that was ever answered, without its body. `place` is a number by
     -- which it is found (see `place.rs`). `answer` is what its network was told (NULL: accepted), `failed` how it ended after
-    -- that, if it did not cross. `pair` stands for sender and recipient; 0 if that one is not to
-    -- see it.
+    -- that, if it did not cross. `pair` stands for sender and recipient: below zero if that one is
+    -- not to see it, 0 if there is none.
     CREATE TABLE inbox (
         seq INTEGER PRIMARY KEY,
         place INTEGER NOT NULL,
@@ -46,15 +46,29 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX outbox_lane ON outbox (network, lane, seq);
 
     -- Under which id a network knows a message that was delivered to it, and the way back to its
-    -- sender, should it come back after all.
+    -- sender, should it come back after all: only those have a place.
     CREATE TABLE ids (
         inbox INTEGER PRIMARY KEY,
-        place INTEGER NOT NULL,
+        place INTEGER,
         network TEXT NOT NULL,
         event TEXT NOT NULL,
         back TEXT
     );
-    CREATE INDEX ids_place ON ids (place);
+    CREATE INDEX ids_place ON ids (place) WHERE place IS NOT NULL;
+
+    -- Who has reacted to which message, an inbox row. `put` is the inbox row of the event that brought
+    -- the reaction, `shown` what the other network calls it. One that is `gone` is still to be taken
+    -- away there.
+    CREATE TABLE reactions (
+        about INTEGER NOT NULL,
+        user TEXT NOT NULL,
+        emoji TEXT NOT NULL,
+        put INTEGER NOT NULL,
+        shown TEXT,
+        gone INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (about, user, emoji)
+    ) WITHOUT ROWID;
+    CREATE INDEX reactions_put ON reactions (put);
 
     -- Who blocked whom: accounts, in their networks' own spelling. `named` is false for an
     -- account that is blocked because it is of the same person as one that was named.
@@ -100,11 +114,13 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (owner, other)
     ) WITHOUT ROWID;
 
-    -- What else a user has chosen: whether the chats with third-party networks stand apart, and
+    -- What else a user has chosen: whether the chats with third-party networks stand apart, whether
+    -- nobody is told what the user has read, and
     -- how strict the bridge is for them.
     CREATE TABLE settings (
         user TEXT PRIMARY KEY,
         apart INTEGER NOT NULL DEFAULT 0,
+        unseen INTEGER NOT NULL DEFAULT 0,
         strict TEXT NOT NULL DEFAULT 'off'
     ) WITHOUT ROWID;
 

@@ -5,7 +5,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drawbridge_adapter::{Answer, Code, Content, Message, Party, Repeats, ReplyPath, Tag, UserId};
+use drawbridge_adapter::{
+    Answer, Code, Content, Message, Party, Repeats, ReplyPath, Tag, Text, UserId,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -27,12 +29,14 @@ fn text_row(body: &str, at: i64) -> NewRow {
         network: network("matrix"),
         event: EventId::new("$1").unwrap(),
         reply_path: ReplyPath::default(),
+        about: None,
         waited: false,
     };
     let message = Message {
         from: Party { user: user("matrix:alice"), name: None },
         to: user("xmpp:bob"),
         content: Content::text(body),
+        reply: None,
         sent_at: Timestamp(at),
         silent: false,
     };
@@ -58,6 +62,8 @@ fn text(event: &str, body: &str, at: i64) -> Admission {
         hold: None,
         people: Vec::new(),
         pair: 0,
+        reacting: None,
+        retracts: None,
     }
 }
 
@@ -67,9 +73,10 @@ async fn waiting(store: &Store) -> Vec<Row> {
 
 fn bodies(rows: &[Row]) -> Vec<String> {
     let body = |row: &Row| match &row.payload {
-        Payload::Message { message: Message { content: Content::Text { body }, .. }, .. } => {
-            body.clone()
-        }
+        Payload::Message {
+            message: Message { content: Content::Text(Text { body, .. }), .. },
+            ..
+        } => body.clone(),
         _ => String::new(),
     };
     rows.iter().map(body).collect()
@@ -81,9 +88,10 @@ fn delivered(row: &Row) -> Settlement {
         chunk: row.chunk,
         inbox: row.inbox,
         network: row.network.clone(),
-        fate: Fate::Delivered { returns: None },
+        fate: Fate::Delivered { id: None, reacted: None },
         tell: None,
         only_after_pending: false,
+        undo: None,
     }
 }
 
@@ -281,8 +289,8 @@ async fn a_job_that_fails_takes_only_itself_back() {
     store.admit(vec![text("$0", "zero", 0)]).await.unwrap();
     let row = waiting(&store).await.remove(0);
     let id = EventId::new("there").unwrap();
-    let returns = Some((id.clone(), row.payload.back().unwrap()));
-    let fate = Fate::Delivered { returns };
+    let kept = Some((id.clone(), row.payload.back()));
+    let fate = Fate::Delivered { id: kept, reacted: None };
     store.settle(vec![Settlement { fate, ..delivered(&row) }]).await.unwrap();
     let other = rusqlite::Connection::open(dir.path().join("drawbridge.sqlite3")).unwrap();
     other.execute("UPDATE ids SET back = '{'", []).unwrap();
@@ -528,8 +536,8 @@ async fn who_is_sent_back_is_found_by_any_id_and_once() {
     let ids = ["019fa0e1b3c0123456789abcdef", "a network's own", "019fa0e1b3c0123456789abcdeé"];
     let rows = waiting(&store).await;
     let end = |(row, id): (&Row, &str)| {
-        let returns = Some((EventId::new(id).unwrap(), row.payload.back().unwrap()));
-        Settlement { fate: Fate::Delivered { returns }, ..delivered(row) }
+        let kept = Some((EventId::new(id).unwrap(), row.payload.back()));
+        Settlement { fate: Fate::Delivered { id: kept, reacted: None }, ..delivered(row) }
     };
     store.settle(rows.iter().zip(ids).map(end).collect()).await.unwrap();
     for (id, expected) in ids.into_iter().map(|id| (id, true)).chain([("another", false)]) {
@@ -545,4 +553,44 @@ async fn who_is_sent_back_is_found_by_any_id_and_once() {
         }
     }
     assert_eq!(store.depth(&network("matrix")).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_name_and_as_far_as_its_time_is_known() {
+    const DAY: i64 = 24 * 3_600_000;
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let now = Timestamp(100 * DAY);
+    let named = |event: &str, at: Timestamp, repeats: Repeats| {
+        let id = EventId::new(event).unwrap();
+        let tag = Tag::of(b"salt", &[repeats.name_of(&id)]);
+        Admission { tag, repeats, sent_at: at, at, ..text(event, "hi", at.0) }
+    };
+    let within = Repeats::Within(Repeats::LONGEST);
+    let ago = |days: i64| Timestamp(now.0 - days * DAY);
+    let events = [
+        named("$dated", ago(60), Repeats::AlwaysDated),
+        named("m1", ago(60), Repeats::Always),
+        named("n1/a", ago(1), within),
+        named("n1/b", ago(0), within),
+        named("n2/a", ago(6), within),
+        named("n3/a", ago(8), within),
+    ];
+    store.admit(events.into()).await.unwrap();
+    for (name, sent_at, found) in [
+        ("$dated", Some(ago(60)), Some("$dated")),
+        ("$dated", Some(ago(59)), None),
+        ("$dated", None, None),
+        ("m1", None, Some("m1")),
+        ("n1", None, Some("n1/b")),
+        ("n2", None, Some("n2/a")),
+        // Too long ago to be looked for.
+        ("n3", None, None),
+        ("n", None, None),
+    ] {
+        let (name, tag) = (name.to_owned(), Tag::of(b"salt", &[name]));
+        let sought = Sought { network: network("matrix"), name, tag, sent_at, now };
+        let event = store.named(sought).await.unwrap().map(|found| found.event);
+        assert_eq!(event.as_ref().map(EventId::as_str), found);
+    }
 }

@@ -1,21 +1,22 @@
 //! The writing thread: all that waits at a moment becomes one commit.
 
 mod forget;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use drawbridge_adapter::{
-    Answer, Code, EventId, Memo, NetworkId, Rarely, Refusal, Repeats, State, Status, Timestamp, log,
+    Answer, Code, EventId, Memo, NetworkId, Rarely, Refusal, Repeats, Timestamp, log,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::vitals::Vitals;
 use super::{
-    Admission, Admitted, Back, Changes, Fate, Held, Hold, NewRow, OnCommit, PeopleChange,
-    Settlement, StoreError, Thread, Tiding, Writes, chunk, people, place, schema,
+    Admission, Admitted, Back, Changes, Held, Hold, NewRow, OnCommit, PeopleChange, Settlement,
+    StoreError, Thread, Tiding, Writes, chunk, people, place, reference, schema,
 };
 use crate::log::{BETWEEN_COMPLAINTS, COMMIT, COMMIT_FAILED, FOLD_FAILED, FOLD_PUT_OFF};
 
@@ -266,7 +267,19 @@ impl Writing {
             return Ok(Admitted { answer, repeat: true });
         }
         let place = place::of(&admission);
-        let Admission { network, event, at, answer, rows, hold, people, pair, .. } = admission;
+        let Admission {
+            network,
+            event,
+            at,
+            answer,
+            rows,
+            hold,
+            people,
+            pair,
+            reacting,
+            retracts,
+            ..
+        } = admission;
         let refused = match answer {
             Answer::Accepted => None,
             Answer::Refused(refusal) => Some(refusal.code.to_string()),
@@ -278,6 +291,14 @@ impl Writing {
             )?
             .execute(params![place, network.as_str(), event.as_str(), at.0, refused, pair])?;
         let inbox = self.connection.last_insert_rowid();
+        if let Some(taken) = retracts {
+            for row in rows.iter().chain(hold.iter().map(|hold| &hold.row)) {
+                reference::hollow(&self.connection, &taken, row)?;
+            }
+        }
+        if let Some(reacting) = reacting {
+            reference::react(&self.connection, inbox, &reacting)?;
+        }
         if let Some(Hold { owner, other, row }) = hold {
             people::hold(&self.connection, inbox, (&owner, &other), &row)?;
         }
@@ -374,131 +395,11 @@ impl Writing {
         schema::keep(&self.connection, "last_seq", self.last_seq)
     }
 
-    fn settle_all(&mut self, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
-        let told_up_to = schema::told_up_to(&self.connection)?;
-        let mut gone = Vec::with_capacity(settlements.len());
-        for together in settlements.chunk_by(|one, next| one.chunk == next.chunk) {
-            self.erase(together, &mut gone)?;
-        }
-        let mut settled = 0;
-        for (settlement, gone) in settlements.into_iter().zip(gone) {
-            if gone {
-                self.changes.grow(&settlement.network, -1);
-                self.settle(settlement, told_up_to)?;
-                settled += 1;
-            }
-        }
-        Ok(settled)
-    }
-
-    /// Takes commands of one chunk out of the outbox, and tells of each whether it still waited.
-    fn erase(&self, settlements: &[Settlement], gone: &mut Vec<bool>) -> Result<(), StoreError> {
-        let Some(chunk) = settlements.first().map(|first| first.chunk) else { return Ok(()) };
-        // Commands only ever leave a chunk. If all that were read from it are settled, and as many
-        // are still there, these are they.
-        let all = usize::try_from(chunk.items).is_ok_and(|items| items == settlements.len());
-        if all && settlements.is_sorted_by(|one, next| one.seq < next.seq) {
-            let mut delete =
-                self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ? AND items = ?")?;
-            if delete.execute(params![chunk.seq, chunk.items])? > 0 {
-                gone.extend(settlements.iter().map(|_| true));
-                return Ok(());
-            }
-        }
-        let chunk = chunk.seq;
-        let payload = self.payload(chunk)?;
-        let mut waiting = match &payload {
-            Some(payload) => chunk::numbers(chunk, payload)?,
-            None => Vec::new(),
-        };
-        let before = waiting.len();
-        for settlement in settlements {
-            let place = waiting.iter().position(|seq| *seq == settlement.seq);
-            gone.push(place.is_some());
-            place.map(|place| waiting.swap_remove(place));
-        }
-        let Some(payload) = payload.filter(|_| waiting.len() < before) else { return Ok(()) };
-        if waiting.is_empty() {
-            self.connection.prepare_cached("DELETE FROM outbox WHERE seq = ?")?.execute([chunk])?;
-        } else {
-            let left = chunk::only(chunk, &payload, &waiting)?;
-            self.connection
-                .prepare_cached("UPDATE outbox SET items = ?, payload = ? WHERE seq = ?")?
-                .execute(params![left.items, left.payload, chunk])?;
-        }
-        Ok(())
-    }
-
     /// What a chunk holds, if it is still there.
     fn payload(&self, chunk: i64) -> Result<Option<String>, StoreError> {
         let mut select =
             self.connection.prepare_cached("SELECT payload FROM outbox WHERE seq = ?")?;
         Ok(select.query_row([chunk], |row| row.get(0)).optional()?)
-    }
-
-    /// Records the fate of a command that has left the outbox.
-    fn settle(&mut self, settlement: Settlement, told_up_to: i64) -> Result<(), StoreError> {
-        let Settlement { seq, inbox, network, fate, tell, only_after_pending, .. } = settlement;
-        match fate {
-            Fate::Told | Fate::Delivered { returns: None } => {}
-            Fate::Delivered { returns: Some((id, back)) } => {
-                let Status { sender, recipient, kind, reply_path, .. } = back.status;
-                let back = serde_json::to_string(&(sender, recipient, kind, reply_path));
-                let back = back.map_err(|_| StoreError::Unwritable)?;
-                self.connection
-                    .prepare_cached("INSERT OR REPLACE INTO ids VALUES (?, ?, ?, ?, ?)")?
-                    .execute(params![
-                        inbox,
-                        place::of_delivered(&id),
-                        network.as_str(),
-                        id.as_str(),
-                        back
-                    ])?;
-            }
-            Fate::Failed(refusal) => self.fail(inbox, &refusal.code.to_string())?,
-        }
-        if let Some(row) = tell
-            && (!only_after_pending || seq <= told_up_to)
-        {
-            self.enqueue(inbox, row);
-        }
-        Ok(())
-    }
-
-    fn fail(&self, inbox: i64, how: &str) -> Result<(), StoreError> {
-        let mut update =
-            self.connection.prepare_cached("UPDATE inbox SET failed = ? WHERE seq = ?")?;
-        update.execute(params![how, inbox])?;
-        Ok(())
-    }
-
-    fn bounce(
-        &mut self,
-        network: &NetworkId,
-        id: &EventId,
-        tell: Tell,
-    ) -> Result<bool, StoreError> {
-        let found = self
-            .connection
-            .prepare_cached(
-                "SELECT seq, back, inbox.network, inbox.event FROM ids JOIN inbox ON seq = inbox
-                 WHERE ids.place = ? AND ids.event = ? AND ids.network = ?
-                 ORDER BY seq DESC LIMIT 1",
-            )?
-            .query_row(params![place::of_delivered(id), id.as_str(), network.as_str()], |row| {
-                let source = (row.get::<_, String>(2)?, row.get::<_, String>(3)?);
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, source))
-            })
-            .optional()?;
-        let Some((inbox, Some(back), source)) = found else { return Ok(false) };
-        let back = read_back(&back, &source).ok_or(StoreError::Corrupt(inbox))?;
-        let Some(row) = tell(back) else { return Ok(false) };
-        self.connection
-            .prepare_cached("UPDATE ids SET back = NULL WHERE inbox = ?")?
-            .execute([inbox])?;
-        self.fail(inbox, "came back")?;
-        self.enqueue(inbox, row);
-        Ok(true)
     }
 
     fn tell(&mut self, told_up_to: i64, tidings: Vec<Tiding>) -> Result<(), StoreError> {
@@ -533,15 +434,6 @@ impl Writing {
         }
         Ok(())
     }
-}
-
-/// The way back to the sender of an event, from what was written down of it.
-fn read_back(back: &str, (network, event): &(String, String)) -> Option<Back> {
-    let (sender, recipient, kind, reply_path) = serde_json::from_str(back).ok()?;
-    let (network, event) = (NetworkId::new(network).ok()?, EventId::new(event.as_str()).ok()?);
-    let state = State::Accepted;
-    let status = Status { event, sender, recipient, kind, reply_path, state };
-    Some(Back { network, status, waited: false })
 }
 
 fn after<T: 'static>(reply: Reply<T>, work: Result<T, StoreError>) -> AfterCommit {

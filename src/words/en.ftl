@@ -21,6 +21,7 @@ about-mute = no noise from the chat with this user; messages still come
 about-unmute = noise from that chat again
 about-chat = the address under which you can write to a user
 about-who = what is known of a user
+about-receipts = whether others see that you have read what they wrote: on or off
 about-strict = on: of strangers I take only text; sealed: besides, nothing that I could read
 about-report = tell those who run a user's network about them, with as many of their last messages as you say
 about-link = make two accounts of yours one person's: ask for a code here, say it there
@@ -54,7 +55,11 @@ too-much = I understand { $count ->
         [1] one word
        *[other] { $count } words
     } after { $command }, not more.
-too-many-said = You have { $most } of these already, and I keep no more. Take some back first.
+too-many-said = { $what ->
+        [blocks] You have blocked { $most } users already, and I keep no more. Say unblock and one of them first.
+        [mutes] You have silenced { $most } chats already, and I keep no more. Say unmute and a user first.
+       *[contacts] You hear from { $most } users who had to ask you, and I keep no more: nobody else can be added.
+    }
 not-text = I only read text. Say help for what I understand.
 no-network = There is no network { $network } to switch on or off.{ $networks ->
         [none] {""}
@@ -117,16 +122,29 @@ blocks =
     Say unblock and the user to undo it.
 no-blocks = You have blocked nobody. Say block and a user to hear nothing more of them.
 
-muted = The chat with { $user } makes no noise{ $duration ->
-        [always] {""}
-        [hours] {" "}for 8 hours
-        [week] {" "}for a week
-       *[year] {" "}for a year
-    }; messages still come.{ $told ->
-        [yes] {""}
-       *[no] {" "}Your app cannot be told by me: silence the chat there too, if it still rings.
+muted = { $told ->
+        [login] The chat with { $user } is to make no noise{ $duration ->
+            [always] {""}
+            [hours] {" "}for 8 hours
+            [week] {" "}for a week
+           *[year] {" "}for a year
+        }, but your own settings are closed to me: your app still rings. Say login to open them, or silence the chat there.
+       *[other] The chat with { $user } makes no noise{ $duration ->
+            [always] {""}
+            [hours] {" "}for 8 hours
+            [week] {" "}for a week
+           *[year] {" "}for a year
+        }; messages still come.{ $told ->
+            [yes] {""}
+           *[no] {" "}Your app cannot be told by me: silence the chat there too, if it still rings.
+        }
     } Say unmute { $user } to undo it.
-muted-already = The chat with { $user } makes no noise already. Say unmute { $user } to undo it.
+muted-already = { $told ->
+        [login] The chat with { $user } is to make no noise already, but your own settings are closed to me: your app still rings. Say login to open them, or silence the chat there.
+       *[other] The chat with { $user } makes no noise already.
+    } Say unmute { $user } to undo it.
+mute-failed = Your own server did not let me silence the chat with { $user }: your app still rings. Silence the chat there.
+mute-own-network = { $user } is of your own network: I can only silence chats with users of others. Silence the chat in your app.
 unmuted = The chat with { $user } makes noise again. Say mute { $user } and 8h, 1w, 1y or always to silence it.
 unmuted-already = The chat with { $user } is not muted. Say mute { $user } and 8h, 1w, 1y or always to silence it.
 
@@ -139,8 +157,13 @@ inbox-separate = Your chats with other apps go into the folder “{ $folder }”
 inbox-combined = Your chats with other apps stand among the others. Say inbox separate to have them in a folder of their own.
 inbox-already = So it is already: { $mode }. Say inbox for what it means.
 inbox-failed = Your own server does not let me arrange your chats: they stay among the others.
+inbox-stays = Your own server did not let me bring your chats out of their folder: move them in your app.
 inbox-cannot = There is no folder for your chats: your network has none that I could use, or there is no other app.
 
+receipts-is = { $mode ->
+        [off] Nobody is told what you have read. Say receipts on to change that.
+       *[on] Those who write to you see that you have read it. Say receipts off to change that.
+    }
 strict-is = { $level ->
         [off] I am not stricter for you than for everybody. Say strict on, and of strangers I take only text.
         [on] Of strangers I take only text for you. Say strict off to undo it.
@@ -159,7 +182,7 @@ reported = I report { $user } to those who run their network, with { $count ->
        *[other] their last { $count } messages.
     } Say block { $user } to hear nothing more of them.
 report-cannot = I know nobody who takes a report about { $user }. Say block { $user } to hear nothing more of them.
-report-too-many = You have reported enough for now. Say block { $user } to hear nothing more of them, and report them in an hour.
+report-too-many = I do not report { $user }: there were enough for now, of yours or of all users of your network. Say block { $user } to hear nothing more of them, and report them in an hour.
 report-failed = My report of { $user } did not reach those who run their network. Say block { $user } to hear nothing more of them.
 report-words = A user of { $network } reports { $user }. Reason: { $reason }. { $count ->
         [0] No messages are named.

@@ -111,14 +111,23 @@ pub(crate) struct MuteItem {
 }
 
 /// Where chats with third-party networks stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Inbox {
     /// Among the others.
-    #[default]
     Combined,
     /// In a folder of their own.
     Separate,
+}
+
+/// Whether others see what a user has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Receipts {
+    /// They do.
+    On,
+    /// They do not.
+    Off,
 }
 
 /// What is known of a user: one line of an export. Here stand no pseudonyms either.
@@ -139,12 +148,17 @@ pub(crate) struct Person {
     /// Which chats make no noise. An import counts each duration anew.
     #[serde(default)]
     pub(crate) mutes: Vec<MuteItem>,
-    /// Whether chats with third-party networks stand apart from others.
-    #[serde(default)]
-    pub(crate) inbox: Inbox,
-    /// How strict the bridge is for the user.
-    #[serde(default)]
-    pub(crate) strict: Strictness,
+    /// Whether others see what the user has read; left out if they do, so that an import of what was
+    /// exported takes nothing away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) receipts: Option<Receipts>,
+    /// Whether chats with third-party networks stand apart from others; left out if they do not, so
+    /// that an import of what was exported takes nothing away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inbox: Option<Inbox>,
+    /// How strict the bridge is for the user; left out likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) strict: Option<Strictness>,
     /// The other accounts of the same person.
     #[serde(default)]
     pub(crate) accounts: Vec<UserId>,

@@ -14,11 +14,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    BlockItem, Inbox, Item, MuteItem, PAGE, Person, Problem, Request, Response, Stranger, WaitsFor,
-    What,
+    BlockItem, Inbox, Item, MuteItem, PAGE, Person, Problem, Receipts, Request, Response, Stranger,
+    WaitsFor, What,
 };
 use crate::clock;
 use crate::crossing::{PeopleError, QueueError, Waiting, WaitingState};
+use crate::gate::Strictness;
 use crate::log::{BETWEEN_COMPLAINTS, SOCKET_FAILED, STRANGER_AT_SOCKET, WISH_FAILED};
 use crate::operator::Seen;
 use crate::operator::health::{judge, written};
@@ -221,11 +222,13 @@ fn changed(done: Result<bool, PeopleError>) -> Response {
 }
 
 fn person(known: Known) -> Person {
-    let Known { user, enabled, contacts, blocks, mutes, apart, strict, accounts } = known;
+    let Known { user, enabled, contacts, blocks, mutes, unseen, apart, strict, accounts } = known;
     let item = |mute: Mute| MuteItem { other: mute.other, how: mute.how };
     let mutes = mutes.into_iter().map(item).collect();
-    let inbox = if apart { Inbox::Separate } else { Inbox::Combined };
-    Person { user, enabled, contacts, blocks, mutes, inbox, strict, accounts }
+    let inbox = apart.then_some(Inbox::Separate);
+    let strict = Some(strict).filter(|level| *level != Strictness::Off);
+    let receipts = unseen.then_some(Receipts::Off);
+    Person { user, enabled, contacts, blocks, mutes, receipts, inbox, strict, accounts }
 }
 
 fn block_item(Block { owner, blocked, at, .. }: Block) -> BlockItem {

@@ -62,6 +62,12 @@ impl Writing {
                      (SELECT seq FROM inbox WHERE accepted_at < ? ORDER BY accepted_at LIMIT ?)",
             )?
             .execute(params![before, FORGET])?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM reactions WHERE about IN
+                     (SELECT seq FROM inbox WHERE accepted_at < ? ORDER BY accepted_at LIMIT ?)",
+            )?
+            .execute(params![before, FORGET])?;
         let forgotten = self
             .connection
             .prepare_cached(
