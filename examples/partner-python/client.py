@@ -32,10 +32,9 @@ class App:
             self.news.set()
 
     async def write(self, socket, credit):
-        sent = 0  # each connection starts from the outbox's start
-        while await self.news.wait():
+        sent, query = 0, "SELECT place, frame FROM outbox ORDER BY place LIMIT ?"
+        while await self.news.wait():  # each connection starts from the outbox's start
             self.news.clear()
-            query = "SELECT place, frame FROM outbox ORDER BY place LIMIT ?"
             size = 2**20  # for an `enlist` that is not answered yet; and one frame less
             for place, frame in self.db.execute(query, (credit["frames"] - 1,)).fetchall():
                 size += len(frame)  # in bytes: json.dumps makes ASCII
@@ -60,7 +59,8 @@ class App:
     async def talk(self, socket):
         received = self.db.execute("SELECT id FROM inbox ORDER BY place DESC LIMIT 1024")
         shows = dict.fromkeys(("requests", "block_lists", "mutes", "folders", "reports"), True)
-        shows |= {"kinds": {"text": "full"}, "text": {"max_bytes": 100_000}}
+        shows |= {"kinds": dict.fromkeys(("text", "edit", "retraction"), "full"),
+                  "features": {"reply": "full"}, "text": {"max_bytes": 100_000}}  # no formatting
         await socket.send(json.dumps({"type": "hello", "versions": [1], "capabilities": shows,
                                       "received": [id for (id,) in received]}))
         await self.hear(socket, welcome := await socket.recv())

@@ -70,6 +70,14 @@ fn check_accepts_a_configuration_whose_files_come_later() {
     desk.append("audience = \"bridge.p.test\"\n");
     let done = desk.does(&["check"]);
     assert!(done.out.ends_with("drawbridge.toml: 0 errors, 0 warnings\n"), "{}", done.out);
+
+    // What is there and keeps the daemon from starting is an error.
+    let report = desk.path("birdychat.conformance.json");
+    std::fs::write(report, r#"{"passed":[],"skipped":{},"failed":{}}"#).unwrap();
+    let done = desk.does(&["check"]);
+    assert_eq!(done.code, Some(78), "{}", done.out);
+    assert!(done.out.contains("conformance_report: ") && done.out.contains("no check passed"));
+    assert!(done.out.ends_with("drawbridge.toml: 1 error, 0 warnings\n"), "{}", done.out);
 }
 
 #[test]

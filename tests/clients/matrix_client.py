@@ -1,8 +1,9 @@
 """Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008`.
 
 Commands: login, send, send_many, raw, state, create, leave, members, hold, answer, ignore,
-ignored, mute, muted, folders, leave_folder, unread. Events: message, notice, status, invited,
-folder, withdrawn, left, receipt, ignored, other.
+ignored, mute, muted, folders, leave_folder, unread, edit, redact, react, read, type. Events: message,
+notice, edited, redacted, reaction, status, invited, folder, withdrawn, left, receipt, typing, ignored,
+other.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from nio import (
     InviteMemberEvent,
     RoomPreset,
     SyncResponse,
+    TypingNoticeEvent,
 )
 
 from lines import Failed, serve, tell
@@ -46,6 +48,7 @@ class User:
         self.invites = {}
         self.folders = set()
         self.members = {}
+        self.reacted = {}
         self.joined = asyncio.Condition()
 
     async def login(self, password):
@@ -220,6 +223,9 @@ class User:
             if event.source.get("sender") != self.client.user_id:
                 self.show(room, event.source)
         for event in joined.ephemeral:
+            if isinstance(event, TypingNoticeEvent):
+                others = [user for user in event.users if user != self.client.user_id]
+                tell("typing", **{"as": self.name, "room": room, "users": others})
             for receipt in getattr(event, "receipts", []):
                 if receipt.user_id != self.client.user_id:
                     tell(
@@ -236,9 +242,18 @@ class User:
             "id": source.get("event_id"),
             "type": source.get("type"),
         }
-        if source.get("type") == "m.room.message":
+        relation = content.get("m.relates_to", {})
+        if source.get("type") == "m.room.message" and relation.get("rel_type") == "m.replace":
+            new = content.get("m.new_content", {})
+            tell("edited", **base, of=relation.get("event_id"), body=new.get("body"), content=content)
+        elif source.get("type") == "m.room.message":
             kind = "notice" if content.get("msgtype") == "m.notice" else "message"
             tell(kind, **base, body=content.get("body"), content=content)
+        elif source.get("type") == "m.reaction":
+            tell("reaction", **base, of=relation.get("event_id"), key=relation.get("key"))
+        elif source.get("type") == "m.room.redaction":
+            of = content.get("redacts", source.get("redacts"))
+            tell("redacted", **base, of=of)
         elif source.get("type") == STATUS:
             tell(
                 "status",
@@ -249,7 +264,7 @@ class User:
                 content=content,
             )
         elif source.get("type") != "m.room.member":
-            tell("other", **base, content=content, redacts=source.get("redacts"))
+            tell("other", **base, content=content)
 
     async def room_with(self, peer):
         """The direct chat with a user: the one there is, or a new one that the user has joined."""
@@ -300,6 +315,27 @@ class User:
         transaction = uuid.uuid4().hex
         answer = await again(lambda: self.client.room_send(room, kind, content, tx_id=transaction))
         return answer.event_id
+
+    async def edit(self, room, of, new):
+        """What Element sends: the whole new content, and words for clients that know no edits."""
+        content = {
+            "msgtype": "m.text",
+            "body": f"* {new.get('body')}",
+            "m.new_content": new,
+            "m.relates_to": {"rel_type": "m.replace", "event_id": of},
+        }
+        return await self.send(room, "m.room.message", content)
+
+    async def react(self, room, of, emojis):
+        """Has these reactions to an event, and no others."""
+        mine = self.reacted.setdefault(of, {})
+        for emoji in [emoji for emoji in mine if emoji not in emojis]:
+            await again(lambda: self.client.room_redact(room, mine[emoji]))
+            del mine[emoji]
+        for emoji in emojis:
+            if emoji not in mine:
+                relation = {"rel_type": "m.annotation", "event_id": of, "key": emoji}
+                mine[emoji] = await self.send(room, "m.reaction", {"m.relates_to": relation})
 
     async def send_many(self, room, prefix, first, count):
         for number in range(first, first + count):
@@ -390,6 +426,20 @@ async def main(homeserver):
             return {"room": room}
         if what == "raw":
             return {"id": await user.send(room, command["type"], command["content"]), "room": room}
+        if what == "edit":
+            return {"id": await user.edit(room, command["of"], command["content"]), "room": room}
+        if what == "redact":
+            answer = await again(lambda: user.client.room_redact(room, command["of"]))
+            return {"id": answer.event_id, "room": room}
+        if what == "react":
+            await user.react(room, command["of"], command["emojis"])
+            return {"room": room}
+        if what == "read":
+            await again(lambda: user.client.update_receipt_marker(room, command["of"]))
+            return {"room": room}
+        if what == "type":
+            await again(lambda: user.client.room_typing(room, command["typing"], timeout=30000))
+            return {"room": room}
         if what == "mute":
             await user.mute(room, command["muted"], command["override"])
             return {}

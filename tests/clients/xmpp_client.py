@@ -1,9 +1,9 @@
 """XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
 
-Commands: login, send, send_many, raw, iq, commands, form, command, roster, block, unblock, block_list,
-away, back.
-Events: message, notice, report, error, presence, online, offline, sent, sent_all. A notice is a message
-from a domain, such as the bridge's own user.
+Commands: login, send, send_many, edit, retract, react, reply, displayed, state, raw, iq, commands, form,
+command, roster, block, unblock, block_list, away, back.
+Events: message, edited, retracted, reactions, receipt, marker, state, notice, report, error, presence,
+online, offline, sent, sent_all. A notice is a message from a domain, such as the bridge's own user.
 """
 
 import asyncio
@@ -22,7 +22,9 @@ from lines import Failed, serve, tell
 CLIENT = "{jabber:client}"
 REPORTING = "{urn:xmpp:reporting:1}"
 SID = "{urn:xmpp:sid:0}"
+RECEIPTS = "{urn:xmpp:receipts}"
 ROSTER = "{jabber:iq:roster}"
+UNSTYLED = "{urn:xmpp:styling:0}unstyled"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
@@ -43,6 +45,19 @@ class User(slixmpp.ClientXMPP):
         self.auto_authorize = None
         for plugin in ("xep_0199", "xep_0030", "xep_0004", "xep_0050", "xep_0191"):
             self.register_plugin(plugin)
+        # What the library itself makes of a stanza is what the user is shown.
+        for plugin in ("xep_0085", "xep_0308", "xep_0333", "xep_0424", "xep_0428", "xep_0444", "xep_0461"):
+            self.register_plugin(plugin)
+        self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": True})
+        # What the library says by itself: nobody is shown that it came back.
+        self.receipts = set()
+        self.add_filter("out", self.goes_out)
+        self.add_event_handler("message_correction", self.corrected)
+        self.add_event_handler("message_retract", self.retracted)
+        self.add_event_handler("reactions", self.reacted)
+        self.add_event_handler("receipt_received", self.receipt)
+        self.add_event_handler("marker", self.marker)
+        self.add_event_handler("chatstate", self.state)
         self["feature_mechanisms"].unencrypted_scram = True
         self["feature_mechanisms"].unencrypted_plain = True
         self.add_event_handler("session_start", self.started)
@@ -56,6 +71,11 @@ class User(slixmpp.ClientXMPP):
         self.register_handler(
             Callback("presences", MatchXPath(CLIENT + "presence"), self.presence)
         )
+
+    def goes_out(self, stanza):
+        if stanza.xml.find(RECEIPTS + "received") is not None:
+            self.receipts.add(stanza["id"])
+        return stanza
 
     def dial(self):
         self.connect(*self.where)
@@ -92,8 +112,13 @@ class User(slixmpp.ClientXMPP):
             "type": xml.get("type", "normal"),
             "xml": ElementTree.tostring(xml, encoding="unicode"),
         }
+        if xml.get("type") == "error" and xml.get("id") in self.receipts:
+            return
         if xml.get("type") == "error":
             tell("error", **base, **explain(xml))
+            return
+        if any(stanza.get_plugin(what, check=True) is not None for what in ("replace", "retract", "reactions")):
+            # Handled by their own events.
             return
         body = xml.find(CLIENT + "body")
         report = xml.find(REPORTING + "report")
@@ -103,9 +128,39 @@ class User(slixmpp.ClientXMPP):
             tell("report", **base, body=said, reason=report.get("reason"), ids=ids)
         elif body is not None:
             kind = "message" if "@" in base["from"] else "notice"
-            tell(kind, **base, body=body.text or "")
+            said, answers = body.text or "", None
+            reply = stanza.get_plugin("reply", check=True)
+            if reply is not None:
+                said, answers = reply.strip_fallback_content(), reply["id"]
+            tell(kind, **base, body=said, answers=answers, bold=bold(xml, said))
         else:
             tell("other", **base)
+
+    def shows(self, event, stanza, **what):
+        if stanza["type"] != "error":
+            tell(event, **{"as": self.name, "from": str(stanza["from"]), "id": stanza["id"]}, **what)
+
+    def corrected(self, stanza):
+        self.shows("edited", stanza, of=stanza["replace"]["id"], body=stanza["body"])
+
+    def retracted(self, stanza):
+        self.shows("retracted", stanza, of=stanza["retract"]["id"])
+
+    def reacted(self, stanza):
+        reactions = stanza["reactions"]
+        self.shows("reactions", stanza, of=reactions["id"], emojis=sorted(reactions.get_values(all_chars=True)))
+
+    def receipt(self, stanza):
+        self.shows("receipt", stanza, of=stanza["receipt"])
+
+    def marker(self, stanza):
+        for kind in ("displayed", "acknowledged"):
+            found = stanza.get_plugin(kind, check=True)
+            if found is not None:
+                self.shows("marker", stanza, of=found["id"])
+
+    def state(self, stanza):
+        self.shows("state", stanza, state=stanza["chat_state"])
 
     def presence(self, stanza):
         xml = stanza.xml
@@ -139,10 +194,41 @@ class User(slixmpp.ClientXMPP):
 
     async def say(self, to, body, kind="chat"):
         await asyncio.wait_for(self.online.wait(), 60)
-        stanza = self.make_message(mto=to, mbody=body, mtype=kind)
+        return self.put(self.make_message(mto=to, mbody=body, mtype=kind))
+
+    def put(self, stanza):
+        """Sends a message, as a client does that wants to know what becomes of it; its id."""
         stanza["id"] = uuid.uuid4().hex
+        stanza["chat_state"] = "active"
+        stanza.enable("markable")
         stanza.send()
         return stanza["id"]
+
+    async def act(self, do, command):
+        """What a client does besides saying a plain text; the id of the stanza, if it matters."""
+        await asyncio.wait_for(self.online.wait(), 60)
+        to, of = command["to"], command.get("of")
+        if do == "edit":
+            correction = self["xep_0308"].build_correction(of, to, mbody=command["body"])
+            correction["id"] = uuid.uuid4().hex
+            correction.send()
+            return correction["id"]
+        if do == "retract":
+            return self["xep_0424"].send_retraction(to, of)["id"]
+        if do == "react":
+            self["xep_0444"].send_reactions(to, of, command["emojis"])
+        elif do == "reply":
+            reply = self["xep_0461"].make_reply(
+                command["author"], of, command["quote"], mto=to, mbody=command["body"], mtype="chat"
+            )
+            return self.put(reply)
+        elif do == "displayed":
+            self["xep_0333"].send_marker(to, of, "displayed", mtype="chat")
+        elif do == "state":
+            stanza = self.make_message(mto=to, mtype="chat")
+            stanza["chat_state"] = command["state"]
+            stanza.send()
+        return None
 
     async def say_many(self, to, prefix, first, count, pause):
         for number in range(first, first + count):
@@ -232,6 +318,13 @@ class User(slixmpp.ClientXMPP):
         return shown
 
 
+def bold(xml, said):
+    """Whether XEP-0393 shows all of it in bold; the library knows nothing of styling."""
+    inner = said[1:-1]
+    marked = len(said) > 2 and said[0] == said[-1] == "*" and "*" not in inner and "\n" not in inner
+    return marked and inner.strip() == inner and xml.find(UNSTYLED) is None
+
+
 def explain(xml):
     """What an error stanza says: type, condition, text, and the first application element."""
     error = xml.find(CLIENT + "error")
@@ -270,6 +363,8 @@ async def main(host, port):
             )
             floods.add(asyncio.get_running_loop().create_task(flood))
             return None
+        if what in ("edit", "retract", "react", "reply", "displayed", "state"):
+            return {"id": await user.act(what, command)}
         if what == "raw":
             await asyncio.wait_for(user.online.wait(), 60)
             user.send_raw(command["xml"])

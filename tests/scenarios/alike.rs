@@ -1,6 +1,8 @@
 //! What nobody is to learn, no partner can tell from what it is sent: a classifier that saw thousands
 //! of probes guesses.
 
+use std::fmt::Write as _;
+
 use anyhow::{Result, ensure};
 use drawbridge_servers::{PartnerUser, Probe, User};
 
@@ -8,6 +10,11 @@ use crate::{three_strangers, town};
 
 /// How many probes of each of the two.
 const PROBES: usize = 2500;
+
+/// How many are written to by strangers, and by how many of each sort: fewer than may wait at the
+/// doors of all.
+const RECIPIENTS: usize = 15;
+const STRANGERS: usize = 1350;
 
 /// In how many of a hundred cases it may be right; who guesses is so in fifty.
 const MOST: f64 = 55.0;
@@ -36,7 +43,38 @@ fn blocked_and_accepted_look_alike() -> Result<()> {
         to.hears(&carol, "hi")?;
     }
     town.daemon.asks(&["blocks", "add", bob.id(), carol.id()])?;
-    cannot_tell(&carol, bob.id(), bertha.id())
+    writes_to_both(&carol, bob.id(), bertha.id())
+}
+
+/// Whoever writes for the first time waits to be accepted, or only believes so.
+#[test]
+fn a_blocked_stranger_and_another_look_alike() -> Result<()> {
+    let town = town()?;
+    let mut recipients = Vec::new();
+    let mut blocks = String::new();
+    for number in 0..RECIPIENTS {
+        let recipient = town.xmpp_user(&format!("bob{number}"))?;
+        recipient.asks_bridge("enable birdychat")?;
+        let blocked: Vec<String> = (0..STRANGERS)
+            .filter(|stranger| stranger % RECIPIENTS == number)
+            .map(|stranger| format!("birdychat:blocked{stranger}"))
+            .collect();
+        let line = serde_json::json!({"user": recipient.id(), "blocks": blocked});
+        writeln!(blocks, "{line}")?;
+        recipients.push(recipient);
+    }
+    let file = town.folder().join("blocks.jsonl");
+    std::fs::write(&file, blocks)?;
+    town.daemon.asks(&["people", "import", &file.display().to_string()])?;
+    let mut numbers = [0_usize; 2];
+    cannot_tell(2 * STRANGERS * 9 / 10, |is_blocked| {
+        let number = &mut numbers[usize::from(is_blocked)];
+        let name = if is_blocked { "blocked" } else { "free" };
+        let stranger = town.partner_user(&format!("{name}{number}"))?;
+        let recipient = recipients[*number % RECIPIENTS].id();
+        *number += 1;
+        stranger.probes(recipient, "a probe")
+    })
 }
 
 #[test]
@@ -45,22 +83,28 @@ fn opted_out_and_unknown_look_alike() -> Result<()> {
     let (_, bob, carol) = three_strangers(&town)?;
     // He exists, and has said so to the bridge; but not that he wants that app.
     bob.asks_bridge("networks")?;
-    cannot_tell(&carol, bob.id(), "xmpp:nev@p.test")
+    writes_to_both(&carol, bob.id(), "xmpp:nev@p.test")
 }
 
 /// Whether the two are there or not, who writes to both learns nothing.
-fn cannot_tell(prober: &PartnerUser, first: &str, second: &str) -> Result<()> {
+fn writes_to_both(prober: &PartnerUser, first: &str, second: &str) -> Result<()> {
+    cannot_tell(2 * PROBES, |is_first| {
+        prober.probes(if is_first { first } else { second }, "a probe")
+    })
+}
+
+/// Who probes, of one sort or of the other as it happens, cannot tell them apart afterwards.
+fn cannot_tell(probes: usize, mut probe: impl FnMut(bool) -> Result<Probe>) -> Result<()> {
     let mut random = 7_u64;
     let mut samples = Vec::new();
     let mut frames = std::collections::BTreeMap::<String, [usize; 2]>::new();
-    for _ in 0..2 * PROBES {
+    for _ in 0..probes {
         // splitmix64: no order that a classifier could learn.
         random = random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = random;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let is_first = ((z ^ (z >> 27)) >> 40) & 1 == 0;
-        let Probe { times: [ack, outcome], frames: seen } =
-            prober.probes(if is_first { first } else { second }, "a probe")?;
+        let Probe { times: [ack, outcome], frames: seen } = probe(is_first)?;
         frames.entry(seen).or_default()[usize::from(is_first)] += 1;
         let (ack, outcome) = (ack.as_secs_f64(), outcome.as_secs_f64());
         samples.push(Sample { times: [ack, outcome, outcome - ack], is_first });

@@ -146,23 +146,27 @@ fn a_partner_hides_neither_a_sticker_nor_a_timer(software: XmppSoftware) -> Resu
     let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
     let text = json!({"type": "text", "body": "hidden"});
+    let old = json!({"app": "1"});
     let forms = [
         (json!({"content": {"type": "sticker"}}), STICKER),
         (json!({"content": {"type": "sticker", "body": "a bird"}}), STICKER),
-        (json!({"content": {"type": "edit", "of": "1", "content": {"type": "sticker"}}}), STICKER),
-        (json!({"content": {"type": "sticker"}, "in_reply_to": {"id": "1"}}), STICKER),
+        (
+            json!({"content": {"type": "edit", "of": old, "body": "x", "content": {"type": "sticker"}}}),
+            STICKER,
+        ),
+        (json!({"content": {"type": "sticker"}, "in_reply_to": old}), STICKER),
         (json!({"content": text, "expires_in": 60}), DISAPPEARING),
         (json!({"content": text, "view_once": true}), DISAPPEARING),
         (json!({"content": {"type": "text", "body": "hidden", "expires_in": 60}}), DISAPPEARING),
         (
-            json!({"content": {"type": "edit", "of": "1", "content": {"type": "text", "body": "hidden", "expires_in": 60}}}),
+            json!({"content": {"type": "edit", "of": old, "body": "hidden", "expires_in": 60}}),
             DISAPPEARING,
         ),
         (
-            json!({"content": {"type": "edit", "of": "1", "content": {"type": "text", "body": "hidden", "view_once": true}}}),
+            json!({"content": {"type": "edit", "of": old, "body": "hidden", "view_once": true}}),
             DISAPPEARING,
         ),
-        (json!({"content": text, "in_reply_to": {"id": "1"}, "expires_in": 60}), DISAPPEARING),
+        (json!({"content": text, "in_reply_to": old, "expires_in": 60}), DISAPPEARING),
     ];
     for to in [&alice as &dyn User, &bob] {
         nothing_else_arrives(&carol, to, "we begin")?;

@@ -1,7 +1,7 @@
 //! Whoever is blocked tries another way.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PartnerUser, Town, User, XmppSoftware, escape};
+use drawbridge_servers::{Deed, PartnerUser, Sight, Town, User, XmppSoftware, escape};
 use serde_json::{Value, json};
 
 use crate::{nothing_else_arrives, three, town_on};
@@ -102,14 +102,12 @@ fn nothing_from_before_leads_around_a_block(software: XmppSoftware) -> Result<()
     bob.sends(&bobs_old)?;
     alice.hears(&bob, "Bob, from before")?;
 
+    let (carols, bobs) = (id_of(&alice, "from before"), id_of(&alice, "Bob, from before"));
     let forms = [
-        ("edit", json!({"type": "edit", "of": "old", "content": {"type": "text", "body": "x"}})),
         ("image", json!({"type": "image", "url": "https://files.test/x.png"})),
         ("document", json!({"type": "document", "url": "https://files.test/x.pdf"})),
-        ("reaction", json!({"type": "reaction", "to": "old", "key": "x"})),
         ("call", json!({"type": "call"})),
     ];
-    let edit = "<body>x</body><replace xmlns='urn:xmpp:message-correct:0' id='old'/>";
     let media = "<body>https://files.test/x.png</body>\
                  <x xmlns='jabber:x:oob'><url>https://files.test/x.png</url></x>";
     for when in ["before", "behind"] {
@@ -118,28 +116,65 @@ fn nothing_from_before_leads_around_a_block(software: XmppSoftware) -> Result<()
             town.partner_app.sends(&event(&id, content.clone()))?;
             carol.is_told(&id, &format!("unsupported_kind:{kind}"))?;
         }
-        bob.sends(&stanza(&format!("{when}-edit"), edit))?;
-        bob.is_told(&format!("{when}-edit"), "unsupported_kind:edit")?;
         bob.sends(&stanza(&format!("{when}-media"), media))?;
         bob.is_told(&format!("{when}-media"), "unsupported_kind:document")?;
-        if when == "before" {
-            for blocked in [&bob as &dyn User, &carol] {
-                let told = alice.asks_bridge(&format!("block {}", blocked.id()))?;
+        // Edits, reactions, and what is fleeting: each is taken, and shown only before.
+        let id = carol.performs(&alice, &Deed::Edits("old", when))?;
+        carol.sees_accepted(&id)?;
+        let id = carol.performs(&alice, &Deed::Reacts("old", &[emoji(when)]))?;
+        carol.sees_accepted(&id)?;
+        bob.performs(&alice, &Deed::Edits("old", when))?;
+        bob.performs(&alice, &Deed::Reacts("old", &[emoji(when)]))?;
+        for (from, id) in [(&carol as &dyn User, &carols), (&bob, &bobs)] {
+            if when == "before" {
+                alice.sees(from, &Sight::Edited(id, when))?;
+                alice.sees(from, &Sight::Reactions(id, &[emoji(when)]))?;
+                let told = alice.asks_bridge(&format!("block {}", from.id()))?;
                 tells(&town, &told, "You hear nothing more")?;
             }
+            from.performs(&alice, &Deed::Types(true))?;
         }
     }
+    bob.performs(&alice, &Deed::Retracts("old"))?;
+    let id = carol.performs(&alice, &Deed::Retracts("old"))?;
+    carol.sees_accepted(&id)?;
     // What was taken before comes again, under its old id.
     town.partner_app.sends(&old)?;
     bob.sends(&bobs_old)?;
     // An invite, and an address that is a link.
     bob.adds(&bob.address_of(&alice)?)?;
     vanishes(&carol, &alice)?;
+    // Bob's last word is one that his server answers: all that he sent before has been judged by then.
+    bob.sends(&stanza("last", media))?;
+    bob.is_told("last", "unsupported_kind:document")?;
     let dora = town.xmpp_user("dora")?;
     nothing_else_arrives(&dora, &alice, "and I am heard")?;
+    for (from, id) in [(&carol as &dyn User, &carols), (&bob, &bobs)] {
+        for unseen in [
+            Sight::Edited(id, "behind"),
+            Sight::Reactions(id, &[emoji("behind")]),
+            Sight::Retracted(id),
+            Sight::Typing(true),
+        ] {
+            ensure!(!alice.is_shown(from, &unseen)?, "{unseen:?} of {}", from.id());
+        }
+        // What was shown before stays.
+        alice.sees(from, &Sight::Edited(id, "before"))?;
+    }
     let heard: Vec<String> = alice.everything_heard().into_iter().map(|it| it.body).collect();
     let after = |word: &str| heard.iter().filter(|body| body.contains(word)).count();
     ensure!(after("from before") == 2 && after("never read") == 0, "{heard:?}");
     ensure!(after("files.test") == 0, "{heard:?}");
     Ok(())
+}
+
+/// A reaction of that time.
+fn emoji(when: &str) -> &'static str {
+    if when == "before" { "👍" } else { "👎" }
+}
+
+/// What `user` knows the message with this text by.
+fn id_of(user: &dyn User, body: &str) -> String {
+    let heard = user.everything_heard().into_iter().find(|heard| heard.body == body);
+    heard.map(|heard| heard.id).unwrap_or_default()
 }

@@ -1,40 +1,57 @@
 //! A Matrix user gives the bridge a login of her own: what she ignores and mutes in her client holds
 //! on all networks, and what she says to the bridge stands in her client.
 
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use chrono::DateTime;
 use drawbridge_servers::{MatrixUser, PATIENCE, Town, User, until};
+use serde_json::Value;
 
 use crate::{nothing_else_arrives, programs, three};
 
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// How long after the homeserver has taken a change in her client it holds in the bridge.
+const AT_ONCE: i64 = 2_000;
 
-/// The block holds within this time, or ends.
-fn blocks(
-    town: &Town,
-    owner: &dyn User,
-    other: &dyn User,
-    within: Duration,
-    yes: bool,
-) -> Result<()> {
-    until("the block to hold, or not", within, || {
+/// The block holds, or is over.
+fn blocks(town: &Town, owner: &dyn User, other: &dyn User, yes: bool) -> Result<()> {
+    until("the block to hold, or not", PATIENCE, || {
         let listed = town.daemon.asks(&["blocks", "list", "--owner", owner.id()])?;
         Ok((listed.contains(other.id()) == yes).then_some(()))
     })
 }
 
-/// The bridge knows within this time that the chat is muted, or not any more.
 fn knows_muted(alice: &MatrixUser, other: &dyn User, yes: bool) -> Result<()> {
-    until("the mute to be known, or its end", AT_ONCE, || {
-        let who = alice.asks_bridge(&format!("who {}", other.id()))?;
-        Ok((who.contains("The chat is muted") == yes).then_some(()))
-    })
+    let who = alice.asks_bridge(&format!("who {}", other.id()))?;
+    ensure!(who.contains("The chat is muted") == yes, "{who}");
+    Ok(())
+}
+
+/// When an event was logged: milliseconds since 1970, each time.
+fn times_of(town: &Town, event: &str) -> Result<Vec<i64>> {
+    let log = town.daemon.log()?;
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines = lines.filter(|line| line["event"] == event);
+    let time = |line: Value| {
+        let text = line["timestamp"].as_str().context("a line without a time")?;
+        Ok(DateTime::parse_from_rfc3339(text)?.timestamp_millis())
+    };
+    lines.map(time).collect()
+}
+
+/// She does it in her client, and by its own log the bridge has carried it out at once.
+fn at_once(town: &Town, event: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let before = times_of(town, event)?.len();
+    act()?;
+    let taken = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let held = until(event, PATIENCE, || Ok(times_of(town, event)?.get(before).copied()))?;
+    ensure!(held - taken <= AT_ONCE, "{event} came after {} ms", held - taken);
+    Ok(())
 }
 
 #[test]
 fn her_own_login_keeps_her_client_and_the_bridge_in_step() -> Result<()> {
-    let trace = |config: String| format!("{config}\n[log]\nlevel = \"trace\"\n");
+    let trace = |config: String| format!("{config}\n[log]\nlevel = \"trace\"\nformat = \"json\"\n");
     let mut town = Town::start_with(&programs()?, trace)?;
     let (alice, bob, carol) = three(&town)?;
     let people: [&dyn User; 2] = [&bob, &carol];
@@ -58,11 +75,11 @@ fn her_own_login_keeps_her_client_and_the_bridge_in_step() -> Result<()> {
     let ghost = alice.address_of(&carol)?;
     // The first list that comes shows that hers is watched.
     alice.ignores(&ghost)?;
-    blocks(&town, &alice, &carol, PATIENCE, true)?;
-    alice.unignores(&ghost)?;
-    blocks(&town, &alice, &carol, AT_ONCE, false)?;
-    alice.ignores(&ghost)?;
-    blocks(&town, &alice, &carol, AT_ONCE, true)?;
+    blocks(&town, &alice, &carol, true)?;
+    at_once(&town, "block_lifted", || alice.unignores(&ghost))?;
+    blocks(&town, &alice, &carol, false)?;
+    at_once(&town, "block_set", || alice.ignores(&ghost))?;
+    blocks(&town, &alice, &carol, true)?;
     for round in 1..=2 {
         carol.sees_accepted(&carol.says(&alice, &format!("never read, {round}"))?)?;
         bob.says(&alice, &format!("never read either, {round}"))?;
@@ -74,7 +91,7 @@ fn her_own_login_keeps_her_client_and_the_bridge_in_step() -> Result<()> {
     nothing_else_arrives(&alice, &carol, "you hear me")?;
     nothing_else_arrives(&alice, &bob, "and so do you")?;
     alice.unignores(&ghost)?;
-    blocks(&town, &alice, &carol, PATIENCE, false)?;
+    blocks(&town, &alice, &carol, false)?;
     for other in people {
         nothing_else_arrives(other, &alice, "we speak again")?;
         ensure!(other.everything_failed().is_empty(), "{:?}", other.everything_failed());
@@ -88,11 +105,11 @@ fn her_own_login_keeps_her_client_and_the_bridge_in_step() -> Result<()> {
     alice.sees_ignored(&bobs, false)?;
 
     // What she mutes there is muted here, in both ways of clients, and the other way round.
-    alice.mutes(&ghost)?;
+    at_once(&town, "chat_muted", || alice.mutes(&ghost))?;
     knows_muted(&alice, &carol, true)?;
-    alice.unmutes(&ghost)?;
+    at_once(&town, "chat_unmuted", || alice.unmutes(&ghost))?;
     knows_muted(&alice, &carol, false)?;
-    alice.mutes_all(&ghost)?;
+    at_once(&town, "chat_muted", || alice.mutes_all(&ghost))?;
     knows_muted(&alice, &carol, true)?;
     alice.asks_bridge(&format!("unmute {}", carol.id()))?;
     alice.sees_muted(&ghost, false)?;

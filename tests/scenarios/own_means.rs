@@ -190,7 +190,9 @@ fn two_sides_that_change_a_list_at_once_agree_in_the_end(software: XmppSoftware)
     let town = town_on(software)?;
     let (_, bob, carol) = three(&town)?;
     nothing_else_arrives(&carol, &bob, "we begin")?;
-    let address = bob.address_of(&carol)?;
+    let dora = town.partner_user("dora")?;
+    town.introduces(&[&bob, &dora])?;
+    let (address, last) = (bob.address_of(&carol)?, bob.address_of(&dora)?);
     for round in 0..6 {
         // His client says the one, and he tells the bridge the other, in the same moment.
         let client = || if round % 2 == 0 { bob.blocks(&address) } else { bob.unblocks(&address) };
@@ -201,13 +203,26 @@ fn two_sides_that_change_a_list_at_once_agree_in_the_end(software: XmppSoftware)
             by_word?;
             by_client.join().map_err(|_| anyhow::anyhow!("the client failed"))?
         })?;
-        // No server tells of a change: her word, or his, is the reason to look.
+        // No server tells of a change: a word that comes back, or his own, is the reason to look. The last
+        // entry shows that the list was read with all that had been said before.
         carol.says(&bob, "Bob?")?;
-        bob.asks_bridge("networks")?;
-        until("both sides to agree", PATIENCE, || {
-            let listed = bob.block_list()?.contains(&address);
-            Ok((listed == blocks_of(&town, &bob)?.contains(carol.id())).then_some(()))
+        if round % 2 == 0 {
+            bob.blocks(&last)?;
+            dora.says(&bob, "Bob?")?;
+        } else {
+            bob.unblocks(&last)?;
+            bob.asks_bridge("networks")?;
+        }
+        until("the list to be read", PATIENCE, || {
+            let known = blocks_of(&town, &bob)?.contains(dora.id());
+            Ok((known == (round % 2 == 0)).then_some(()))
         })?;
+        until("nothing to be on its way", PATIENCE, || {
+            Ok((town.daemon.asks(&["queue", "list"])?.trim() == "nothing waits").then_some(()))
+        })?;
+        let (listed, known) = (bob.block_list()?, blocks_of(&town, &bob)?);
+        let agree = listed.contains(&address) == known.contains(carol.id());
+        ensure!(agree, "round {round}: the list says {listed:?}, and the bridge {known}");
     }
     // And they agree on what is said last.
     bob.asks_bridge(&format!("unblock {}", carol.id()))?;

@@ -1,7 +1,7 @@
 //! People of three networks talk.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{PATIENCE, User, XmppSoftware};
+use drawbridge_servers::{PATIENCE, Sight, User, XmppSoftware};
 
 use crate::{nothing_else_arrives, six, three, town_on};
 
@@ -44,12 +44,14 @@ fn senders_learn_of_success(software: XmppSoftware) -> Result<()> {
     let town = town_on(software)?;
     let (alice, bob, carol) = three(&town)?;
 
-    let id = alice.says(&bob, "Does it arrive?")?;
+    let of_alice = alice.says(&bob, "Does it arrive?")?;
     bob.hears(&alice, "Does it arrive?")?;
-    alice.sees_receipt(&id)?;
     let id = carol.says(&bob, "And this?")?;
     bob.hears(&carol, "And this?")?;
     carol.sees_accepted(&id)?;
+    // On Matrix a receipt says that somebody has read it, and he did not say so.
+    nothing_else_arrives(&bob, &alice, "Yes, it does.")?;
+    ensure!(!alice.is_shown(&bob, &Sight::Read(&of_alice))?, "a receipt was made up");
     Ok(())
 }
 

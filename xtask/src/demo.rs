@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use drawbridge_servers::{
-    Heard, MatrixUser, PATIENCE, PartnerUser, Programs, Town, User, XmppUser,
+    Deed, Heard, MatrixUser, PATIENCE, PartnerUser, Programs, Sight, Town, User, XmppUser,
 };
 
 use crate::cargo;
@@ -75,15 +75,60 @@ fn play(people: &[&dyn User]) -> Result<Vec<Row>> {
             })?);
             // The next that is heard must be this one: so the two before did not arrive.
             rows.push(text(*from, *to, "the second")?);
+            rows.extend(afterwards(*from, *to)?);
         }
     }
     for row in &mut rows {
         row.expected = match row.kind {
-            "text" => row.outcome == Outcome::Crossed,
-            kind => row.outcome == Outcome::Refused(format!("unsupported_kind:{kind}")),
+            kind @ ("sticker" | "disappearing") => {
+                row.outcome == Outcome::Refused(format!("unsupported_kind:{kind}"))
+            }
+            _ => row.outcome == Outcome::Crossed,
         };
     }
     Ok(rows)
+}
+
+/// What people do with a message when it has been read.
+fn afterwards(from: &dyn User, to: &dyn User) -> Result<Vec<Row>> {
+    let id = from.says(to, "Shall we meet?")?;
+    let heard = to.next_message(PATIENCE)?.id;
+    let edit = does(
+        (from, to),
+        "edit",
+        &Deed::Edits(&id, "Shall we?"),
+        &Sight::Edited(&heard, "Shall we?"),
+    )?;
+    let reaction = does(
+        (to, from),
+        "reaction",
+        &Deed::Reacts(&heard, &["👍"]),
+        &Sight::Reactions(&id, &["👍"]),
+    )?;
+    let answer = does(
+        (to, from),
+        "answer",
+        &Deed::Replies(&heard, "Gladly."),
+        &Sight::Reply(&id, "Gladly."),
+    )?;
+    from.next_message(PATIENCE)?;
+    let retraction =
+        does((from, to), "retraction", &Deed::Retracts(&id), &Sight::Retracted(&heard))?;
+    Ok(vec![edit, reaction, answer, retraction])
+}
+
+/// Does something, and looks whether the other sees it.
+fn does(
+    (from, to): (&dyn User, &dyn User),
+    kind: &'static str,
+    deed: &Deed<'_>,
+    sight: &Sight<'_>,
+) -> Result<Row> {
+    let started = Instant::now();
+    from.performs(to, deed)?;
+    let seen = to.sees(from, sight);
+    let outcome = if seen.is_ok() { Outcome::Crossed } else { Outcome::Lost };
+    Ok(row(from, to, kind, outcome, started))
 }
 
 fn text(from: &dyn User, to: &dyn User, which: &str) -> Result<Row> {

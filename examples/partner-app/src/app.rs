@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::command::{Command, Text, Wish};
+use crate::command::{About, Command, Text, Wish};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
 use crate::outbox::{Outbox, Received, What};
@@ -149,7 +149,7 @@ impl App {
                 }
                 command = commands.recv(), if self.takes_commands() => match self.obey(command) {
                     Do::Quit => return End::Quit,
-                    Do::Raw(_) => self.show.note("problem", "not connected: the raw frame is lost"),
+                    Do::Raw(_) => self.show.note("problem", "not connected: what is not repeated is lost"),
                     Do::Nothing | Do::Disconnect => {}
                 },
             }
@@ -167,7 +167,10 @@ impl App {
             "type": "hello",
             "versions": [1],
             "proof": proof,
-            "capabilities": {"kinds": {"text": "full"}, "text": {"max_bytes": 1_000_000},
+            "capabilities": {"kinds": {"text": "full", "edit": "full", "retraction": "full",
+                                       "reaction": "full", "receipt": "full", "typing": "full"},
+                             "features": {"formatting": "full", "mention": "full", "reply": "full"},
+                             "text": {"max_bytes": 1_000_000},
                              "requests": true, "block_lists": true, "mutes": true,
                              "folders": true, "reports": true},
             "credit": CREDIT,
@@ -319,9 +322,26 @@ impl App {
         match command {
             None => self.input_ended = true,
             Some(Err(error)) => self.show.note("problem", &error),
-            Some(Ok(Command::Send(text))) => {
-                let content = json!({"type": "text", "body": text.body});
-                self.event(text.id, &text.from, &text.to, &content, None);
+            Some(Ok(Command::Send(text))) => self.write(text, json!({"type": "text"})),
+            Some(Ok(Command::Edit { text, of })) => {
+                self.write(text, json!({"type": "edit", "of": of}));
+            }
+            Some(Ok(Command::Retract(About { from, to, of, id }))) => {
+                self.event(id, &from, &to, &json!({"type": "retraction", "of": of}), json!({}));
+            }
+            Some(Ok(Command::React { about: About { from, to, of, id }, emojis })) => {
+                let content = json!({"type": "reaction", "to": of, "emojis": emojis});
+                self.event(id, &from, &to, &content, json!({}));
+            }
+            // What is fleeting is said once, and not kept.
+            Some(Ok(Command::Read(About { from, to, of, .. }))) => {
+                let read = json!({"type": "receipt", "of": of, "from": from, "to": to,
+                                  "state": "read"});
+                return Do::Raw(read.to_string());
+            }
+            Some(Ok(Command::Typing { from, to, typing })) => {
+                let typing = json!({"type": "typing", "from": from, "to": to, "typing": typing});
+                return Do::Raw(typing.to_string());
             }
             Some(Ok(Command::Ask { from, text, id })) => {
                 self.say(id, json!({"type": "command", "from": from, "text": text}));
@@ -342,12 +362,12 @@ impl App {
             }
             Some(Ok(Command::Sticker { from, to, id })) => {
                 let content = json!({"type": "sticker", "body": "a waving hand"});
-                self.event(id, &from, &to, &content, None);
+                self.event(id, &from, &to, &content, json!({}));
             }
             Some(Ok(Command::Disappearing { text, expires_in })) => {
-                let Text { from, to, body, id } = text;
+                let Text { from, to, body, id, .. } = text;
                 let content = json!({"type": "text", "body": body});
-                self.event(id, &from, &to, &content, Some(expires_in));
+                self.event(id, &from, &to, &content, json!({"expires_in": expires_in}));
             }
             Some(Ok(Command::Enlist { user, name })) => self.outbox.enlist(user, name),
             Some(Ok(Command::Delist { user })) => self.outbox.delist(user),
@@ -358,19 +378,24 @@ impl App {
         Do::Nothing
     }
 
+    /// Sends what somebody wrote. What is absent may be `null`.
+    fn write(&mut self, text: Text, mut content: Value) {
+        (content["body"], content["markdown"]) = (json!(text.body), json!(text.markdown));
+        let more = json!({"in_reply_to": text.in_reply_to});
+        self.event(text.id, &text.from, &text.to, &content, more);
+    }
+
+    /// Sends an event, with more in its frame.
     fn event(
         &mut self,
         id: Option<String>,
         from: &str,
         to: &str,
         content: &Value,
-        expires_in: Option<u64>,
+        mut frame: Value,
     ) {
-        let mut frame = json!({"type": "event", "from": from, "to": to, "sent_at": now_millis(),
-                               "content": content});
-        if let Some(seconds) = expires_in {
-            frame["expires_in"] = json!(seconds);
-        }
+        (frame["type"], frame["from"], frame["to"]) = (json!("event"), json!(from), json!(to));
+        (frame["sent_at"], frame["content"]) = (json!(now_millis()), content.clone());
         self.say(id, frame);
     }
 

@@ -10,8 +10,27 @@ use tokio::sync::mpsc;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Command {
-    /// Sends a text.
+    /// Sends a text: with `markdown`, if it is formatted, and `in_reply_to`, if it answers a message.
     Send(Text),
+    /// Gives a message of one's own a new text. Messages are named `{"app":"…"}`, if they went to the
+    /// bridge, or `{"bridge":"…"}`, if they came from there.
+    Edit {
+        #[serde(flatten)]
+        text: Text,
+        of: Value,
+    },
+    /// Takes a message of one's own back.
+    Retract(About),
+    /// Has these reactions to a message, and no others.
+    React {
+        #[serde(flatten)]
+        about: About,
+        emojis: Vec<String>,
+    },
+    /// Tells that a message was shown on the screen.
+    Read(About),
+    /// Tells that somebody begins to write, or stops.
+    Typing { from: String, to: String, typing: bool },
     /// Sends a sticker, which the bridge refuses.
     Sticker {
         from: String,
@@ -83,6 +102,20 @@ pub(crate) struct Text {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) body: String,
+    #[serde(default)]
+    pub(crate) markdown: Option<String>,
+    #[serde(default)]
+    pub(crate) in_reply_to: Option<Value>,
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+}
+
+/// A message in a chat, and one of our users there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct About {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) of: Value,
     #[serde(default)]
     pub(crate) id: Option<String>,
 }

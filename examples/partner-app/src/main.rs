@@ -48,6 +48,12 @@ enum Command {
     /// Reads commands from the standard input, one JSON object a line:
     ///
     /// {"do":"send","from":"carol","to":"matrix:@alice:hs.test","body":"hi"}
+    /// {"do":"send","from":"carol","to":"matrix:@alice:hs.test","body":"hi","markdown":"**hi**","in_reply_to":{"bridge":"9b1d…"}}
+    /// {"do":"edit","from":"carol","to":"matrix:@alice:hs.test","of":{"app":"m1"},"body":"hello"}
+    /// {"do":"retract","from":"carol","to":"matrix:@alice:hs.test","of":{"app":"m1"}}
+    /// {"do":"react","from":"carol","to":"matrix:@alice:hs.test","of":{"bridge":"9b1d…"},"emojis":[]}
+    /// {"do":"read","from":"carol","to":"matrix:@alice:hs.test","of":{"bridge":"9b1d…"}}
+    /// {"do":"typing","from":"carol","to":"matrix:@alice:hs.test","typing":true}
     /// {"do":"sticker","from":"carol","to":"xmpp:bob@p.test"}
     /// {"do":"disappearing","from":"carol","to":"xmpp:bob@p.test","body":"hi","expires_in":60}
     /// {"do":"ask","from":"carol","text":"help"}

@@ -32,7 +32,7 @@ impl Show {
         match saw {
             "event" => {
                 let name = frame["from_name"].as_str().unwrap_or(text("from"));
-                let body = frame["content"]["body"].as_str().unwrap_or("(something else)");
+                let body = words(&frame["content"]);
                 // A real app rings here, unless the user has muted the chat.
                 let bell = if frame["silent"] == true { "(silently) " } else { "" };
                 println!("{bell}{name} ({}) to {}: {body}", text("from"), text("to"));
@@ -45,6 +45,10 @@ impl Show {
                     text("state"),
                     text("message")
                 );
+            }
+            "receipt" => println!("* {} of {}: {}", frame["of"], text("to"), text("state")),
+            "typing" => {
+                println!("* {} to {}: writing {}", text("from"), text("to"), frame["typing"]);
             }
             "notice" => println!("the bridge to {}: {}", text("to"), text("text")),
             "request" => println!("a request to {}: {}", text("to"), text("words")),
@@ -66,5 +70,18 @@ impl Show {
             "welcome" => println!("* welcome, as network {}", text("network")),
             _ => {}
         }
+    }
+}
+
+/// What an event says, in words. A real app shows the Markdown, and changes the message that an edit,
+/// a retraction or a reaction is about.
+fn words(content: &Value) -> String {
+    let body = content["body"].as_str().unwrap_or_default();
+    match content["type"].as_str().unwrap_or_default() {
+        "text" => body.to_owned(),
+        "edit" => format!("(instead of {}) {body}", content["of"]),
+        "retraction" => format!("(takes back {})", content["of"]),
+        "reaction" => format!("({} to {})", content["emojis"], content["to"]),
+        _ => "(something else)".to_owned(),
     }
 }

@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, BlockEntry, Command as Order, Configuration, Connection, Content, ConversationId,
-    Delivery, Destination, Folder, Gesture, Message, MuteEntry, MuteFor, NetworkId, Notice, Party,
-    Place, Report, ReportReason, Request, RequestOver, Tag, Timestamp, UserId,
+    Adapter, Block, BlockEntry, Command as Order, Configuration, Connection, Content,
+    ConversationId, Delivery, Destination, Emojis, EventId, Folder, Gesture, Inline, Message,
+    MuteEntry, MuteFor, NetworkId, Notice, Party, Passing, Place, Receipt, Reference, Report,
+    ReportReason, Request, RequestOver, Rich, Signal, Tag, Text, Timestamp, Typing, UserId, Was,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::{Journal, ReferenceBridge};
@@ -158,6 +159,7 @@ fn message(key: &str, to: &str, body: &str) -> Delivery {
         from: Party { user: alice, name: Some("Alice".to_owned()) },
         to,
         content: Content::text(body),
+        reply: None,
         sent_at: Timestamp(0),
         silent: false,
     });
@@ -291,6 +293,74 @@ fn its_users_decide_who_may_reach_them() {
 }
 
 #[test]
+fn its_users_do_and_see_more_than_plain_texts() {
+    const KEY: &str = "0193f2a5c1e0123456789abcdef";
+    let (dir, port, bridge) = scene();
+    let life = life(dir.path(), port, &bridge);
+    let mut app = App::start(dir.path(), port);
+    app.saw("enlisted");
+    let (mine, theirs) = (json!({"app": "m1"}), json!({"bridge": KEY}));
+    for (id, command) in [
+        ("m1", json!({"do": "send", "body": "hi", "markdown": "**hi**", "in_reply_to": theirs})),
+        ("m2", json!({"do": "edit", "of": mine, "body": "hello"})),
+        ("m3", json!({"do": "react", "of": theirs, "emojis": ["a", "b"]})),
+        ("m4", json!({"do": "retract", "of": mine})),
+    ] {
+        let mut command = command;
+        (command["id"], command["from"]) = (json!(id), json!("carol"));
+        command["to"] = json!("elsewhere:alice");
+        app.does(&command);
+        assert_eq!(app.saw("ack")["ids"], json!([id]));
+    }
+    app.does(&json!({"do": "read", "from": "carol", "to": "elsewhere:alice", "of": theirs}));
+    app.does(&json!({"do": "typing", "from": "carol", "to": "elsewhere:alice", "typing": true}));
+    let both = |journal: &Journal| (journal.passing.len() == 2).then(|| journal.passing.clone());
+    let passed = bridge.wait_for(PATIENCE, "a receipt, and that carol writes", both);
+    let passed = life.runtime.block_on(passed).unwrap();
+    let of = |was, id: &str| Reference { id: EventId::new(id).unwrap(), was, sent_at: None };
+    let carol: UserId = "birdychat:carol".parse().unwrap();
+    let alice: UserId = "elsewhere:alice".parse().unwrap();
+    let (by, to) = (carol.clone(), alice.clone());
+    let receipt = Receipt { by, to, of: of(Was::Delivered, KEY), read: true };
+    let typing = Typing { by: carol.clone(), to: alice.clone(), typing: true };
+    assert_eq!(passed, [Passing::Receipt(receipt), Passing::Typing(typing)]);
+    let journal = bridge.journal();
+    let [hi, edit, reaction, retraction] = &journal.handed[..] else { panic!("not four") };
+    let bold = vec![Inline::Bold(vec![Inline::Text("hi".to_owned())])];
+    let rich = Some(Rich(vec![Block::Paragraph(bold)]));
+    assert!(hi.event.content == Content::Text(Text { body: "hi".to_owned(), rich }));
+    let answered = hi.event.reply.as_ref().and_then(|reply| reply.to.clone());
+    assert_eq!(answered, Some(of(Was::Delivered, KEY)));
+    let sent = || of(Was::Sent, "m1");
+    assert!(edit.event.content == Content::Edit { of: sent(), text: Text::plain("hello") });
+    let emojis = Emojis::All(vec!["a".to_owned(), "b".to_owned()]);
+    let to = of(Was::Delivered, KEY);
+    assert!(reaction.event.content == Content::Reaction { to, emojis });
+    assert!(retraction.event.content == Content::Retraction { of: sent() });
+    assert!(journal.breaches.is_empty(), "{:?}", journal.breaches);
+
+    for (key, content) in [
+        ("1", Content::Edit { of: of(Was::Delivered, KEY), text: Text::plain("hello") }),
+        ("2", Content::Retraction { of: of(Was::Delivered, KEY) }),
+    ] {
+        let mut delivery = message(key, "birdychat:carol", "");
+        if let Order::Message(message) = &mut delivery.command {
+            message.content = content;
+        }
+        let results = life.runtime.block_on(life.partner.deliver(&[delivery]));
+        assert!(results[0].is_ok(), "{results:?}");
+        assert_eq!(app.saw("event")["content"]["of"], theirs);
+    }
+    let (by, to) = (alice.clone(), carol.clone());
+    let receipt = Receipt { by, to, of: sent(), read: true };
+    life.partner.signal(Signal::Receipt(receipt));
+    let frame = json!({"type": "receipt", "of": mine, "from": "elsewhere:alice", "to": "carol",
+                       "state": "read"});
+    assert_eq!(app.saw("receipt"), frame);
+    app.quits();
+}
+
+#[test]
 fn nothing_is_lost_reordered_or_doubled_when_the_bridge_dies_again_and_again() {
     let (dir, port, bridge) = scene();
     bridge.slow_down(Duration::from_millis(3));
@@ -370,7 +440,7 @@ fn a_bridge_that_comes_again_is_taken_at_once() {
     let delivery = message("1", "birdychat:dave", "hi dave");
     let twice = |journal: &Journal| {
         let ups = journal.connections.iter().filter(|report| **report == Connection::Up);
-        (ups.count() == 2).then_some(())
+        (ups.count() >= 2).then_some(())
     };
     let delivered = second.runtime.block_on(async {
         bridge.wait_for(PATIENCE, "the second connection", twice).await.unwrap();

@@ -24,3 +24,43 @@ pub struct Told {
     /// The stable code; empty if the sender's own server spoke, not the bridge.
     pub code: String,
 }
+
+/// Something that a client does besides saying a plain text. Ids are those of messages on the
+/// user's own network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed<'a> {
+    /// Says this, all of it in bold.
+    SaysBold(&'a str),
+    /// Says this in answer to a message.
+    Replies(&'a str, &'a str),
+    /// Gives a message of its own a new text.
+    Edits(&'a str, &'a str),
+    /// Takes back a message of its own.
+    Retracts(&'a str),
+    /// Has these reactions to a message, and no others.
+    Reacts(&'a str, &'a [&'a str]),
+    /// Tells that a message was shown on the screen.
+    Reads(&'a str),
+    /// Begins to write, or stops.
+    Types(bool),
+}
+
+/// Something that a client shows besides a plain text. Ids are those of messages on the user's own
+/// network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight<'a> {
+    /// A message with this text, all of it in bold.
+    Bold(&'a str),
+    /// A message in answer to the one with this id, with this text and nothing before it.
+    Reply(&'a str, &'a str),
+    /// The message with this id has this text now.
+    Edited(&'a str, &'a str),
+    /// The message with this id is gone.
+    Retracted(&'a str),
+    /// The message with this id has these reactions of the other, in any order, and no others.
+    Reactions(&'a str, &'a [&'a str]),
+    /// The other has read the message with this id.
+    Read(&'a str),
+    /// The other writes, or has stopped.
+    Typing(bool),
+}

@@ -31,7 +31,7 @@ mod xmpp_server;
 pub use addresses::Addresses;
 pub use child::{Child, until};
 pub use daemon::Daemon;
-pub use heard::{Heard, PATIENCE, Told};
+pub use heard::{Deed, Heard, PATIENCE, Sight, Told};
 pub use install::{Installed, debian, install, workspace};
 pub use matrix::{MatrixClients, MatrixFolder, MatrixUser};
 pub use partner::{PartnerApp, PartnerUser, Probe};

@@ -1,5 +1,6 @@
 //! Users of Matrix, on matrix-nio.
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
-use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, until, workspace};
+use crate::{
+    Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, until, workspace,
+};
 
 /// The program that all users of one homeserver share.
 pub struct MatrixClients {
@@ -226,9 +229,7 @@ impl MatrixUser {
     pub fn sees_taken_back(&self, id: &str) -> Result<()> {
         let is = |line: &Value| {
             let of = |of: &Value| *of == id;
-            self.is(line, "other")
-                && line["from"] == BOT
-                && (of(&line["redacts"]) || of(&line["content"]["redacts"]))
+            self.is(line, "redacted") && line["from"] == BOT && of(&line["of"])
         };
         self.reader.next("redaction", PATIENCE, "a redaction", is)?;
         Ok(())
@@ -298,11 +299,25 @@ impl MatrixUser {
             .len()
     }
 
-    /// Waits until a ghost has marked this event as read: success, on Matrix.
-    pub fn sees_receipt(&self, of: &str) -> Result<()> {
-        let is = |line: &Value| self.is(line, "receipt") && line["of"] == of;
-        self.reader.next("receipt", PATIENCE, "a receipt", is)?;
-        Ok(())
+    /// What a ghost did, in order: all of these.
+    fn of_ghost(&self, by: &dyn User, event: &str) -> Result<Vec<Value>> {
+        let from = self.address_of(by)?;
+        Ok(self.script.all(|line| self.is(line, event) && line["from"] == from.as_str()))
+    }
+
+    /// Whether an event is taken back, as this client was told.
+    fn is_redacted(&self, id: &str) -> bool {
+        !self.script.all(|line| self.is(line, "redacted") && line["of"] == id).is_empty()
+    }
+
+    /// Whether a ghost writes, in any room.
+    fn writes_now(&self, ghost: &str) -> bool {
+        let mut rooms = HashMap::new();
+        for line in self.script.all(|line| self.is(line, "typing")) {
+            let mut users = line["users"].as_array().into_iter().flatten();
+            rooms.insert(text(&line, "room"), users.any(|user| user == ghost));
+        }
+        rooms.into_values().any(|writes| writes)
     }
 }
 
@@ -351,6 +366,72 @@ impl User for MatrixUser {
         self.sends(to, "m.room.message", &content)
     }
 
+    fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
+        let to = self.address_of(to)?;
+        let does = |what: &str, of: &str| json!({"do": what, "to": to, "of": of});
+        let message = |content: &Value| self.sends(&to, "m.room.message", content);
+        let mut command = match *deed {
+            Deed::SaysBold(body) => {
+                let html = format!("<strong>{}</strong>", html(body));
+                return message(&json!({
+                    "msgtype": "m.text", "body": format!("**{body}**"),
+                    "format": "org.matrix.custom.html", "formatted_body": html,
+                }));
+            }
+            Deed::Replies(of, body) => {
+                let relation = json!({"m.in_reply_to": {"event_id": of}});
+                let content = json!({"msgtype": "m.text", "body": body, "m.relates_to": relation});
+                return message(&content);
+            }
+            Deed::Edits(of, body) => {
+                let mut command = does("edit", of);
+                command["content"] = json!({"msgtype": "m.text", "body": body});
+                command
+            }
+            Deed::Retracts(of) => does("redact", of),
+            Deed::Reacts(of, emojis) => {
+                let mut command = does("react", of);
+                command["emojis"] = json!(emojis);
+                command
+            }
+            Deed::Reads(of) => does("read", of),
+            Deed::Types(typing) => json!({"do": "type", "to": to, "typing": typing}),
+        };
+        command["as"] = json!(self.name);
+        let answer = self.script.ask(command)?;
+        Ok(answer["id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn is_shown(&self, by: &dyn User, sight: &Sight<'_>) -> Result<bool> {
+        let messages = || self.of_ghost(by, "message");
+        Ok(match *sight {
+            Sight::Bold(body) => {
+                let bold = format!("<strong>{}</strong>", html(body));
+                messages()?.iter().any(|line| line["content"]["formatted_body"] == bold)
+            }
+            Sight::Reply(of, body) => messages()?.iter().any(|line| {
+                let to = &line["content"]["m.relates_to"]["m.in_reply_to"]["event_id"];
+                *to == of && line["body"] == body
+            }),
+            Sight::Edited(of, body) => {
+                let edits = self.of_ghost(by, "edited")?;
+                let last = edits.iter().rfind(|line| line["of"] == of);
+                last.is_some_and(|line| line["body"] == body)
+            }
+            Sight::Retracted(of) => self.is_redacted(of),
+            Sight::Reactions(of, emojis) => {
+                let all = self.of_ghost(by, "reaction")?;
+                let still = all.iter().filter(|line| {
+                    line["of"] == of && !self.is_redacted(line["id"].as_str().unwrap_or_default())
+                });
+                let shown: BTreeSet<_> = still.map(|line| text(line, "key")).collect();
+                shown == emojis.iter().map(|emoji| (*emoji).to_owned()).collect()
+            }
+            Sight::Read(of) => self.of_ghost(by, "receipt")?.iter().any(|line| line["of"] == of),
+            Sight::Typing(typing) => self.writes_now(&self.address_of(by)?) == typing,
+        })
+    }
+
     fn next_message(&self, patience: Duration) -> Result<Heard> {
         self.next("message", patience).map(|line| heard(&line))
     }
@@ -368,6 +449,11 @@ impl User for MatrixUser {
         let is = |line: &Value| self.is(line, "status") && failed(line);
         self.script.all(is).iter().map(told).collect()
     }
+}
+
+/// Text as HTML.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn failed(line: &Value) -> bool {

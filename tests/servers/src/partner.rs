@@ -1,5 +1,6 @@
 //! The example partner app, and its users.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
-use crate::{Addresses, Child, Heard, PATIENCE, Told, User};
+use crate::{Addresses, Child, Deed, Heard, PATIENCE, Sight, Told, User};
 
 /// The name of the partner, and of its network.
 pub(crate) const ISSUER: &str = "birdychat";
@@ -161,7 +162,21 @@ pub struct Probe {
 
 impl PartnerUser {
     fn is_message(&self, line: &Value) -> bool {
+        self.is_event(line) && line["frame"]["content"]["type"] == "text"
+    }
+
+    fn is_event(&self, line: &Value) -> bool {
         line["saw"] == "event" && line["frame"]["to"] == self.name.as_str()
+    }
+
+    /// The frames of this type that came from somebody, oldest first.
+    fn frames(&self, saw: &str, by: &dyn User) -> Result<Vec<Value>> {
+        let from = self.address_of(by)?;
+        let is = |line: &Value| {
+            let frame = &line["frame"];
+            line["saw"] == saw && frame["to"] == self.name.as_str() && frame["from"] == from
+        };
+        Ok(self.script.all(is).into_iter().map(|mut line| line["frame"].take()).collect())
     }
 
     fn is_status(&self, line: &Value) -> bool {
@@ -430,6 +445,42 @@ impl User for PartnerUser {
         Ok(id)
     }
 
+    fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
+        let mut command = match deed {
+            Deed::SaysBold(text) => {
+                json!({"do": "send", "body": text, "markdown": format!("**{text}**")})
+            }
+            Deed::Replies(of, text) => {
+                json!({"do": "send", "body": text, "in_reply_to": reference(of)})
+            }
+            Deed::Edits(of, text) => json!({"do": "edit", "of": reference(of), "body": text}),
+            Deed::Retracts(of) => json!({"do": "retract", "of": reference(of)}),
+            Deed::Reacts(of, emojis) => {
+                json!({"do": "react", "of": reference(of), "emojis": emojis})
+            }
+            Deed::Reads(of) => json!({"do": "read", "of": reference(of)}),
+            Deed::Types(typing) => json!({"do": "typing", "typing": typing}),
+        };
+        let id = self.new_id()?;
+        (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
+        command["id"] = json!(id);
+        self.script.tell(&command)?;
+        Ok(id)
+    }
+
+    fn is_shown(&self, by: &dyn User, sight: &Sight<'_>) -> Result<bool> {
+        Ok(match sight {
+            Sight::Read(id) => {
+                let read = |frame: &Value| frame["state"] == "read" && frame["of"]["app"] == **id;
+                self.frames("receipt", by)?.iter().any(read)
+            }
+            Sight::Typing(typing) => {
+                self.frames("typing", by)?.last().is_some_and(|frame| frame["typing"] == *typing)
+            }
+            _ => shows(&self.frames("event", by)?, sight),
+        })
+    }
+
     fn next_message(&self, patience: Duration) -> Result<Heard> {
         let is = |line: &Value| self.is_message(line);
         self.reader.next("event", patience, "a message", is).map(|line| heard(&line))
@@ -447,6 +498,52 @@ impl User for PartnerUser {
     fn everything_failed(&self) -> Vec<Told> {
         self.script.all(|line| self.is_failure(line)).iter().map(told).collect()
     }
+}
+
+/// How the app names a message with this id: the bridge's ids are 27 hexadecimal digits, those of its
+/// own are not.
+pub(crate) fn reference(id: &str) -> Value {
+    let of_bridge = id.len() == 27 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    if of_bridge { json!({"bridge": id}) } else { json!({"app": id}) }
+}
+
+/// Whether an app that got these events, all of one user, shows this.
+pub(crate) fn shows(events: &[Value], sight: &Sight<'_>) -> bool {
+    let of_type = |kind: &str| {
+        let events = events.iter().filter(move |frame| frame["content"]["type"] == kind);
+        events.collect::<Vec<_>>()
+    };
+    let is = |named: &Value, id: &str| *named == reference(id);
+    match sight {
+        Sight::Bold(text) => of_type("text").iter().any(|frame| {
+            // The body is the sender's own, perhaps with marks of the sender's network in it.
+            text_of(frame, "markdown").replace('\\', "") == format!("**{text}**")
+        }),
+        Sight::Reply(id, text) => of_type("text")
+            .iter()
+            .any(|frame| is(&frame["in_reply_to"], id) && frame["content"]["body"] == **text),
+        Sight::Edited(id, text) => {
+            let edits = of_type("edit");
+            let last = edits.iter().rfind(|frame| is(&frame["content"]["of"], id));
+            last.is_some_and(|frame| frame["content"]["body"] == **text)
+        }
+        Sight::Retracted(id) => {
+            of_type("retraction").iter().any(|frame| is(&frame["content"]["of"], id))
+        }
+        Sight::Reactions(id, emojis) => {
+            let reactions = of_type("reaction");
+            let last = reactions.iter().rfind(|frame| is(&frame["content"]["to"], id));
+            let shown = last.and_then(|frame| frame["content"]["emojis"].as_array());
+            let shown: BTreeSet<_> =
+                shown.into_iter().flatten().filter_map(Value::as_str).collect();
+            shown == emojis.iter().copied().collect()
+        }
+        Sight::Read(_) | Sight::Typing(_) => false,
+    }
+}
+
+fn text_of(frame: &Value, field: &str) -> String {
+    text(&frame["content"], field)
 }
 
 fn heard(line: &Value) -> Heard {

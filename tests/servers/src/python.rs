@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::partner::ISSUER;
+use crate::partner::{ISSUER, reference, shows};
 use crate::script::{Reader, Script, text};
-use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
+use crate::{Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, workspace};
 
 /// What it takes to start the program.
 pub(crate) struct PythonApp {
@@ -173,12 +173,41 @@ impl User for PythonUser {
         self.sends(to, &json!({"type": "text", "body": body, "expires_in": 60}))
     }
 
+    fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
+        let mut line = json!({"to": self.address_of(to)?});
+        line["content"] = match deed {
+            Deed::SaysBold(text) => {
+                json!({"type": "text", "body": text, "markdown": format!("**{text}**")})
+            }
+            Deed::Replies(of, text) => {
+                line["in_reply_to"] = reference(of);
+                json!({"type": "text", "body": text})
+            }
+            Deed::Edits(of, text) => json!({"type": "edit", "of": reference(of), "body": text}),
+            Deed::Retracts(of) => json!({"type": "retraction", "of": reference(of)}),
+            Deed::Reacts(to, emojis) => {
+                json!({"type": "reaction", "to": reference(to), "emojis": emojis})
+            }
+            Deed::Reads(_) | Deed::Types(_) => bail!("the Python client cannot: {deed:?}"),
+        };
+        self.does(&line)
+    }
+
+    fn is_shown(&self, by: &dyn User, sight: &Sight<'_>) -> Result<bool> {
+        if !matches!(sight, Sight::Reply(..) | Sight::Edited(..) | Sight::Retracted(_)) {
+            bail!("the Python client cannot see: {sight:?}");
+        }
+        let from = self.address_of(by)?;
+        let events = self.all(|line| line["type"] == "event" && line["from"] == from);
+        Ok(shows(&events, sight))
+    }
+
     fn next_message(&self, patience: Duration) -> Result<Heard> {
-        self.next("event", patience, |_| true).map(|line| heard(&line))
+        self.next("event", patience, is_message).map(|line| heard(&line))
     }
 
     fn everything_heard(&self) -> Vec<Heard> {
-        self.all(|line| line["type"] == "event").iter().map(heard).collect()
+        self.all(is_message).iter().map(heard).collect()
     }
 
     fn next_failure(&self, patience: Duration) -> Result<Told> {
@@ -188,6 +217,10 @@ impl User for PythonUser {
     fn everything_failed(&self) -> Vec<Told> {
         self.all(|line| line["type"] == "status" && is_failure(line)).iter().map(told).collect()
     }
+}
+
+fn is_message(line: &Value) -> bool {
+    line["type"] == "event" && line["content"]["type"] == "text"
 }
 
 fn is_failure(line: &Value) -> bool {

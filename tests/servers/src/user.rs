@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::{Heard, PATIENCE, Told};
+use crate::{Deed, Heard, PATIENCE, Sight, Told, until};
 
 /// A user who writes and hears through a client of the network.
 pub trait User {
@@ -34,6 +34,23 @@ pub trait User {
 
     /// Sends a text with a timer, as clients of the network do; gives its id.
     fn sends_disappearing(&self, to: &str, body: &str) -> Result<String>;
+
+    /// Does something in the chat with somebody; gives its id, if it has one.
+    fn performs(&self, _to: &dyn User, deed: &Deed<'_>) -> Result<String> {
+        anyhow::bail!("this client cannot: {deed:?}")
+    }
+
+    /// Whether the client shows this in the chat with somebody, now.
+    fn is_shown(&self, _by: &dyn User, sight: &Sight<'_>) -> Result<bool> {
+        anyhow::bail!("this client cannot see: {sight:?}")
+    }
+
+    /// Waits until the client shows this in the chat with somebody.
+    fn sees(&self, by: &dyn User, sight: &Sight<'_>) -> Result<()> {
+        until(&format!("{} to see {sight:?}", self.id()), PATIENCE, || {
+            Ok(self.is_shown(by, sight)?.then_some(()))
+        })
+    }
 
     /// The next message that comes, whatever it says.
     fn next_message(&self, patience: Duration) -> Result<Heard>;

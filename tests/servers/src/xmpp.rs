@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
 use crate::xmpp_server::COMPONENT;
-use crate::{Addresses, Child, Heard, Installed, PATIENCE, Told, User, workspace};
+use crate::{Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, workspace};
 
 /// The program that all users of one server share.
 pub struct XmppClients {
@@ -327,6 +327,67 @@ impl XmppUser {
         Ok(texts(&answer["jids"]))
     }
 
+    /// Does something in the chat with whom this address names; gives its id, if it has one.
+    pub fn acts(&self, to: &str, deed: &Deed<'_>) -> Result<String> {
+        let mut command = match *deed {
+            Deed::SaysBold(body) => return self.writes(to, &format!("*{body}*")),
+            Deed::Replies(of, body) => {
+                let quoted = self.everything_heard().into_iter().find(|heard| heard.id == of);
+                let author = if quoted.is_some() { to } else { &self.jid };
+                let quote = quoted.map(|heard| heard.body);
+                json!({"do": "reply", "of": of, "body": body, "author": author, "quote": quote})
+            }
+            Deed::Edits(of, body) => json!({"do": "edit", "of": of, "body": body}),
+            Deed::Retracts(of) => json!({"do": "retract", "of": of}),
+            Deed::Reacts(of, emojis) => json!({"do": "react", "of": of, "emojis": emojis}),
+            Deed::Reads(of) => json!({"do": "displayed", "of": of}),
+            Deed::Types(types) => {
+                json!({"do": "state", "state": if types { "composing" } else { "paused" }})
+            }
+        };
+        command["to"] = json!(to);
+        Ok(text(&self.ask(command)?, "id"))
+    }
+
+    /// Whether the client shows this in the chat with whom this address names.
+    pub fn shows(&self, from: &str, sight: &Sight<'_>) -> bool {
+        let all = |event: &str, of: Option<&str>| {
+            let is = |line: &Value| {
+                self.is(line, event)
+                    && bare(&text(line, "from")) == from
+                    && of.is_none_or(|of| line["of"] == of)
+            };
+            self.script.all(is)
+        };
+        match *sight {
+            Sight::Bold(body) => {
+                let body = format!("*{body}*");
+                all("message", None).iter().any(|line| line["body"] == body && line["bold"] == true)
+            }
+            Sight::Reply(of, body) => {
+                let is = |line: &Value| line["answers"] == of && line["body"] == body;
+                all("message", None).iter().any(is)
+            }
+            Sight::Edited(of, body) => {
+                all("edited", Some(of)).last().is_some_and(|line| line["body"] == body)
+            }
+            Sight::Retracted(of) => !all("retracted", Some(of)).is_empty(),
+            Sight::Reactions(of, emojis) => {
+                let shown = all("reactions", Some(of));
+                let mut shown = shown.last().map_or_else(Vec::new, |line| texts(&line["emojis"]));
+                let mut emojis = emojis.to_vec();
+                shown.sort_unstable();
+                emojis.sort_unstable();
+                shown == emojis
+            }
+            Sight::Read(of) => !all("marker", Some(of)).is_empty(),
+            Sight::Typing(types) => {
+                let state = all("state", None).pop().map(|line| text(&line, "state"));
+                (state.as_deref() == Some("composing")) == types
+            }
+        }
+    }
+
     /// Goes away, connected or not: the server stores what comes, until the user
     /// [returns](XmppUser::returns).
     pub fn goes_away(&self) -> Result<()> {
@@ -410,6 +471,14 @@ impl User for XmppUser {
             escape(body)
         ))?;
         Ok(id)
+    }
+
+    fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
+        self.acts(&self.address_of(to)?, deed)
+    }
+
+    fn is_shown(&self, by: &dyn User, sight: &Sight<'_>) -> Result<bool> {
+        Ok(self.shows(&self.address_of(by)?, sight))
     }
 
     fn next_message(&self, patience: Duration) -> Result<Heard> {

@@ -6,9 +6,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use drawbridge_servers::{
-    Addresses, MatrixClients, Port, Synapse, User, XmppClients, XmppServer, XmppSoftware, install,
+    Addresses, Deed, MatrixClients, Port, Sight, Synapse, User, XmppClients, XmppServer,
+    XmppSoftware, install,
 };
 
 /// A registration for a bridge that is not there.
@@ -24,17 +25,23 @@ fn no_addresses() -> Arc<Addresses> {
     Arc::new(Addresses::of_config(Path::new("/nowhere"), Path::new("/nowhere")))
 }
 
-#[test]
-fn two_matrix_users_talk_also_after_a_restart() -> Result<()> {
+/// A homeserver, and clients on it.
+fn matrix(folder: &Path) -> Result<(Synapse, MatrixClients)> {
     let installed = install()?;
-    let folder = tempfile::tempdir()?;
-    let registration = folder.path().join("registration.yaml");
+    let registration = folder.join("registration.yaml");
     fs::write(&registration, NOBODY)?;
-    let mut synapse = Synapse::prepare(&installed, folder.path(), &registration)?;
+    let mut synapse = Synapse::prepare(&installed, folder, &registration)?;
     synapse.start()?;
-    let log = folder.path().join("clients.log");
+    let log = folder.join("clients.log");
     let clients = MatrixClients::start(&installed, synapse.address(), &log, &no_addresses())?;
     synapse.wait()?;
+    Ok((synapse, clients))
+}
+
+#[test]
+fn two_matrix_users_talk_also_after_a_restart() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (mut synapse, clients) = matrix(folder.path())?;
     let alice = clients.register("alice", "secret")?;
     let dora = clients.register("dora", "secret")?;
 
@@ -49,6 +56,47 @@ fn two_matrix_users_talk_also_after_a_restart() -> Result<()> {
     for number in 1..=30 {
         dora.hears(&alice, &format!("after the restart {number}"))?;
     }
+    Ok(())
+}
+
+#[test]
+fn two_matrix_users_do_and_see_more_than_texts() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_synapse, clients) = matrix(folder.path())?;
+    let alice = clients.register("alice", "secret")?;
+    let dora = clients.register("dora", "secret")?;
+    let id = alice.says(&dora, "Hullo")?;
+    let unseen = [
+        Sight::Bold("Hullo"),
+        Sight::Reply(&id, "Hullo"),
+        Sight::Edited(&id, "Hullo"),
+        Sight::Retracted(&id),
+        Sight::Reactions(&id, &["👍"]),
+        Sight::Typing(true),
+    ];
+    ensure!(dora.hears(&alice, "Hullo")?.id == id);
+    for sight in unseen {
+        ensure!(!dora.is_shown(&alice, &sight)?, "{sight:?}");
+    }
+    alice.performs(&dora, &Deed::SaysBold("a < b"))?;
+    dora.sees(&alice, &Sight::Bold("a < b"))?;
+    alice.performs(&dora, &Deed::Edits(&id, "Hello"))?;
+    dora.sees(&alice, &Sight::Edited(&id, "Hello"))?;
+    dora.performs(&alice, &Deed::Replies(&id, "Yes?"))?;
+    alice.sees(&dora, &Sight::Reply(&id, "Yes?"))?;
+    for emojis in [&["👍", "🎉"][..], &["🎉"], &[]] {
+        dora.performs(&alice, &Deed::Reacts(&id, emojis))?;
+        alice.sees(&dora, &Sight::Reactions(&id, emojis))?;
+    }
+    for typing in [true, false] {
+        dora.performs(&alice, &Deed::Types(typing))?;
+        alice.sees(&dora, &Sight::Typing(typing))?;
+    }
+    ensure!(!alice.is_shown(&dora, &Sight::Read(&id))?);
+    dora.performs(&alice, &Deed::Reads(&id))?;
+    alice.sees(&dora, &Sight::Read(&id))?;
+    alice.performs(&dora, &Deed::Retracts(&id))?;
+    dora.sees(&alice, &Sight::Retracted(&id))?;
     Ok(())
 }
 

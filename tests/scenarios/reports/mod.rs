@@ -1,5 +1,8 @@
 //! Who is reported to those who run a network, and with what; and chats that stand apart.
 
+mod matrix;
+mod xmpp;
+
 use anyhow::{Result, ensure};
 use drawbridge_servers::{PATIENCE, Port, Town, User, install, until};
 use serde_json::Value;

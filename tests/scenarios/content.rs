@@ -1,0 +1,114 @@
+//! What people do besides writing plain texts: each kind, in each direction, with each server.
+
+use anyhow::{Result, ensure};
+use drawbridge_servers::{Deed, Sight, XmppSoftware};
+
+use crate::{nothing_else_arrives, six, three, town_on};
+
+crate::with_each_xmpp_server! {
+    texts_keep_their_formatting,
+    answers_name_what_they_answer,
+    edits_and_retractions_reach_what_they_are_about,
+    reactions_are_the_same_on_both_sides,
+    readers_and_writers_are_seen,
+    what_it_is_about_is_known_after_a_restart,
+}
+
+fn texts_keep_their_formatting(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        from.performs(to, &Deed::SaysBold("important"))?;
+        to.sees(from, &Sight::Bold("important"))?;
+        to.next_message(drawbridge_servers::PATIENCE)?;
+    }
+    Ok(())
+}
+
+fn answers_name_what_they_answer(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        let asked = from.says(to, "How are you?")?;
+        let heard = to.hears(from, "How are you?")?;
+        // To what the other wrote, and to what one wrote oneself.
+        let answer = to.performs(from, &Deed::Replies(&heard.id, "Fine"))?;
+        from.sees(to, &Sight::Reply(&asked, "Fine"))?;
+        let fine = from.hears(to, "Fine")?;
+        to.performs(from, &Deed::Replies(&answer, "Very fine"))?;
+        from.sees(to, &Sight::Reply(&fine.id, "Very fine"))?;
+        from.hears(to, "Very fine")?;
+    }
+    Ok(())
+}
+
+fn edits_and_retractions_reach_what_they_are_about(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        let id = from.says(to, "Hullo")?;
+        let heard = to.hears(from, "Hullo")?.id;
+        from.performs(to, &Deed::Edits(&id, "Hello"))?;
+        to.sees(from, &Sight::Edited(&heard, "Hello"))?;
+        from.performs(to, &Deed::Edits(&id, "Hello!"))?;
+        to.sees(from, &Sight::Edited(&heard, "Hello!"))?;
+        from.performs(to, &Deed::Retracts(&id))?;
+        to.sees(from, &Sight::Retracted(&heard))?;
+        nothing_else_arrives(from, to, "after an edit and a retraction")?;
+    }
+    Ok(())
+}
+
+fn reactions_are_the_same_on_both_sides(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        let id = from.says(to, "Shall we?")?;
+        let heard = to.hears(from, "Shall we?")?.id;
+        for emojis in [&["👍"][..], &["👍", "🎉"], &["❤️"], &[]] {
+            to.performs(from, &Deed::Reacts(&heard, emojis))?;
+            from.sees(to, &Sight::Reactions(&id, emojis))?;
+        }
+        from.performs(to, &Deed::Reacts(&id, &["🙂"]))?;
+        to.sees(from, &Sight::Reactions(&heard, &["🙂"]))?;
+        nothing_else_arrives(from, to, "after reactions")?;
+    }
+    Ok(())
+}
+
+fn readers_and_writers_are_seen(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice, &bob, &carol]) {
+        let id = from.says(to, "Read me")?;
+        let heard = to.hears(from, "Read me")?.id;
+        ensure!(!from.is_shown(to, &Sight::Read(&id))?, "nobody has read it yet");
+        to.performs(from, &Deed::Types(true))?;
+        from.sees(to, &Sight::Typing(true))?;
+        to.performs(from, &Deed::Types(false))?;
+        from.sees(to, &Sight::Typing(false))?;
+        to.performs(from, &Deed::Reads(&heard))?;
+        from.sees(to, &Sight::Read(&id))?;
+    }
+    Ok(())
+}
+
+fn what_it_is_about_is_known_after_a_restart(software: XmppSoftware) -> Result<()> {
+    let mut town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    let pairs = six([&alice, &bob, &carol]);
+    let mut said = Vec::new();
+    for (from, to) in &pairs {
+        let id = from.says(*to, "Before")?;
+        said.push((id, to.hears(*from, "Before")?.id));
+    }
+    town.daemon.kill()?;
+    town.daemon.start()?;
+    for ((from, to), (id, heard)) in pairs.iter().zip(&said) {
+        from.performs(*to, &Deed::Edits(id, "After"))?;
+        to.sees(*from, &Sight::Edited(heard, "After"))?;
+        to.performs(*from, &Deed::Reacts(heard, &["👍"]))?;
+        from.sees(*to, &Sight::Reactions(id, &["👍"]))?;
+    }
+    Ok(())
+}
