@@ -86,7 +86,7 @@ impl Crossing {
         let may_probe = network.setup.role == Role::ThirdParty && events.iter().any(is_first_word);
         let answers = if events.iter().any(concerns) {
             let (crossing, source) = (Arc::clone(self), source.clone());
-            // What is on disk must be in force too, whether anybody waits for the answer or not.
+            // The turn lasts until the commit, whether anybody waits for the answer or not.
             let work = tokio::spawn(async move { crossing.accept_in_turn(&source, events).await });
             work.await.map_err(|_| Unavailable::Failed)??
         } else {
@@ -206,7 +206,7 @@ impl Crossing {
             // A repeat has cost a look at the store as well.
             reporter.inspect(|by| self.reported.count(by, clock::now()));
             if !admitted.repeat {
-                self.now_known(&changes);
+                self.log_changes(&changes);
                 judged.log(&source.setup.id);
             }
             answers.push(Acceptance { answer: admitted.answer, repeat: admitted.repeat });

@@ -417,7 +417,7 @@ impl Crossing {
         if settlements.iter().all(|it| it.undo.is_none()) {
             return self.store.settle(settlements).await;
         }
-        // What is undone may be on disk and not in force yet: only from here on it is.
+        // Nobody changes it between the look and the commit.
         let _turn = self.changing_people.lock().await;
         let is_so = |change: &mut PeopleChange| match change {
             PeopleChange::Inbox { user, apart } => self.people.is_apart(user) == *apart,
@@ -428,7 +428,7 @@ impl Crossing {
         }
         let undone: Vec<_> = settlements.iter().filter_map(|it| it.undo.clone()).collect();
         let settled = self.store.settle(settlements).await?;
-        self.now_known(&undone);
+        self.log_changes(&undone);
         Ok(settled)
     }
 

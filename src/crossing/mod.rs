@@ -186,7 +186,13 @@ impl Crossing {
             queues.insert(network.setup.id.clone(), queue);
             networks.insert(network.setup.id.clone(), network);
         }
+        let people = Arc::new(People::default());
+        let known = Arc::clone(&people);
         let on_commit: OnCommit = Box::new(move |changes| {
+            // Before a word of it leaves: what is confirmed is in force.
+            for change in &changes.people {
+                known.apply(change);
+            }
             // Rows for a network that was taken out of the configuration wait until it is back.
             for (network, lane) in &changes.lanes {
                 if let Some((lanes, _)) = queues.get(network) {
@@ -201,7 +207,6 @@ impl Crossing {
         });
         let salt = [clock::random().to_le_bytes(), clock::random().to_le_bytes()].concat();
         let store = Store::open(data_dir, &salt, on_commit)?;
-        let people = Arc::new(People::default());
         let known = Arc::clone(&people);
         store.read_people(move |change| known.apply(&change)).await?;
         for (id, network) in &networks {

@@ -174,7 +174,7 @@ impl Crossing {
         told_by: Option<&UserId>,
     ) -> Result<bool, PeopleError> {
         let (crossing, told_by) = (Arc::clone(self), told_by.cloned());
-        // What is on disk must be in force too, whether anybody waits for the answer or not.
+        // The turn lasts until the commit, whether anybody waits for the answer or not.
         let work = tokio::spawn(async move {
             let _turn = crossing.changing_people.lock().await;
             let at = clock::now();
@@ -184,7 +184,7 @@ impl Crossing {
             }
             let rows = crossing.consequences(&changes, told_by.as_ref(), at);
             crossing.store.change_people(changes.clone(), rows, at).await?;
-            crossing.now_known(&changes);
+            crossing.log_changes(&changes);
             Ok(true)
         });
         work.await.unwrap_or(Err(PeopleError::Store(StoreError::Closed)))
@@ -407,7 +407,7 @@ impl Crossing {
         let at = clock::now();
         let rows = self.consequences(&over, None, at);
         self.store.change_people(over.clone(), rows, at).await?;
-        self.now_known(&over);
+        self.log_changes(&over);
         Ok(())
     }
 
@@ -454,10 +454,9 @@ impl Crossing {
         }
     }
 
-    /// Changes that are on disk are in force from now on, and stand in the log.
-    pub(super) fn now_known(&self, changes: &[PeopleChange]) {
+    /// Writes into the log what is on disk, and in force since the commit.
+    pub(super) fn log_changes(&self, changes: &[PeopleChange]) {
         for change in changes {
-            self.people.apply(change);
             self.log_change(change);
         }
     }

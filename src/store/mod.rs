@@ -84,13 +84,15 @@ pub(crate) enum StoreError {
 /// Called after each commit, before its answers go out. Must not block.
 pub(crate) type OnCommit = Box<dyn Fn(&Changes) + Send>;
 
-/// What a commit changed in the outbox.
+/// What a commit changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// Lanes with new rows; a lane may stand here more than once.
     pub(crate) lanes: Vec<(NetworkId, String)>,
     /// How many rows each network gained or, below zero, lost.
     pub(crate) growth: Vec<(NetworkId, i64)>,
+    /// What changed in what people want, in order.
+    pub(crate) people: Vec<PeopleChange>,
 }
 
 impl Thread {

@@ -11,6 +11,7 @@ use drawbridge_adapter::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::gate::Strictness;
 
 fn open(dir: &TempDir) -> Store {
     Store::open(dir.path(), b"salt", Box::new(|_| ())).unwrap()
@@ -488,14 +489,18 @@ async fn a_commit_tells_what_it_changed() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&seen);
     let on_commit: OnCommit = Box::new(move |changes| {
-        tell.lock().unwrap().push((changes.lanes.len(), changes.growth.clone()));
+        let Changes { lanes, growth, people } = changes;
+        tell.lock().unwrap().push((lanes.len(), growth.clone(), people.len()));
     });
     let store = Store::open(dir.path(), b"salt", on_commit).unwrap();
     store.admit(vec![text("$1", "one", 1), text("$2", "two", 2)]).await.unwrap();
     let row = waiting(&store).await.remove(0);
     store.settle(vec![delivered(&row)]).await.unwrap();
+    let strict = PeopleChange::Strict { user: user("xmpp:bob"), level: Strictness::On };
+    store.change_people(vec![strict], Vec::new(), Timestamp(3)).await.unwrap();
     let xmpp = network("xmpp");
-    let expected = vec![(1, vec![(xmpp.clone(), 2)]), (0, vec![(xmpp, -1)])];
+    let expected =
+        vec![(1, vec![(xmpp.clone(), 2)], 0), (0, vec![(xmpp, -1)], 0), (0, Vec::new(), 1)];
     assert_eq!(*seen.lock().unwrap(), expected);
 }
 

@@ -244,13 +244,15 @@ impl Writing {
             return Err(StoreError::NotCommitted);
         }
         self.run_prepared("SAVEPOINT job")?;
-        let before = (self.changes.lanes.len(), self.changes.growth.clone());
+        let Changes { lanes, growth, people } = &self.changes;
+        let before = (lanes.len(), growth.clone(), people.len());
         let outcome = work(self).and_then(|done| self.put_out().map(|()| done));
         self.harmed |= matches!(outcome, Err(StoreError::Sqlite(_)));
         if outcome.is_err() {
             self.queued.clear();
             self.changes.lanes.truncate(before.0);
             self.changes.growth = before.1;
+            self.changes.people.truncate(before.2);
             self.run_prepared("ROLLBACK TO job")?;
         }
         self.run_prepared("RELEASE job")?;
@@ -319,6 +321,7 @@ impl Writing {
         for (inbox, row) in free {
             self.enqueue(inbox, row);
         }
+        self.changes.people.extend_from_slice(changes);
         Ok(())
     }
 

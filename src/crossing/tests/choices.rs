@@ -104,6 +104,17 @@ async fn a_mute_and_all_choices_outlive_the_process() {
 }
 
 #[tokio::test]
+async fn what_is_on_disk_is_in_force_before_a_word_of_it_leaves() {
+    let dir = TempDir::new().unwrap();
+    let town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let bob = user("right:bob");
+    let change = PeopleChange::Strict { user: bob.clone(), level: Strictness::Sealed };
+    // Nobody but the commit itself is there to see to it.
+    town.crossing.store.change_people(vec![change], Vec::new(), clock::now()).await.unwrap();
+    assert_eq!(town.crossing.people().strictness(&bob), Strictness::Sealed);
+}
+
+#[tokio::test]
 async fn chats_stand_apart_where_somebody_wants_them_to() {
     let dir = TempDir::new().unwrap();
     let mut town = third_party(&dir).await;
