@@ -417,7 +417,7 @@ impl Crossing {
             let from = Party { user: sender, name };
             let (content, reply) = shape::fit(event, &target.capabilities);
             let (to, sent_at) = (recipient, event.sent_at);
-            let message = Message { from, to, content, reply, sent_at, silent: false };
+            let message = Message { from, to, content, reply, words: None, sent_at, silent: false };
             Payload::Message { message, source }
         };
         NewRow { network: to.clone(), lane: lane.as_str().to_owned(), key, at, payload }

@@ -39,6 +39,7 @@ fn text_row(body: &str, at: i64) -> NewRow {
         content: Content::text(body),
         reply: None,
         sent_at: Timestamp(at),
+        words: None,
         silent: false,
     };
     NewRow {

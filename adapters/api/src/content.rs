@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{EventId, Rich, Timestamp};
+use crate::{ContactCard, EventId, Location, Poll, Rich, Timestamp};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $text:literal,)*) => {
@@ -120,6 +120,12 @@ pub enum Content {
         /// What they are.
         emojis: Emojis,
     },
+    /// A place.
+    Location(Location),
+    /// A contact card.
+    Contact(ContactCard),
+    /// A poll.
+    Poll(Poll),
     /// Something of a kind that is not carried. The gate refuses it by its code.
     Unsupported {
         /// Its kind.
@@ -242,6 +248,9 @@ impl Content {
             Self::Edit { .. } => Kind::Edit,
             Self::Retraction { .. } => Kind::Retraction,
             Self::Reaction { .. } => Kind::Reaction,
+            Self::Location(_) => Kind::Location,
+            Self::Contact(_) => Kind::Contact,
+            Self::Poll(_) => Kind::Poll,
             Self::Unsupported { kind } => *kind,
         }
     }
@@ -260,7 +269,11 @@ impl Content {
             Self::Edit { of, .. } | Self::Retraction { of } | Self::Reaction { to: of, .. } => {
                 Some(of)
             }
-            Self::Text(_) | Self::Unsupported { .. } => None,
+            Self::Text(_)
+            | Self::Location(_)
+            | Self::Contact(_)
+            | Self::Poll(_)
+            | Self::Unsupported { .. } => None,
         }
     }
 
@@ -268,6 +281,9 @@ impl Content {
     pub fn size(&self) -> usize {
         match self {
             Self::Reaction { emojis, .. } => emojis.shown().iter().map(String::len).sum(),
+            Self::Location(place) => place.size(),
+            Self::Contact(card) => card.size(),
+            Self::Poll(poll) => poll.size(),
             _ => self.written().map_or(0, Text::size),
         }
     }
@@ -313,7 +329,8 @@ pub enum Level {
     /// Not at all. What is not declared is this.
     #[default]
     Rejected,
-    /// As something else that can be read (a quoted text for a reply).
+    /// As something else that can be read: a quoted text for a reply, words for a place, a contact
+    /// card or a poll, which then come to the adapter as [`Content::Text`].
     Fallback,
     /// With losses that are documented.
     Partial,

@@ -429,7 +429,7 @@ pub struct FormField {
 }
 
 /// A message for a user of the adapter's network, from a user of another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who wrote it; shown as that user's ghost.
     pub from: Party,
@@ -442,12 +442,22 @@ pub struct Message {
     /// [`crate::Feature::Reply`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
+    /// The same in words, of a place, a contact card or a poll: for clients that do not show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// When it was written.
     pub sent_at: Timestamp,
     /// Whether the recipient has muted this chat: it is to make no noise, where the network can be
     /// told so with the message.
     #[serde(default)]
     pub silent: bool,
+}
+
+/// Never the words.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message of {} from {:?} to {:?}", self.content.kind(), self.from, self.to)
+    }
 }
 
 /// What became of an event that came from the adapter's network.
@@ -516,6 +526,9 @@ pub enum Signal {
     /// A user of another network writes to one of the adapter's network, or has stopped. Only where
     /// [`Kind::Typing`] is declared.
     Typing(Typing),
+    /// A user of another network, who lets others see it, has come, gone away or left. Only where
+    /// [`Kind::Presence`] is declared.
+    Presence(Presence),
 }
 
 /// A message has reached its recipient. Told by the recipient's own device, never made up.
@@ -543,6 +556,28 @@ pub struct Typing {
     pub typing: bool,
 }
 
+/// Whether somebody is there. Never why, and in no words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Who.
+    pub by: UserId,
+    /// To whom it is shown: to nobody else.
+    pub to: UserId,
+    /// Whether they are.
+    pub is: There,
+}
+
+/// How somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// At the device.
+    Online,
+    /// Not at the device now.
+    Away,
+    /// Not there.
+    Offline,
+}
+
 /// Something fleeting that a user of the adapter's network did. See [`crate::Bridge::pass`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -551,4 +586,7 @@ pub enum Passing {
     Receipt(Receipt),
     /// The user writes, or has stopped.
     Typing(Typing),
+    /// The user has come, gone away or left, as one of those may see to whom the user's own network
+    /// shows it.
+    Presence(Presence),
 }

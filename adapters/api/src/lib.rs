@@ -25,6 +25,7 @@ pub mod log;
 mod rarely;
 mod rich;
 mod secret;
+mod things;
 
 pub use adapter::{
     Adapter, AddressError, Addressing, Delivered, Delivery, DeliveryError, Descriptor, Fatal,
@@ -40,13 +41,14 @@ pub use content::{
 pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{
     Access, BlockEntry, Command, CommandForm, Destination, Event, Folder, FormField, Gesture,
-    Message, MuteEntry, MuteFor, Notice, Party, Passing, Receipt, Repeats, ReplyPath, Report,
-    ReportReason, Request, RequestOver, Signal, State, Status, Typing,
+    Message, MuteEntry, MuteFor, Notice, Party, Passing, Presence, Receipt, Repeats, ReplyPath,
+    Report, ReportReason, Request, RequestOver, Signal, State, Status, There, Typing,
 };
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};
 pub use rarely::Rarely;
 pub use rich::{Block, Inline, Rich};
 pub use secret::{Secret, SecretFile};
+pub use things::{ContactCard, Location, Poll, metres};
 
 pub use async_trait::async_trait;

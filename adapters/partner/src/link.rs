@@ -292,6 +292,7 @@ mod tests {
                 content: Content::text("hi"),
                 reply: None,
                 sent_at: Timestamp(0),
+                words: None,
                 silent: false,
             }),
         }

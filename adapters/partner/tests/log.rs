@@ -104,6 +104,7 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
             content: Content::text("a secret answer"),
             reply: None,
             sent_at: Timestamp(7),
+            words: None,
             silent: false,
         }),
     };

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use drawbridge_adapter::{Adapter, Addressing, Code, Kind, MuteFor, NetworkId, Secret, UserId};
+use drawbridge_adapter::{
+    Adapter, Addressing, Code, Content, Kind, MuteFor, NetworkId, Secret, There, UserId,
+};
 
 /// One user of the network, played from outside: through the network's own protocol, as a foreign
 /// client would, never through the adapter's code.
@@ -157,6 +159,10 @@ pub enum Deed {
     Reads,
     /// Begins to write, or stops.
     Types(bool),
+    /// Sends a place, a contact card or a poll.
+    Sends(Content),
+    /// Lets the other user see that it is there, not at the device, or gone.
+    Is(There),
 }
 
 /// Something that a client shows besides a plain text.
@@ -177,6 +183,10 @@ pub enum Sight {
     Read,
     /// The other user writes, or has stopped.
     Typing(bool),
+    /// A new message which is this place, contact card or poll, and no mere words.
+    Shows(Content),
+    /// The other user is there, not at the device, or gone.
+    Presence(There),
 }
 
 /// Whether an optional act was done.

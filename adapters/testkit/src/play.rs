@@ -257,6 +257,7 @@ impl Play {
             content,
             reply,
             sent_at: self.bridge.handle().now(),
+            words: None,
             silent: false,
         };
         self.delivery(to, Command::Message(message))

@@ -88,6 +88,14 @@ macro_rules! __checks {
             receipt_out
             typing_in
             typing_out
+            place_in
+            place_out
+            card_in
+            card_out
+            poll_in
+            poll_out
+            presence_in
+            presence_out
             stops
             stops_early
             drain

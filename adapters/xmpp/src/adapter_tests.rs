@@ -26,6 +26,7 @@ fn message() -> Command {
         content: Content::text("hello"),
         reply: None,
         sent_at: Timestamp(0),
+        words: None,
         silent: false,
     })
 }

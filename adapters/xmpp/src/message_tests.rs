@@ -324,6 +324,7 @@ pub(super) fn message(body: &str, name: Option<&str>) -> Message {
         content: Content::text(body),
         reply: None,
         sent_at: Timestamp(NOW.0 - 1000),
+        words: None,
         silent: false,
     }
 }

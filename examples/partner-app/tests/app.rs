@@ -161,6 +161,7 @@ fn message(key: &str, to: &str, body: &str) -> Delivery {
         content: Content::text(body),
         reply: None,
         sent_at: Timestamp(0),
+        words: None,
         silent: false,
     });
     delivery(key, order)

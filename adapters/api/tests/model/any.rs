@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Access, Block, Capabilities, Code, Command, Content, Destination, Emojis, Event, EventId,
-    Folder, Inline, Kind, Level, Marks, Message, MuteEntry, MuteFor, NetworkId, Party, Reference,
-    Refusal, Repeats, Reply, ReplyPath, Report, ReportReason, Rich, Secret, State, Status, Text,
-    TextLimits, Timestamp, UserId, Was,
+    Access, Block, Capabilities, Code, Command, ContactCard, Content, Destination, Emojis, Event,
+    EventId, Folder, Inline, Kind, Level, Location, Marks, Message, MuteEntry, MuteFor, NetworkId,
+    Party, Poll, Reference, Refusal, Repeats, Reply, ReplyPath, Report, ReportReason, Rich, Secret,
+    State, Status, Text, TextLimits, Timestamp, UserId, Was,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -144,12 +144,40 @@ fn emojis() -> impl Strategy<Value = Emojis> {
     ]
 }
 
+fn location() -> impl Strategy<Value = Location> {
+    let place = (-90.0..=90.0_f64, -180.0..=180.0_f64);
+    let parts = (place, option::of(any::<u32>()), option::of(text()));
+    parts.prop_map(|((latitude, longitude), uncertainty, name)| {
+        let place = Location::new(latitude, longitude).unwrap().within(uncertainty);
+        place.named(name.as_deref())
+    })
+}
+
+fn card() -> impl Strategy<Value = ContactCard> {
+    let lines = || vec(text(), 0..3);
+    let parts = (text(), lines(), lines(), lines());
+    parts.prop_map(|(name, phones, emails, addresses)| ContactCard {
+        name,
+        phones,
+        emails,
+        addresses,
+    })
+}
+
+fn poll() -> impl Strategy<Value = Poll> {
+    let parts = (text(), vec(text(), 0..5), any::<u32>());
+    parts.prop_map(|(question, answers, most)| Poll { question, answers, most })
+}
+
 pub(crate) fn content() -> impl Strategy<Value = Content> {
     prop_oneof![
         written().prop_map(Content::Text),
         (reference(), written()).prop_map(|(of, text)| Content::Edit { of, text }),
         reference().prop_map(|of| Content::Retraction { of }),
         (reference(), emojis()).prop_map(|(to, emojis)| Content::Reaction { to, emojis }),
+        location().prop_map(Content::Location),
+        card().prop_map(Content::Contact),
+        poll().prop_map(Content::Poll),
         kind().prop_map(|kind| Content::Unsupported { kind }),
     ]
 }
@@ -211,12 +239,14 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
-    let parts = (party(), user(), content(), option::of(reply()), timestamp(), any::<bool>());
-    parts.prop_map(|(from, to, content, reply, sent_at, silent)| Message {
+    let what = (content(), option::of(text()), option::of(reply()));
+    let parts = (party(), user(), what, timestamp(), any::<bool>());
+    parts.prop_map(|(from, to, (content, words, reply), sent_at, silent)| Message {
         from,
         to,
         content,
         reply,
+        words,
         sent_at,
         silent,
     })

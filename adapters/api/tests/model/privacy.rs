@@ -48,7 +48,7 @@ fn debug_is_silent() {
     };
     let (content, sent_at) = (Content::text(WORDS), Timestamp(0));
     let (from, to, reply) = (alice(), bob(), None);
-    let message = Message { from, to, content, reply, sent_at, silent: false };
+    let message = Message { from, to, content, reply, words: None, sent_at, silent: false };
     let delivery = Delivery {
         key: "0123456789abcdef".to_owned(),
         tag: Tag::of(b"salt", &["x"]),

@@ -42,6 +42,7 @@ fn message(stub: &Stub, key: &str) -> Delivery {
         content: Content::text(key),
         reply: None,
         sent_at: stub.bridge.handle().now(),
+        words: None,
         silent: false,
     };
     delivery(stub, key, Command::Message(message))

@@ -108,6 +108,7 @@ impl Play {
             content: Content::text(text),
             reply: None,
             sent_at: self.bridge.handle().now(),
+            words: None,
             silent: false,
         };
         self.delivery(key, Command::Message(message))

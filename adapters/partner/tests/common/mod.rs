@@ -254,6 +254,7 @@ pub fn delivery(key: &str, body: &str) -> Delivery {
             content: Content::text(body),
             reply: None,
             sent_at: Timestamp(7),
+            words: None,
             silent: false,
         }),
     }

@@ -12,6 +12,7 @@ mod logs;
 mod outward;
 mod people;
 mod response;
+mod things;
 
 use anyhow::{Result, ensure};
 use drawbridge_adapter::{Connection, Kind, Level};
@@ -36,6 +37,9 @@ pub use outward::{
 };
 pub use people::{block_in, block_out, command_in, notice_out, request_out};
 pub use response::{react_in, react_out, receipt_in, receipt_out, typing_in, typing_out};
+pub use things::{
+    card_in, card_out, place_in, place_out, poll_in, poll_out, presence_in, presence_out,
+};
 
 /// Rule: an adapter says what it is within the bounds of the contract (window 1 to 64, at least
 /// one conversation at a time, text carried, a limit on it), and says the same each time.

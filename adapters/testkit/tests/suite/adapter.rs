@@ -276,7 +276,7 @@ impl Line {
                     _ => self.address_of(&message.from.user).unwrap(),
                 };
                 let Content::Text(Text { body, rich }) = &message.content else {
-                    return Ok(self.change(&key, from, &message.content));
+                    return Ok(self.change(&key, from, &message.content, message.words.as_deref()));
                 };
                 self.look(body, rich.is_some(), message.reply.as_ref());
                 let text = match self.flaw {
@@ -407,6 +407,9 @@ impl Adapter for Line {
             }
             Signal::Typing(typing) if !self.has(Flaw::DropsTypingOut) => {
                 self.server.with(|state| state.typing = Some(typing.typing));
+            }
+            Signal::Presence(presence) if !self.has(Flaw::DropsPresenceOut) => {
+                self.server.with(|state| state.there = Some(presence.is));
             }
             _ => {}
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use drawbridge_adapter::{
-    Block, Bridge, Content, Delivered, Emojis, EventId, Inline, Kind, Passing, Receipt, Reference,
-    Reply, Rich, Text, Typing, UserId, Was,
+    Block, Bridge, ContactCard, Content, Delivered, Emojis, EventId, Inline, Kind, Location,
+    Passing, Poll, Presence, Receipt, Reference, Reply, Rich, Text, Typing, UserId, Was,
 };
 use drawbridge_testkit::{Deed, Sight};
 
@@ -14,8 +14,18 @@ use crate::peer::Dora;
 use crate::server::{Act, DORA, Frame, Look, Sign, State};
 
 /// The kinds that it carries.
-pub(crate) const KINDS: [Kind; 6] =
-    [Kind::Text, Kind::Edit, Kind::Retraction, Kind::Reaction, Kind::Receipt, Kind::Typing];
+pub(crate) const KINDS: [Kind; 10] = [
+    Kind::Text,
+    Kind::Edit,
+    Kind::Retraction,
+    Kind::Reaction,
+    Kind::Receipt,
+    Kind::Typing,
+    Kind::Location,
+    Kind::Contact,
+    Kind::Poll,
+    Kind::Presence,
+];
 
 fn reference(was: Was, id: &str) -> Reference {
     Reference { id: EventId::new(id).unwrap(), was, sent_at: None }
@@ -46,8 +56,37 @@ impl Line {
                 let emojis = Emojis::One(text.to_owned());
                 Content::Reaction { to: reference(Was::Delivered, &to), emojis }
             }
+            Act::Sends(thing) => self.sent(thing.clone()),
             _ if self.has(Flaw::QuotesTwice) => Content::text(format!("> tea?\n{text}")),
             _ => Content::text(text),
+        }
+    }
+
+    /// A place, a contact card or a poll, as the bridge is told of it.
+    fn sent(&self, thing: Content) -> Content {
+        match thing {
+            Content::Location(place) if self.has(Flaw::SwapsCoordinates) => {
+                let swapped = Location::new(place.longitude(), place.latitude()).unwrap();
+                Content::Location(swapped)
+            }
+            Content::Contact(card) if self.has(Flaw::KeepsOneNumber) => {
+                let phones = card.phones.into_iter().take(1).collect();
+                Content::Contact(ContactCard { phones, ..card })
+            }
+            Content::Poll(poll) if self.has(Flaw::LosesAnswersIn) => {
+                let answers = poll.answers.into_iter().take(2).collect();
+                Content::Poll(Poll { answers, ..poll })
+            }
+            thing => thing,
+        }
+    }
+
+    /// Whether a place, a contact card or a poll is shown in words only.
+    fn only_says(&self, thing: &Content) -> bool {
+        match thing {
+            Content::Location(_) => self.has(Flaw::SaysPlaces),
+            Content::Contact(_) => self.has(Flaw::SaysCards),
+            _ => self.has(Flaw::SaysPolls),
         }
     }
 
@@ -76,7 +115,13 @@ impl Line {
     }
 
     /// Shows what becomes of a message.
-    pub(crate) fn change(&self, key: &str, from: String, content: &Content) -> Delivered {
+    pub(crate) fn change(
+        &self,
+        key: &str,
+        from: String,
+        content: &Content,
+        words: Option<&str>,
+    ) -> Delivered {
         let mut reactions = Vec::new();
         match content {
             Content::Edit { text, .. } if self.has(Flaw::ShowsEditsAnew) => {
@@ -108,6 +153,13 @@ impl Line {
                     }
                 });
             }
+            Content::Location(_) | Content::Contact(_) | Content::Poll(_) => {
+                let words = words.unwrap_or_default();
+                if !self.only_says(content) {
+                    self.server.with(|state| state.looks.push(Look::Shows(content.clone())));
+                }
+                self.server.show(key, from, words.to_owned());
+            }
             _ => panic!("undeclared"),
         }
         Delivered { id: EventId::new(key).ok(), reactions }
@@ -133,7 +185,11 @@ impl Line {
                 Some(vec![match state.signs.pop_front()? {
                     Sign::Reads(_) if self.has(Flaw::DropsReadsIn) => return None,
                     Sign::Types(_) if self.has(Flaw::DropsTypingIn) => return None,
+                    Sign::Is(_) if self.has(Flaw::DropsPresenceIn) => return None,
                     Sign::Reads(id) => receipt(&id),
+                    Sign::Is(is) => {
+                        Passing::Presence(Presence { by: by.clone(), to: to.clone(), is })
+                    }
                     Sign::Types(typing) => {
                         Passing::Typing(Typing { by: by.clone(), to: to.clone(), typing })
                     }
@@ -178,6 +234,10 @@ impl Dora {
             Deed::Types(typing) => {
                 server.with(|state| state.signs.push_back(Sign::Types(*typing)));
             }
+            Deed::Is(is) => server.with(|state| state.signs.push_back(Sign::Is(*is))),
+            Deed::Sends(thing) => {
+                self.said.push(send("", Kind::Text, Act::Sends(thing.clone())));
+            }
         }
     }
 
@@ -192,6 +252,8 @@ impl Dora {
             Sight::Retracted => Look::Gone(heard),
             Sight::Read => Look::Read(said),
             Sight::Typing(typing) => return state.typing == Some(*typing),
+            Sight::Presence(is) => return state.there == Some(*is),
+            Sight::Shows(thing) => Look::Shows(thing.clone()),
             Sight::Reactions(all) => {
                 let here = state.reactions.values().filter(|(to, _)| *to == said);
                 let shown: BTreeSet<_> = here.map(|(_, emoji)| emoji).collect();

@@ -107,6 +107,14 @@ flaws! {
     DropsReadsOut: receipt_out, "the peer was not shown this";
     DropsTypingIn: typing_in, "hears of the peer";
     DropsTypingOut: typing_out, "the peer was not shown this";
+    SwapsCoordinates: place_in, "something else arrived";
+    SaysPlaces: place_out, "the peer was not shown this";
+    KeepsOneNumber: card_in, "something else arrived";
+    SaysCards: card_out, "the peer was not shown this";
+    LosesAnswersIn: poll_in, "something else arrived";
+    SaysPolls: poll_out, "the peer was not shown this";
+    DropsPresenceIn: presence_in, "hears of";
+    DropsPresenceOut: presence_out, "the peer was not shown this";
     NeverStops: stops, "did not return within";
     EndsBadly: stops, "run ended with";
     Panics: stops, "run panicked";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Mutex;
 
-use drawbridge_adapter::{Code, Kind, MuteFor};
+use drawbridge_adapter::{Code, Content, Kind, MuteFor, There};
 use drawbridge_testkit::Heard;
 use tokio::sync::watch;
 
@@ -34,6 +34,7 @@ pub(crate) enum Act {
     Edits(String),
     Retracts(String),
     Reacts(String),
+    Sends(Content),
 }
 
 /// What Dora does in passing.
@@ -41,6 +42,7 @@ pub(crate) enum Act {
 pub(crate) enum Sign {
     Reads(String),
     Types(bool),
+    Is(There),
 }
 
 /// What Dora's client shows of a message besides its text, by the message's id.
@@ -51,6 +53,7 @@ pub(crate) enum Look {
     Edited(String, String),
     Gone(String),
     Read(String),
+    Shows(Content),
 }
 
 /// What Dora wants of somebody.
@@ -77,6 +80,8 @@ pub(crate) struct State {
     pub(crate) reactions: BTreeMap<String, (String, String)>,
     /// Whether Carol is shown to write.
     pub(crate) typing: Option<bool>,
+    /// How Carol is shown to be there.
+    pub(crate) there: Option<There>,
     /// What Dora did in passing, and the bridge has not heard of.
     pub(crate) signs: VecDeque<Sign>,
     pub(crate) outcomes: VecDeque<(String, Code)>,

@@ -35,6 +35,7 @@ impl Here {
                 content,
                 reply: None,
                 sent_at: bridge.now(),
+                words: None,
                 silent: false,
             }),
         };

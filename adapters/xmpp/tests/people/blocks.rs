@@ -31,6 +31,7 @@ impl Here {
             content: Content::text(text),
             reply: None,
             sent_at: self.bridge.handle().now(),
+            words: None,
             silent: false,
         };
         self.delivers(Command::Message(message)).await

@@ -65,6 +65,7 @@ impl Here {
             content: Content::text("hello"),
             reply: None,
             sent_at: self.bridge.handle().now(),
+            words: None,
             silent: false,
         };
         self.carries_out(Command::Message(message)).await?;
