@@ -262,6 +262,10 @@ drawbridge_adapter::log_events! {
     pub(crate) RECEIPTS_CHANGED: INFO, "receipts changed",
         fields [user, unseen: "whether nobody is told what the user has read"],
         action "None.";
+    /// A user lets others see that they are there, or not.
+    pub(crate) PRESENCE_CHANGED: INFO, "presence changed",
+        fields [user, shown: "whether others see it"],
+        action "None.";
     /// A user made the bridge stricter for them, or less strict.
     pub(crate) STRICTNESS_CHANGED: INFO, "strictness changed",
         fields [user, level: "off, on, sealed"],

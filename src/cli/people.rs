@@ -11,7 +11,7 @@ use super::Exit;
 use super::ask::{ask, ask_more, change, connect, json, print, refused, unexpected};
 use crate::crossing::Change;
 use crate::operator::control::client::Client;
-use crate::operator::control::{Inbox, MuteItem, PAGE, Person, Receipts, Request, Response};
+use crate::operator::control::{Inbox, MuteItem, PAGE, Person, Request, Response, Shown};
 
 /// The longest line of an import, in bytes.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -193,16 +193,29 @@ fn import(socket: &Path, file: &Path) -> Result<Exit, Exit> {
 
 /// What must be so for this to be known of a user.
 fn changes(person: Person) -> impl Iterator<Item = Change> {
-    let Person { user, enabled, contacts, blocks, mutes, receipts, inbox, strict, accounts } =
-        person;
+    let Person {
+        user,
+        enabled,
+        contacts,
+        blocks,
+        mutes,
+        receipts,
+        presence,
+        inbox,
+        strict,
+        accounts,
+    } = person;
     let (of, by, from, one) = (user.clone(), user.clone(), user.clone(), user.clone());
     let of_user = user.clone();
     let apart = inbox.map(|inbox| Change::Inbox { user: of_user, apart: inbox == Inbox::Separate });
     let of_user = user.clone();
     let strict = strict.map(|level| Change::Strict { user: of_user, level });
     let of_user = user.clone();
-    let receipts = receipts
-        .map(|receipts| Change::Receipts { user: of_user, unseen: receipts == Receipts::Off });
+    let receipts =
+        receipts.map(|receipts| Change::Receipts { user: of_user, unseen: receipts == Shown::Off });
+    let of_user = user.clone();
+    let presence =
+        presence.map(|presence| Change::Presence { user: of_user, shown: presence == Shown::On });
     let enable =
         enabled.into_iter().map(move |network| Change::Enable { user: of.clone(), network });
     let accept = contacts.into_iter().map(move |other| Change::Accept { owner: by.clone(), other });
@@ -218,6 +231,7 @@ fn changes(person: Person) -> impl Iterator<Item = Change> {
         .chain(block)
         .chain(mute)
         .chain(receipts)
+        .chain(presence)
         .chain(apart)
         .chain(strict)
 }

@@ -66,6 +66,7 @@ pub(crate) const FORMS: &[Form] = &[
     form("chat", USER),
     form("who", USER),
     form("receipts", &[optional(choice("mode", &["on", "off"]))]),
+    form("presence", &[optional(choice("mode", &["on", "off"]))]),
     form("strict", &[optional(choice("level", &["off", "on", "sealed"]))]),
     form(
         "report",

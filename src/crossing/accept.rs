@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::desk::{Asked, Obeyed};
 use super::refer::{self, Referred};
-use super::{Crossing, Network, NetworkRules, abuse, name, pace, shape};
+use super::{Crossing, Network, NetworkRules, abuse, name, pace, shape, things};
 use crate::clock;
 use crate::gate::{self, As, Between, Facts, Role, Side, Standing, Verdict};
 use crate::log::{
@@ -206,7 +206,7 @@ impl Crossing {
             // A repeat has cost a look at the store as well.
             reporter.inspect(|by| self.reported.count(by, clock::now()));
             if !admitted.repeat {
-                self.log_changes(&changes);
+                self.now_known(&changes);
                 judged.log(&source.setup.id);
             }
             answers.push(Acceptance { answer: admitted.answer, repeat: admitted.repeat });
@@ -415,9 +415,11 @@ impl Crossing {
         } else {
             let name = event.sender.name.as_deref().and_then(name::clean);
             let from = Party { user: sender, name };
-            let (content, reply) = shape::fit(event, &target.capabilities);
+            let words = things::in_words(&self.words, &event.content);
+            let (content, reply) = shape::fit(event, words.as_ref(), &target.capabilities);
+            let words = words.filter(|_| content.written().is_none());
             let (to, sent_at) = (recipient, event.sent_at);
-            let message = Message { from, to, content, reply, words: None, sent_at, silent: false };
+            let message = Message { from, to, content, reply, words, sent_at, silent: false };
             Payload::Message { message, source }
         };
         NewRow { network: to.clone(), lane: lane.as_str().to_owned(), key, at, payload }

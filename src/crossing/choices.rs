@@ -1,7 +1,9 @@
 //! What people choose for themselves by command: where chats stand, which make no noise, how strict
 //! the bridge is, whether it may use their own login.
 
-use drawbridge_adapter::{Access, Command, MuteFor, NetworkId, Secret, Timestamp, UserId};
+use drawbridge_adapter::{
+    Access, Command, Kind, Level, MuteFor, NetworkId, Secret, Timestamp, UserId,
+};
 
 use super::desk::{Obeyed, Words};
 use super::people::Change;
@@ -71,6 +73,21 @@ impl Crossing {
         };
         let change = Change::Receipts { user: by.clone(), unseen: mode == "off" };
         let words = Words { done: "receipts-is", already: "receipts-is" };
+        self.carry_out(&change, &words, &[("mode", mode)], at)
+    }
+
+    /// Whether others see that a user is there: said, or changed.
+    pub(super) fn presence(&self, by: &UserId, mode: Option<&str>, at: Timestamp) -> Obeyed {
+        let Some(mode) = mode else {
+            let mode = if self.people.shows_presence(by) { "on" } else { "off" };
+            return self.words.say("presence-is", &[("mode", mode)]).into();
+        };
+        let shows = |it: &Network| it.capabilities.level(Kind::Presence) > Level::Rejected;
+        if !self.home(by).is_some_and(shows) {
+            return self.words.say("presence-cannot", &[]).into();
+        }
+        let change = Change::Presence { user: by.clone(), shown: mode == "on" };
+        let words = Words { done: "presence-is", already: "presence-is" };
         self.carry_out(&change, &words, &[("mode", mode)], at)
     }
 

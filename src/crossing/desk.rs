@@ -99,6 +99,7 @@ impl Crossing {
             ("requests", _) => self.requests_of(by, &asked.held).into(),
             ("inbox", mode) => self.inbox(by, mode, at),
             ("receipts", mode) => self.receipts(by, mode, at),
+            ("presence", mode) => self.presence(by, mode, at),
             ("strict", level) => self.strict(by, level, at),
             ("login", Some(token)) => self.login(by, token, at),
             ("logout", _) => self.logout(by, at),

@@ -428,7 +428,7 @@ impl Crossing {
         }
         let undone: Vec<_> = settlements.iter().filter_map(|it| it.undo.clone()).collect();
         let settled = self.store.settle(settlements).await?;
-        self.log_changes(&undone);
+        self.now_known(&undone);
         Ok(settled)
     }
 

@@ -22,6 +22,7 @@ mod pace;
 mod passing;
 mod people;
 mod port;
+mod presence;
 mod progress;
 mod queue;
 mod rate;
@@ -34,6 +35,7 @@ mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod things;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,6 +62,7 @@ use lanes::Lanes;
 use pace::Pace;
 use passing::Lossy;
 pub(crate) use people::{Change, PeopleError};
+use presence::Presences;
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
 use rate::Buckets;
 pub(crate) use rate::{Rate, Rates};
@@ -159,6 +162,8 @@ pub(crate) struct Crossing {
     reported: Sparing,
     /// Who was told lately that something which they did in their client came to nothing.
     consoled: Sparing,
+    /// Who is there.
+    presences: Presences,
     words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
@@ -221,6 +226,7 @@ impl Crossing {
             reported: Sparing::new(REPORTS, Duration::from_hours(1))
                 .with_together(REPORTS_TOGETHER),
             consoled: Sparing::new(10, Duration::from_hours(1)),
+            presences: Presences::default(),
             words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),

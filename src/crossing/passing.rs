@@ -1,4 +1,4 @@
-//! Receipts and typing: a lossy lane beside the lanes, which writes nothing and delays nothing.
+//! Receipts, typing and presence: a lossy lane beside the lanes, which writes nothing and delays nothing.
 //!
 //! One task a network takes what its users do, one thing after the other, so that a network that
 //! sends much only loses its own.
@@ -83,13 +83,20 @@ impl Crossing {
                     target.setup.adapter.signal(Signal::Typing(Typing { by, to, typing }));
                 }
             }
+            Passing::Presence(presence) => self.note_presence(&presence),
             _ => {}
         }
         Ok(())
     }
 
     /// The network that something fleeting goes to, if it may.
-    fn passes(&self, source: &Network, by: &UserId, to: &UserId, kind: Kind) -> Option<&Network> {
+    pub(super) fn passes(
+        &self,
+        source: &Network,
+        by: &UserId,
+        to: &UserId,
+        kind: Kind,
+    ) -> Option<&Network> {
         let target = self.networks.get(to.network())?;
         let spelt = by.network() == &source.setup.id && source.spells(by) && target.spells(to);
         if !spelt || target.setup.id == source.setup.id {

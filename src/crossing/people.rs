@@ -15,8 +15,8 @@ use crate::clock::{self, Machine};
 use crate::gate::{Role, Strictness};
 use crate::log::{
     ACCOUNT_UNLINKED, ACCOUNTS_LINKED, BLOCK_LIFTED, BLOCK_SET, CHAT_MUTED, CHAT_UNMUTED,
-    CONTACT_MADE, INBOX_CHANGED, NETWORK_SWITCHED_OFF, NETWORK_SWITCHED_ON, RECEIPTS_CHANGED,
-    REQUEST_DECLINED, STRICTNESS_CHANGED, USER_ERASED,
+    CONTACT_MADE, INBOX_CHANGED, NETWORK_SWITCHED_OFF, NETWORK_SWITCHED_ON, PRESENCE_CHANGED,
+    RECEIPTS_CHANGED, REQUEST_DECLINED, STRICTNESS_CHANGED, USER_ERASED,
 };
 use crate::people::{LinkError, MOST_SAID, People, Said};
 use crate::store::{Block, NewRow, Payload, PeopleChange, StoreError};
@@ -93,6 +93,11 @@ pub(crate) enum Change {
     Receipts {
         user: UserId,
         unseen: bool,
+    },
+    /// Whether others see that the user is there.
+    Presence {
+        user: UserId,
+        shown: bool,
     },
     /// Whether chats with third-party networks stand apart.
     Inbox {
@@ -184,7 +189,7 @@ impl Crossing {
             }
             let rows = crossing.consequences(&changes, told_by.as_ref(), at);
             crossing.store.change_people(changes.clone(), rows, at).await?;
-            crossing.log_changes(&changes);
+            crossing.now_known(&changes);
             Ok(true)
         });
         work.await.unwrap_or(Err(PeopleError::Store(StoreError::Closed)))
@@ -221,6 +226,11 @@ impl Crossing {
                 let is_new = people.reads_unseen(&user) != unseen;
                 let change = PeopleChange::Receipts { user, unseen };
                 Ok(is_new.then_some(change).into_iter().collect())
+            }
+            Change::Presence { user, shown } => {
+                self.spelled(&user)?;
+                let is_new = people.shows_presence(&user) != shown;
+                Ok(is_new.then_some(PeopleChange::Presence { user, shown }).into_iter().collect())
             }
             Change::Inbox { user, apart } => {
                 self.spelled(&user)?;
@@ -407,7 +417,7 @@ impl Crossing {
         let at = clock::now();
         let rows = self.consequences(&over, None, at);
         self.store.change_people(over.clone(), rows, at).await?;
-        self.log_changes(&over);
+        self.now_known(&over);
         Ok(())
     }
 
@@ -454,11 +464,13 @@ impl Crossing {
         }
     }
 
-    /// Writes into the log what is on disk, and in force since the commit.
-    pub(super) fn log_changes(&self, changes: &[PeopleChange]) {
+    /// Writes into the log what is on disk, and in force since the commit, and shows what follows of
+    /// it at once.
+    pub(super) fn now_known(&self, changes: &[PeopleChange]) {
         for change in changes {
             self.log_change(change);
         }
+        self.show_anew(changes);
     }
 
     fn log_change(&self, change: &PeopleChange) {
@@ -499,6 +511,10 @@ impl Crossing {
             PeopleChange::Receipts { user, unseen } => {
                 let user = tag(user);
                 log!(RECEIPTS_CHANGED, %user, unseen);
+            }
+            PeopleChange::Presence { user, shown } => {
+                let user = tag(user);
+                log!(PRESENCE_CHANGED, %user, shown);
             }
             PeopleChange::Inbox { user, apart } => {
                 let user = tag(user);

@@ -100,6 +100,7 @@ impl BridgePort for Port {
             changed
         });
         network.stands.cancel();
+        self.crossing.presence_by_link(&self.network);
         self.log(connection);
     }
 

@@ -133,7 +133,7 @@ impl Crossing {
         let over = self.people.declines_over(now);
         if !over.is_empty() {
             self.store.change_people(over.clone(), Vec::new(), now).await?;
-            self.log_changes(&over);
+            self.now_known(&over);
         }
         let held = self.store.held_since(earlier(now, HELD_FOR), ENDED).await?;
         if held.is_empty() {

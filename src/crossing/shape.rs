@@ -7,10 +7,19 @@ use drawbridge_adapter::{
 /// The most of a message that an answer quotes, in characters.
 const QUOTED: usize = 500;
 
-/// What an event says, and answers, as a network can show it.
-pub(super) fn fit(event: &Event, capabilities: &Capabilities) -> (Content, Option<Reply>) {
+/// What an event says, and answers, as a network can show it. `words`: the same in words, if it is no
+/// text.
+pub(super) fn fit(
+    event: &Event,
+    words: Option<&String>,
+    capabilities: &Capabilities,
+) -> (Content, Option<Reply>) {
     let has = |feature| capabilities.feature(feature) > Level::Rejected;
-    let mut content = event.content.clone();
+    let shown = capabilities.level(event.content.kind()) > Level::Fallback;
+    let mut content = match words.filter(|_| !shown) {
+        Some(words) => Content::text(words),
+        None => event.content.clone(),
+    };
     if let Some(text) = written(&mut content) {
         if !has(Feature::Formatting) {
             text.rich = None;
@@ -96,7 +105,7 @@ mod tests {
     #[test]
     fn an_answer_shows_what_it_answers_one_way_or_the_other() {
         let body = |event: &Event, features: &[Feature]| {
-            let (content, reply) = fit(event, &bearing(features));
+            let (content, reply) = fit(event, None, &bearing(features));
             (content.written().map(|text| text.body.clone()).unwrap_or_default(), reply.is_some())
         };
         let quoted = "> how are\n> you?\n\nfine".to_owned();
@@ -117,7 +126,7 @@ mod tests {
         let named = Inline::Bold(vec![Inline::Text("Bob".to_owned())]);
         let event = said(Text { body: "Bob".to_owned(), rich: Some(rich.clone()) }, None);
         let shown = |features: &[Feature]| {
-            let (content, _) = fit(&event, &bearing(features));
+            let (content, _) = fit(&event, None, &bearing(features));
             content.written().and_then(|text| text.rich.clone())
         };
         assert_eq!(shown(&[Feature::Formatting, Feature::Mention]), Some(rich));

@@ -8,6 +8,7 @@ mod operator;
 mod outliving;
 mod refer;
 mod requests;
+mod things;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -161,6 +162,9 @@ impl Adapter for Fake {
             .with(Kind::Reaction, Level::Full)
             .with(Kind::Receipt, Level::Full)
             .with(Kind::Typing, Level::Full)
+            .with(Kind::Location, Level::Full)
+            .with(Kind::Poll, Level::Fallback)
+            .with(Kind::Presence, Level::Full)
             .bearing(Feature::Reply, Level::Full)
             .bouncing()
             .showing_requests()

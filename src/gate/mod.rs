@@ -253,8 +253,13 @@ const RULES: &[Rule] = &[
     rules::in_time,
     rules::text_fits,
     rules::reactions_fit,
+    rules::things_fit,
     rules::request_has_room,
 ];
+
+/// By how many bytes a place, a contact card or a poll in words is longer, at most, than what is the
+/// sender's in it.
+pub const WORDS_AROUND: usize = 256;
 
 /// The most messages of one sender that wait for a recipient's word.
 pub const MOST_HELD: usize = 5;
@@ -296,10 +301,14 @@ pub fn may_pass(facts: &Facts<'_>, back: &Between, kind: Kind) -> bool {
     let known = (!is_stranger(&facts.source) || facts.between.contact)
         && (!is_stranger(target) || back.contact);
     let heard = |between: &Between| !between.blocked && !between.declined && !between.only_sealed();
+    // Who is strict is seen by those alone whom they have accepted.
+    let seen =
+        kind != Kind::Presence || facts.between.sender_strict == Strictness::Off || back.contact;
     carries(&facts.source)
         && carries(target)
         && open
         && known
+        && seen
         && heard(&facts.between)
         && heard(back)
 }

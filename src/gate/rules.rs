@@ -1,8 +1,10 @@
 //! The rules, each with its reason.
 
-use drawbridge_adapter::{Code, Content, Destination, Emojis, Event, Kind, Level, Refusal};
+use drawbridge_adapter::{
+    Code, ContactCard, Content, Destination, Emojis, Event, Kind, Level, Location, Poll, Refusal,
+};
 
-use super::{Facts, MOST_HELD, Posture, Role, Side, Strictness};
+use super::{Facts, MOST_HELD, Posture, Role, Side, Strictness, WORDS_AROUND};
 
 fn refuse(code: Code) -> Result<(), Refusal> {
     Err(code.into())
@@ -186,6 +188,37 @@ pub(super) fn reactions_fit(_: &Facts<'_>, event: &Event) -> Result<(), Refusal>
     };
     if emojis.shown().len() > Emojis::MOST || !emojis.shown().iter().all(fits) {
         return refuse(Code::Malformed);
+    }
+    Ok(())
+}
+
+/// A place, a contact card or a poll keeps to its bounds; and where it goes in words, they fit.
+pub(super) fn things_fit(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal> {
+    let line = |line: &String, most: usize| {
+        let unfit = |c: char| c.is_control() || forbidden_in_xml(c);
+        (1..=most).contains(&line.len()) && !line.chars().any(unfit)
+    };
+    let fits = match &event.content {
+        Content::Location(place) => place.name.iter().all(|name| line(name, Location::MAX_NAME)),
+        Content::Contact(card) => {
+            let sorts = [&card.phones, &card.emails, &card.addresses];
+            sorts.iter().all(|sort| sort.len() <= ContactCard::MOST)
+                && card.lines().all(|it| line(it, ContactCard::MAX_LINE))
+        }
+        Content::Poll(poll) => {
+            (2..=Poll::MOST).contains(&poll.answers.len())
+                && poll.most > 0
+                && poll.lines().all(|it| line(it, Poll::MAX_LINE))
+        }
+        _ => return Ok(()),
+    };
+    if !fits {
+        return refuse(Code::Malformed);
+    }
+    let target = facts.target.as_ref().map(|target| target.capabilities);
+    let in_words = target.filter(|it| it.level(event.content.kind()) == Level::Fallback);
+    if in_words.is_some_and(|it| event.content.size() + WORDS_AROUND > it.text.max_bytes) {
+        return refuse(Code::TextTooLong);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod laws;
+mod things;
 
 use super::*;
 use drawbridge_adapter::{

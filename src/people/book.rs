@@ -36,6 +36,8 @@ pub(super) struct Book {
     pub(super) ends: BTreeSet<(Timestamp, Pair)>,
     /// Of whom nobody is told what they have read.
     pub(super) unseen: BTreeSet<Number>,
+    /// Who lets others see that they are there.
+    pub(super) present: BTreeSet<Number>,
     /// Whose chats with third-party networks stand apart.
     pub(super) apart: BTreeSet<Number>,
     /// For whom the bridge is stricter than for others.
@@ -179,6 +181,7 @@ impl Book {
             blocks: names(Self::seconds(blocked.map(|(pair, _)| pair)).collect()),
             mutes: self.mutes_of(number),
             unseen: self.unseen.contains(&number),
+            present: self.present.contains(&number),
             apart: self.apart.contains(&number),
             strict: self.strict_of(number),
             accounts: names(self.person(number).into_iter().filter(|n| *n != number).collect()),
@@ -189,6 +192,7 @@ impl Book {
             && known.mutes.is_empty()
             && !known.apart
             && !known.unseen
+            && !known.present
             && known.strict == Strictness::Off
             && known.accounts.is_empty();
         (!empty).then_some(known)
@@ -233,6 +237,7 @@ impl Book {
             PeopleChange::Mute { .. }
             | PeopleChange::Unmute { .. }
             | PeopleChange::Receipts { .. }
+            | PeopleChange::Presence { .. }
             | PeopleChange::Inbox { .. }
             | PeopleChange::Strict { .. }
             | PeopleChange::OwnClock(_) => self.choose(change),
@@ -257,6 +262,7 @@ impl Book {
                 self.ends.retain(|(_, (owner, _))| *owner != user);
                 self.apart.remove(&user);
                 self.unseen.remove(&user);
+                self.present.remove(&user);
                 self.strict.remove(&user);
                 self.leave(user);
             }
@@ -305,6 +311,13 @@ impl Book {
             }
             PeopleChange::Receipts { user, unseen: false } => {
                 self.number(user).map(|user| self.unseen.remove(&user));
+            }
+            PeopleChange::Presence { user, shown: true } => {
+                let user = self.numbered(user);
+                self.present.insert(user);
+            }
+            PeopleChange::Presence { user, shown: false } => {
+                self.number(user).map(|user| self.present.remove(&user));
             }
             PeopleChange::Inbox { user, apart: true } => {
                 let user = self.numbered(user);

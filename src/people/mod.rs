@@ -53,6 +53,8 @@ pub(crate) struct Known {
     pub(crate) mutes: Vec<Mute>,
     /// Whether nobody is told what the user has read.
     pub(crate) unseen: bool,
+    /// Whether others see that the user is there.
+    pub(crate) present: bool,
     /// Whether the chats with third-party networks stand apart.
     pub(crate) apart: bool,
     /// How strict the bridge is for the user.
@@ -140,6 +142,12 @@ impl People {
     pub(crate) fn reads_unseen(&self, user: &UserId) -> bool {
         let book = self.read();
         book.number(user).is_some_and(|user| book.unseen.contains(&user))
+    }
+
+    /// Whether a user lets others see that they are there.
+    pub(crate) fn shows_presence(&self, user: &UserId) -> bool {
+        let book = self.read();
+        book.number(user).is_some_and(|user| book.present.contains(&user))
     }
 
     /// How strict the bridge is for a user.

@@ -74,6 +74,11 @@ pub(crate) enum PeopleChange {
         user: UserId,
         unseen: bool,
     },
+    /// Whether others see that the user is there.
+    Presence {
+        user: UserId,
+        shown: bool,
+    },
     /// Whether the user's chats with third-party networks stand apart.
     Inbox {
         user: UserId,
@@ -193,6 +198,7 @@ pub(super) fn write(
             PeopleChange::Mute { .. }
             | PeopleChange::Unmute { .. }
             | PeopleChange::Receipts { .. }
+            | PeopleChange::Presence { .. }
             | PeopleChange::Inbox { .. }
             | PeopleChange::Strict { .. }
             | PeopleChange::OwnClock(_) => write_choice(connection, change)?,
@@ -247,6 +253,13 @@ fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), St
                 "INSERT INTO settings (user, unseen) VALUES (?, ?)
                  ON CONFLICT DO UPDATE SET unseen = excluded.unseen",
                 params![user.to_string(), unseen],
+            )?;
+        }
+        PeopleChange::Presence { user, shown } => {
+            run(
+                "INSERT INTO settings (user, present) VALUES (?, ?)
+                 ON CONFLICT DO UPDATE SET present = excluded.present",
+                params![user.to_string(), shown],
             )?;
         }
         PeopleChange::Inbox { user, apart } => {
@@ -390,12 +403,13 @@ pub(super) fn read(
         each(PeopleChange::Mute { owner, other, how, until });
         Ok(())
     })?;
-    rows(connection, "SELECT user, apart, strict, unseen FROM settings", |row| {
+    rows(connection, "SELECT user, apart, strict, unseen, present FROM settings", |row| {
         let (user, apart, level) = (user(row, 0)?, row.get(1)?, row.get::<_, String>(2)?);
         let level = Strictness::ALL.into_iter().find(|known| known.as_str() == level);
         let level = level.ok_or(StoreError::Corrupt(0))?;
         each(PeopleChange::Inbox { user: user.clone(), apart });
         each(PeopleChange::Receipts { user: user.clone(), unseen: row.get(3)? });
+        each(PeopleChange::Presence { user: user.clone(), shown: row.get(4)? });
         each(PeopleChange::Strict { user, level });
         Ok(())
     })?;

@@ -115,12 +115,13 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
 
     -- What else a user has chosen: whether the chats with third-party networks stand apart, whether
-    -- nobody is told what the user has read, and
-    -- how strict the bridge is for them.
+    -- nobody is told what the user has read, whether others see that they are there, and how strict
+    -- the bridge is for them.
     CREATE TABLE settings (
         user TEXT PRIMARY KEY,
         apart INTEGER NOT NULL DEFAULT 0,
         unseen INTEGER NOT NULL DEFAULT 0,
+        present INTEGER NOT NULL DEFAULT 0,
         strict TEXT NOT NULL DEFAULT 'off'
     ) WITHOUT ROWID;
 

@@ -22,6 +22,7 @@ about-unmute = noise from that chat again
 about-chat = the address under which you can write to a user
 about-who = what is known of a user
 about-receipts = whether others see that you have read what they wrote: on or off
+about-presence = whether those you hear from see that you are there: on or off
 about-strict = on: of strangers I take only text; sealed: besides, nothing that I could read
 about-report = tell those who run a user's network about them, with as many of their last messages as you say
 about-link = make two accounts of yours one person's: ask for a code here, say it there
@@ -163,6 +164,21 @@ inbox-cannot = There is no folder for your chats: your network has none that I c
 receipts-is = { $mode ->
         [off] Nobody is told what you have read. Say receipts on to change that.
        *[on] Those who write to you see that you have read it. Say receipts off to change that.
+    }
+presence-is = { $mode ->
+        [on] Those you hear from on other networks see whether you are there, where their app shows it. Say presence off to change that.
+       *[off] Nobody on other networks sees whether you are there. Say presence on to change that.
+    }
+presence-cannot = Your network does not tell me whether you are there, so nobody on other networks sees it.
+place = { $name ->
+        [none] A place:
+       *[other] { $name }
+    }
+contact-card = Contact: { $name }
+poll = Poll: { $question }
+poll-answer = { $count ->
+        [one] (Votes do not cross: say which one you choose.)
+       *[other] (Votes do not cross: say which you choose, up to { $count }.)
     }
 strict-is = { $level ->
         [off] I am not stricter for you than for everybody. Say strict on, and of strangers I take only text.

@@ -62,8 +62,16 @@ mod tests {
     fn the_catalogue_is_whole_and_nothing_in_it_is_idle() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut said = String::new();
-        for file in ["abuse", "accept", "choices", "desk", "people", "requests", "../commands/mod"]
-        {
+        for file in [
+            "abuse",
+            "accept",
+            "choices",
+            "desk",
+            "people",
+            "requests",
+            "things",
+            "../commands/mod",
+        ] {
             let path = root.join("crossing").join(file).with_extension("rs");
             said += &std::fs::read_to_string(path).unwrap();
         }

@@ -5,8 +5,8 @@ use drawbridge_adapter::{Passing, Receipt, Reference, Reply, Typing, Was};
 use super::*;
 use crate::crossing::Change;
 
-const ANN: &str = "left:ann";
-const BOB: &str = "right:bob";
+pub(super) const ANN: &str = "left:ann";
+pub(super) const BOB: &str = "right:bob";
 
 fn sent(id: &str) -> Reference {
     Reference { id: EventId::new(id).unwrap(), was: Was::Sent, sent_at: None }
@@ -61,11 +61,11 @@ impl Fake {
 }
 
 impl Town {
-    async fn changes(&self, change: Change) {
+    pub(super) async fn changes(&self, change: Change) {
         assert!(self.crossing.change_people(change).await.unwrap());
     }
 
-    async fn does(&mut self, from: &str, to: &str, content: Content) -> Answer {
+    pub(super) async fn does(&mut self, from: &str, to: &str, content: Content) -> Answer {
         let event = Event { content, ..self.event(from, to, "") };
         let network = event.sender.user.network().as_str().to_owned();
         self.bridge(&network).accept(vec![event]).await.unwrap()[0].answer

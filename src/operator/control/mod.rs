@@ -120,10 +120,10 @@ pub(crate) enum Inbox {
     Separate,
 }
 
-/// Whether others see what a user has read.
+/// Whether others see something of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Receipts {
+pub(crate) enum Shown {
     /// They do.
     On,
     /// They do not.
@@ -151,7 +151,10 @@ pub(crate) struct Person {
     /// Whether others see what the user has read; left out if they do, so that an import of what was
     /// exported takes nothing away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) receipts: Option<Receipts>,
+    pub(crate) receipts: Option<Shown>,
+    /// Whether others see that the user is there; left out if they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) presence: Option<Shown>,
     /// Whether chats with third-party networks stand apart from others; left out if they do not, so
     /// that an import of what was exported takes nothing away.
     #[serde(default, skip_serializing_if = "Option::is_none")]

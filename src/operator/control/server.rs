@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    BlockItem, Inbox, Item, MuteItem, PAGE, Person, Problem, Receipts, Request, Response, Stranger,
+    BlockItem, Inbox, Item, MuteItem, PAGE, Person, Problem, Request, Response, Shown, Stranger,
     WaitsFor, What,
 };
 use crate::clock;
@@ -222,13 +222,15 @@ fn changed(done: Result<bool, PeopleError>) -> Response {
 }
 
 fn person(known: Known) -> Person {
-    let Known { user, enabled, contacts, blocks, mutes, unseen, apart, strict, accounts } = known;
+    let Known { user, enabled, contacts, blocks, mutes, unseen, present, apart, strict, accounts } =
+        known;
     let item = |mute: Mute| MuteItem { other: mute.other, how: mute.how };
     let mutes = mutes.into_iter().map(item).collect();
     let inbox = apart.then_some(Inbox::Separate);
     let strict = Some(strict).filter(|level| *level != Strictness::Off);
-    let receipts = unseen.then_some(Receipts::Off);
-    Person { user, enabled, contacts, blocks, mutes, receipts, inbox, strict, accounts }
+    let receipts = unseen.then_some(Shown::Off);
+    let presence = present.then_some(Shown::On);
+    Person { user, enabled, contacts, blocks, mutes, receipts, presence, inbox, strict, accounts }
 }
 
 fn block_item(Block { owner, blocked, at, .. }: Block) -> BlockItem {
