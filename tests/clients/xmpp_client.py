@@ -111,6 +111,7 @@ class User(slixmpp.ClientXMPP):
             "id": xml.get("id"),
             "type": xml.get("type", "normal"),
             "xml": ElementTree.tostring(xml, encoding="unicode"),
+            "says": "\n".join(ElementTree.tostring(part, encoding="unicode") for part in xml if says(part)),
         }
         if xml.get("type") == "error" and xml.get("id") in self.receipts:
             return
@@ -316,6 +317,19 @@ class User(slixmpp.ClientXMPP):
         if answer.get("type") == "error":
             shown.update(explain(answer))
         return shown
+
+
+def says(part):
+    """Whether a part of a stanza is about what is said in it, and the same in each run."""
+    namespace, _, name = part.tag[1:].partition("}")
+    if namespace == CLIENT[1:-1]:
+        return name in ("body", "subject")
+    return namespace in (
+        "http://jabber.org/protocol/xhtml-im",
+        "urn:xmpp:markup:0",
+        "urn:xmpp:reference:0",
+        "urn:xmpp:styling:0",
+    )
 
 
 def bold(xml, said):

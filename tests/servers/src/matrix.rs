@@ -366,6 +366,23 @@ impl User for MatrixUser {
         self.sends(to, "m.room.message", &content)
     }
 
+    fn writes_marked(&self, to: &dyn User, source: &str) -> Result<String> {
+        let mut content: Value = serde_json::from_str(source)?;
+        content["msgtype"] = json!("m.text");
+        self.sends(&self.address_of(to)?, "m.room.message", &content)
+    }
+
+    fn shows_marked(&self, id: &str) -> Result<String> {
+        let lines = self.script.all(|line| self.is(line, "message") && line["id"] == id);
+        let mut content = lines.first().map(|line| line["content"].clone()).unwrap_or_default();
+        if let Some(fields) = content.as_object_mut() {
+            fields.retain(|name, _| {
+                matches!(name.as_str(), "body" | "formatted_body" | "m.mentions")
+            });
+        }
+        Ok(serde_json::to_string_pretty(&content)?)
+    }
+
     fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
         let to = self.address_of(to)?;
         let does = |what: &str, of: &str| json!({"do": what, "to": to, "of": of});

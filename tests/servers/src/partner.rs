@@ -445,6 +445,22 @@ impl User for PartnerUser {
         Ok(id)
     }
 
+    fn writes_marked(&self, to: &dyn User, source: &str) -> Result<String> {
+        let mut command: Value = serde_json::from_str(source)?;
+        let id = self.new_id()?;
+        (command["do"], command["id"], command["from"]) =
+            (json!("send"), json!(id), json!(self.name));
+        command["to"] = json!(self.address_of(to)?);
+        self.script.tell(&command)?;
+        Ok(id)
+    }
+
+    fn shows_marked(&self, id: &str) -> Result<String> {
+        let came = self.script.all(|line| self.is_message(line) && line["frame"]["id"] == id);
+        let content = came.first().map(|line| line["frame"]["content"].clone());
+        Ok(serde_json::to_string_pretty(&content.unwrap_or_default())?)
+    }
+
     fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
         let mut command = match deed {
             Deed::SaysBold(text) => {

@@ -35,6 +35,17 @@ pub trait User {
     /// Sends a text with a timer, as clients of the network do; gives its id.
     fn sends_disappearing(&self, to: &str, body: &str) -> Result<String>;
 
+    /// Writes what is formatted in the network's own way; gives its id.
+    fn writes_marked(&self, _to: &dyn User, _source: &str) -> Result<String> {
+        anyhow::bail!("this client writes plain texts only")
+    }
+
+    /// A message that came, in the network's own way: what is said in it, without what changes from
+    /// one run to the next.
+    fn shows_marked(&self, _id: &str) -> Result<String> {
+        anyhow::bail!("this client shows plain texts only")
+    }
+
     /// Does something in the chat with somebody; gives its id, if it has one.
     fn performs(&self, _to: &dyn User, deed: &Deed<'_>) -> Result<String> {
         anyhow::bail!("this client cannot: {deed:?}")

@@ -473,6 +473,20 @@ impl User for XmppUser {
         Ok(id)
     }
 
+    fn writes_marked(&self, to: &dyn User, source: &str) -> Result<String> {
+        let (id, to) = (format!("marked-{}", self.script.count()), self.address_of(to)?);
+        self.sends(&format!(
+            "<message xmlns='jabber:client' type='chat' id='{id}' to='{}'>{source}</message>",
+            escape(&to)
+        ))?;
+        Ok(id)
+    }
+
+    fn shows_marked(&self, id: &str) -> Result<String> {
+        let came = self.script.all(|line| self.is(line, "message") && line["id"] == id);
+        Ok(came.first().map(|line| text(line, "says")).unwrap_or_default())
+    }
+
     fn performs(&self, to: &dyn User, deed: &Deed<'_>) -> Result<String> {
         self.acts(&self.address_of(to)?, deed)
     }
