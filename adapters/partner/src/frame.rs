@@ -12,6 +12,7 @@ use crate::log::FRAME_REFUSED;
 
 mod content;
 mod people;
+mod things;
 
 pub(crate) use content::{
     AppContent, AppEdit, AppReaction, AppReceipt, AppRetraction, AppText, AppTyping, BridgeContent,
@@ -21,6 +22,7 @@ pub(crate) use people::{
     AppCommand, AppGesture, AppMute, AppReport, BlockFrame, InboxFrame, MuteFrame, NoticeFrame,
     ReportFrame, RequestFrame, RequestOverFrame, UnmuteFrame,
 };
+pub(crate) use things::{AppPresence, ContactContent, LocationContent, PollContent, PresenceFrame};
 
 /// The subprotocol that both sides name in the upgrade.
 pub(crate) const SUBPROTOCOL: &str = "drawbridge.partner.v1";
@@ -85,6 +87,8 @@ enum FromApp {
     Receipt(AppReceipt),
     /// One of the app's users writes, or has stopped. Never answered.
     Typing(AppTyping),
+    /// One of the app's users comes, goes away or leaves. Never answered.
+    Presence(AppPresence),
     /// These frames of the bridge are durable with the app.
     Ack(Ack),
     /// This frame of the bridge can't be taken.
@@ -135,6 +139,8 @@ pub(crate) enum FromBridge {
     Receipt(ReceiptFrame),
     /// Somebody writes to one of the app's users, or has stopped. Not to be answered.
     Typing(TypingFrame),
+    /// Somebody comes, goes away or leaves, as one of the app's users may see. Not to be answered.
+    Presence(PresenceFrame),
     /// A frame of the app's was not taken.
     Error(ErrorFrame),
 }
@@ -255,7 +261,7 @@ pub(crate) struct AppEvent {
     /// What it says.
     #[schemars(with = "AppContent")]
     pub(crate) content: Map<String, Value>,
-    /// The message that it answers, for `text`.
+    /// The message that it answers, for `text`, `location`, `contact` and `poll`.
     #[serde(default)]
     pub(crate) in_reply_to: Option<Ref>,
     /// How the app quotes that message, for those who do not see which it is; passed over if it is
@@ -337,7 +343,7 @@ pub(crate) struct Effective {
 }
 
 /// How many frames of the app's that the bridge answers one by one may be unanswered: all but
-/// `hello`, `ack`, `refuse`, `receipt` and `typing`.
+/// `hello`, `ack`, `refuse`, `receipt`, `typing` and `presence`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Credit {
     /// Frames.
@@ -377,6 +383,9 @@ pub(crate) struct BridgeEvent {
     pub(crate) sent_at: i64,
     /// What it says.
     pub(crate) content: BridgeContent,
+    /// The same in words, of a place, a contact card or a poll.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) words: Option<String>,
     /// The message that it answers, if it is an answer, that message is known, and the app shows
     /// replies.
     #[serde(skip_serializing_if = "Option::is_none")]

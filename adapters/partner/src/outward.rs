@@ -1,20 +1,32 @@
 //! From a command of the bridge's to the frame that the app gets: what it is told, and how.
 
+use std::borrow::Cow;
+
 use drawbridge_adapter::{
-    BlockEntry, Code, Command, Content, Delivery, DeliveryError, Feature, Folder, Kind, Message,
-    MuteEntry, Notice, Report, Request, Signal, State, Status, Text, UserId,
+    BlockEntry, Code, Command, Content, Delivery, DeliveryError, Feature, Folder, Kind, Level,
+    Message, MuteEntry, Notice, Report, Request, Signal, State, Status, Text, UserId,
 };
 
 use crate::frame::{
     BlockFrame, BridgeContent, BridgeEvent, BridgeText, Effective, FromBridge, InboxFrame,
-    MAX_FRAME, MuteFrame, NoticeFrame, ReceiptFrame, ReceiptState, Ref, ReportFrame, RequestFrame,
-    RequestOverFrame, StateName, StatusFrame, TypingFrame, UnmuteFrame,
+    MAX_FRAME, MuteFrame, NoticeFrame, PresenceFrame, ReceiptFrame, ReceiptState, Ref, ReportFrame,
+    RequestFrame, RequestOverFrame, StateName, StatusFrame, TypingFrame, UnmuteFrame,
 };
 use crate::{PartnerAddressing, markdown};
 
 /// The kinds that this version carries.
-pub(crate) const CARRIED: [Kind; 6] =
-    [Kind::Text, Kind::Edit, Kind::Retraction, Kind::Reaction, Kind::Receipt, Kind::Typing];
+pub(crate) const CARRIED: [Kind; 10] = [
+    Kind::Text,
+    Kind::Edit,
+    Kind::Retraction,
+    Kind::Reaction,
+    Kind::Location,
+    Kind::Contact,
+    Kind::Poll,
+    Kind::Receipt,
+    Kind::Typing,
+    Kind::Presence,
+];
 
 /// How much longer than its plain text a text may be in Markdown.
 const GROWTH: usize = 2;
@@ -88,13 +100,13 @@ impl Shows {
         message: &Message,
         addressing: &PartnerAddressing,
     ) -> Result<BridgeEvent, DeliveryError> {
-        if !self.has(message.content.kind()) {
+        let Some(shown) = self.shown(message) else {
             let code = Code::UnsupportedKind(message.content.kind());
             return Err(refused(code, "of a kind that the app cannot show"));
-        }
+        };
         let reply = message.reply.as_ref();
         let replies = reply.filter(|it| it.to.is_some() && self.bears(Feature::Reply));
-        let content = match &message.content {
+        let content = match shown.as_ref() {
             Content::Text(text) => {
                 let quote = reply.filter(|_| replies.is_none()).and_then(|it| it.quote.as_deref());
                 BridgeContent::Text(self.text(text, quote, addressing)?)
@@ -106,6 +118,9 @@ impl Shows {
             Content::Reaction { to, emojis } => {
                 BridgeContent::Reaction { to: Ref::of(to), emojis: emojis.shown().to_vec() }
             }
+            Content::Location(place) => BridgeContent::Location(place.into()),
+            Content::Contact(card) => BridgeContent::Contact(card.into()),
+            Content::Poll(poll) => BridgeContent::Poll(poll.into()),
             _ => return Err(refused(Code::Malformed, "not declared")),
         };
         Ok(BridgeEvent {
@@ -115,10 +130,23 @@ impl Shows {
             to: message.to.id().to_owned(),
             sent_at: message.sent_at.0,
             content,
+            words: message.words.clone().filter(|_| matches!(shown, Cow::Borrowed(_))),
             in_reply_to: replies.and_then(|reply| reply.to.as_ref()).map(Ref::of),
             quote: replies.and_then(|reply| reply.quote.clone()),
             silent: message.silent,
         })
+    }
+
+    /// What of a message the app shows; `None` if nothing. A place, a contact card or a poll goes in
+    /// words to an app that has nothing better for it.
+    fn shown<'a>(&self, message: &'a Message) -> Option<Cow<'a, Content>> {
+        let kind = message.content.kind();
+        let level = self.0.kinds.get(&kind).copied().unwrap_or_default();
+        if level <= Level::Fallback && matches!(kind, Kind::Location | Kind::Contact | Kind::Poll) {
+            let words = message.words.as_deref().filter(|_| self.has(Kind::Text))?;
+            return Some(Cow::Owned(Content::text(words)));
+        }
+        self.has(kind).then_some(Cow::Borrowed(&message.content))
     }
 
     /// What was written. An app that shows no replies gets the quoted before it, if there is room.
@@ -165,6 +193,15 @@ impl Shows {
                     from: typing.by.to_string(),
                     to: typing.to.id().to_owned(),
                     typing: typing.typing,
+                }))
+            }
+            Signal::Presence(presence)
+                if self.has(Kind::Presence) && is_enlisted(presence.to.id()) =>
+            {
+                Some(FromBridge::Presence(PresenceFrame {
+                    from: presence.by.to_string(),
+                    to: presence.to.id().to_owned(),
+                    state: presence.is.into(),
                 }))
             }
             _ => None,

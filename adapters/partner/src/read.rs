@@ -17,6 +17,7 @@ use crate::frame::{
 };
 
 mod content;
+mod things;
 
 /// The year 9999 ends here.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
@@ -126,6 +127,7 @@ fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<
         "report" => report(typed(frame)?, addressing),
         "receipt" => content::receipt(&typed(frame)?, addressing),
         "typing" => content::typing(&typed(frame)?, addressing),
+        "presence" => things::presence(&typed(frame)?, addressing),
         "ack" => {
             let ack: Ack = typed(frame)?;
             ids("ids", &ack.ids)?;
@@ -501,7 +503,7 @@ mod tests {
 
         #[test]
         fn no_frame_panics(
-            kind in "hello|enlist|delist|event|command|accept|block|mute|report|receipt|typing|ack|refuse",
+            kind in "hello|enlist|delist|event|command|accept|block|mute|report|receipt|typing|presence|ack|refuse",
             key in "id|ids|of|from|to|other|about|for|reason|messages|text|user|content|sent_at|code",
             value in "(null|1e999|-1|\\[\\]|\\{\\}|\"x\"|\\[1,\"a\"\\]|true|[0-9]{1,30})",
         ) {

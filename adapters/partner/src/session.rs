@@ -322,6 +322,7 @@ impl Session {
         let by = match &passing {
             Passing::Receipt(receipt) => &receipt.by,
             Passing::Typing(typing) => &typing.by,
+            Passing::Presence(presence) => &presence.by,
             _ => return,
         };
         if self.shared.users.contains(by.id()) && self.fleeting.take() {

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Home, delivery, text};
 use drawbridge_adapter::{
-    Adapter, Block, Command, Content, DeliveryError, Emojis, EventId, Inline, Passing, Reference,
-    Reply, Rich, Signal, Text, Typing, Was,
+    Adapter, Block, Command, ContactCard, Content, DeliveryError, Emojis, EventId, Inline,
+    Location, Passing, Poll, Presence, Reference, Reply, Rich, Signal, Text, There, Typing, Was,
 };
 use serde_json::json;
 
@@ -17,6 +17,9 @@ async fn sent(capabilities: serde_json::Value, content: Content, reply: Option<R
     app.enlists("carol").await;
     let mut delivery = delivery(KEY, "");
     if let Command::Message(message) = &mut delivery.command {
+        let is_thing =
+            matches!(content, Content::Location(_) | Content::Contact(_) | Content::Poll(_));
+        message.words = is_thing.then(|| WORDS.to_owned());
         (message.content, message.reply) = (content, reply);
     }
     let delivering = async { home.partner.deliver(std::slice::from_ref(&delivery)).await };
@@ -32,7 +35,10 @@ async fn sent(capabilities: serde_json::Value, content: Content, reply: Option<R
         },
         frame = answering => {
             let reply = json!({"in_reply_to": frame["in_reply_to"], "quote": frame["quote"]});
-            let content = frame["content"].to_string();
+            let mut content = frame["content"].to_string();
+            if let Some(words) = frame["words"].as_str() {
+                content = format!("{content} ({words})");
+            }
             if reply["quote"].is_null() { content } else { format!("{content} {reply}") }
         }
     };
@@ -41,6 +47,9 @@ async fn sent(capabilities: serde_json::Value, content: Content, reply: Option<R
 }
 
 const KEY: &str = "0193f2a5c1e0123456789abcdef";
+
+/// What the daemon says of each thing that is neither text nor file.
+const WORDS: &str = "something in words";
 
 fn reference(was: Was, id: &str) -> Reference {
     Reference { id: EventId::new(id).unwrap(), was, sent_at: None }
@@ -115,6 +124,128 @@ async fn a_kind_that_the_app_lacks_is_refused_by_its_name() {
         let can = json!({"kinds": {"text": "full"}, "text": {"max_bytes": 100}});
         assert_eq!(sent(can, content, None).await, format!("unsupported_kind:{name}"));
     }
+}
+
+fn things() -> [(&'static str, Content, &'static str); 3] {
+    let place = Location::new(52.373_056, -4.0).unwrap();
+    let place = place.within(Some(35)).named(Some("the pier"));
+    let card = ContactCard {
+        name: "Zoë".to_owned(),
+        phones: Vec::new(),
+        emails: vec!["zoe@p.test".to_owned()],
+        addresses: Vec::new(),
+    };
+    let answers = vec!["yes".to_owned(), "no".to_owned()];
+    let poll = Poll { question: "Tea?".to_owned(), answers, most: 1 };
+    [
+        (
+            "location",
+            Content::Location(place),
+            r#"{"latitude":52.373056,"longitude":-4.0,"name":"the pier","type":"location","uncertainty":35}"#,
+        ),
+        (
+            "contact",
+            Content::Contact(card),
+            r#"{"emails":["zoe@p.test"],"name":"Zoë","type":"contact"}"#,
+        ),
+        (
+            "poll",
+            Content::Poll(poll),
+            r#"{"answers":["yes","no"],"max_selections":1,"question":"Tea?","type":"poll"}"#,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_place_a_card_and_a_poll_come_as_such_or_in_words() {
+    let can = |kinds: serde_json::Value, features: serde_json::Value, most: usize| json!({"kinds": kinds, "features": features, "text": {"max_bytes": most}});
+    let reply = || {
+        let to = Some(reference(Was::Sent, "m1"));
+        Some(Reply { to, quote: Some("where?".to_owned()) })
+    };
+    let in_words = format!(r#"{{"body":"{WORDS}","type":"text"}}"#);
+    for (name, thing, as_such) in things() {
+        let both = json!({"text": "full", name: "partial"});
+        let shown = sent(can(both, json!({"reply": "full"}), 100), thing.clone(), reply()).await;
+        let named = r#"{"in_reply_to":{"app":"m1"},"quote":"where?"}"#;
+        assert_eq!(shown, format!("{as_such} ({WORDS}) {named}"));
+        for level in ["fallback", "rejected", "unnamed"] {
+            let mut kinds = json!({"text": "full"});
+            if level != "unnamed" {
+                kinds[name] = json!(level);
+            }
+            assert_eq!(sent(can(kinds, json!({}), 100), thing.clone(), None).await, in_words);
+        }
+    }
+    let place = || things()[0].1.clone();
+    let text = || json!({"text": "full"});
+    let shown = sent(can(text(), json!({}), 100), place(), reply()).await;
+    assert_eq!(shown, format!(r#"{{"body":"> where?\n\n{WORDS}","type":"text"}}"#));
+    let shown = sent(can(text(), json!({"reply": "full"}), 100), place(), reply()).await;
+    let named = r#"{"in_reply_to":{"app":"m1"},"quote":"where?"}"#;
+    assert_eq!(shown, format!("{in_words} {named}"));
+    // The limit on texts is one on words, and on nothing else.
+    assert_eq!(sent(can(text(), json!({}), 5), place(), None).await, "text_too_long");
+    let alone = can(json!({"location": "full"}), json!({}), 5);
+    assert!(sent(alone, place(), None).await.ends_with(&format!("({WORDS})")));
+    let neither = can(json!({"reaction": "full"}), json!({}), 100);
+    assert_eq!(sent(neither, place(), None).await, "unsupported_kind:location");
+}
+
+#[tokio::test]
+async fn who_is_there_is_told_to_an_app_that_shows_it() {
+    let home = Home::open();
+    let signal = |to: &str, is: There| {
+        let (by, to) = ("elsewhere:alice".parse().unwrap(), to.parse().unwrap());
+        home.partner.signal(Signal::Presence(Presence { by, to, is }));
+    };
+    let kinds = |kinds: serde_json::Value| json!({"capabilities": {"kinds": kinds, "text": {"max_bytes": 100}}});
+    let mut app = home.app_saying(&kinds(json!({"text": "full", "typing": "full"}))).await;
+    app.enlists("carol").await;
+    signal("birdychat:carol", There::Online);
+    app.says(&text("e1", "hi")).await;
+    app.hears_ack(&["e1"]).await;
+    let mut app = home.app_saying(&kinds(json!({"text": "full", "presence": "full"}))).await;
+    signal("birdychat:dave", There::Online);
+    for (is, state) in
+        [(There::Away, "away"), (There::Offline, "offline"), (There::Online, "online")]
+    {
+        signal("birdychat:carol", is);
+        let frame =
+            json!({"type": "presence", "from": "elsewhere:alice", "to": "carol", "state": state});
+        assert_eq!(app.hears().await, frame);
+    }
+    for from in ["dave", "carol"] {
+        let frame =
+            json!({"type": "presence", "from": from, "to": "elsewhere:alice", "state": "away"});
+        app.says(&frame).await;
+    }
+    app.says(&text("e2", "hi")).await;
+    app.hears_ack(&["e2"]).await;
+    let (by, to) = ("birdychat:carol".parse().unwrap(), "elsewhere:alice".parse().unwrap());
+    let away = Passing::Presence(Presence { by, to, is: There::Away });
+    assert_eq!(home.bridge.journal().passing, [away], "dave is not enlisted");
+    home.stops().await;
+}
+
+#[tokio::test]
+async fn a_thing_that_is_none_is_answered_with_its_place() {
+    let home = Home::open();
+    let mut app = home.carols_app().await;
+    for (content, place) in [
+        (json!({"type": "location", "latitude": 91, "longitude": 0}), "content.latitude"),
+        (json!({"type": "contact", "name": ""}), "content.name"),
+        (json!({"type": "poll", "question": "Tea?", "answers": ["yes"]}), "content.answers"),
+    ] {
+        let mut event = text("e1", "");
+        event["content"] = content;
+        app.says(&event).await;
+        let error = app.hears().await;
+        assert_eq!((&error["code"], &error["where"]), (&json!("malformed"), &json!(place)));
+        assert_eq!(error["about"], "e1");
+    }
+    assert!(home.bridge.journal().handed.is_empty());
+    home.stops().await;
 }
 
 #[tokio::test]

@@ -321,6 +321,7 @@ async fn a_message_of_a_muted_chat_says_that_it_is_silent() {
             content: Content::text("shh"),
             reply: None,
             sent_at: Timestamp(7),
+            words: None,
             silent,
         });
         let mut expected = json!({"type": "event", "id": key, "from": "elsewhere:alice", "to": "carol",

@@ -4,6 +4,8 @@ use drawbridge_adapter::{EventId, Reference, Was};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::things::{ContactContent, LocationContent, PollContent};
+
 /// A message that something is about. It has exactly one of these keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +58,12 @@ pub(crate) enum AppContent {
     Retraction(AppRetraction),
     /// What the sender thinks of a message.
     Reaction(AppReaction),
+    /// A place.
+    Location(LocationContent),
+    /// A contact card.
+    Contact(ContactContent),
+    /// A poll.
+    Poll(PollContent),
     /// Another kind, which the bridge refuses by its name.
     #[serde(untagged)]
     Other {
@@ -130,6 +138,12 @@ pub(crate) enum BridgeContent {
         /// All reactions of the writer to it from now on.
         emojis: Vec<String>,
     },
+    /// A place.
+    Location(LocationContent),
+    /// A contact card.
+    Contact(ContactContent),
+    /// A poll.
+    Poll(PollContent),
 }
 
 /// What was written, from the bridge.

@@ -6,7 +6,7 @@ use drawbridge_adapter::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Flaw, Frame, flaw, foreign, typed, user};
+use super::{Flaw, Frame, flaw, foreign, things, typed, user};
 use crate::frame::{
     AppEdit, AppReaction, AppReceipt, AppRetraction, AppText, AppTyping, MAX_QUOTE, ReceiptState,
     Ref,
@@ -38,6 +38,9 @@ pub(super) fn content(
             let to = message("content.to", &to)?;
             Content::Reaction { to, emojis: Emojis::All(reactions(emojis)?) }
         }
+        Kind::Location => Content::Location(things::location(within(content)?)?),
+        Kind::Contact => Content::Contact(things::contact(within(content)?)?),
+        Kind::Poll => Content::Poll(things::poll(within(content)?)?),
         kind => Content::Unsupported { kind },
     })
 }
@@ -78,7 +81,7 @@ fn reactions(emojis: Vec<String>) -> Result<Vec<String>, Flaw> {
     Ok(once)
 }
 
-/// What an event answers. Only what is written answers anything.
+/// What an event answers. Only what is a message of its own answers anything.
 pub(super) fn reply(
     to: Option<&Ref>,
     quote: Option<String>,
@@ -86,7 +89,8 @@ pub(super) fn reply(
 ) -> Result<Option<Reply>, Flaw> {
     let to = to.map(|to| message("in_reply_to", to)).transpose()?;
     let quote = quote.filter(|quote| (1..=MAX_QUOTE).contains(&quote.len()));
-    let answers = content.written().is_some() && to.is_some();
+    let is_thing = matches!(content, Content::Location(_) | Content::Contact(_) | Content::Poll(_));
+    let answers = (is_thing || content.written().is_some()) && to.is_some();
     Ok(answers.then_some(Reply { to, quote }))
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use drawbridge_adapter::{Content, There};
 use drawbridge_testkit::{Deed, Sight};
 use serde_json::{Value, json};
 
 use super::texts;
+use super::things::{from_wire, state_of, to_wire};
 
 /// A chat, with the ids of its latest messages.
 #[derive(Default)]
@@ -20,6 +22,9 @@ pub struct Chat {
     reactions: HashMap<String, BTreeSet<String>>,
     read: HashSet<String>,
     typing: HashMap<String, bool>,
+    /// The latest place, contact card or poll.
+    shown: Option<Content>,
+    there: HashMap<String, There>,
 }
 
 impl Chat {
@@ -31,6 +36,8 @@ impl Chat {
             Deed::Types(typing) => {
                 Some(json!({"type": "typing", "from": "dave", "to": to, "typing": typing}))
             }
+            Deed::Is(is) => Some(json!({"type": "presence", "from": "dave", "to": to,
+                                        "state": state_of(*is)})),
             _ => None,
         }
     }
@@ -49,7 +56,8 @@ impl Chat {
             Deed::Reacts(emojis) => {
                 json!({"type": "reaction", "to": {"bridge": self.heard}, "emojis": emojis})
             }
-            Deed::Reads | Deed::Types(_) => Value::Null,
+            Deed::Sends(thing) => to_wire(thing),
+            Deed::Reads | Deed::Types(_) | Deed::Is(_) => Value::Null,
         }
     }
 
@@ -86,7 +94,10 @@ impl Chat {
                 let all = texts(&content["emojis"]).into_iter().collect();
                 self.reactions.insert(text(&content["to"]["app"]), all);
             }
-            _ => {}
+            _ => {
+                self.shown = from_wire(content);
+                return self.shown.is_some().then(|| text(&frame["words"]));
+            }
         }
         None
     }
@@ -95,6 +106,10 @@ impl Chat {
         let from = frame["from"].as_str().unwrap_or_default().to_owned();
         if let Some(typing) = frame["typing"].as_bool() {
             self.typing.insert(from, typing);
+        } else if frame["type"] == "presence" {
+            let all = [There::Online, There::Away, There::Offline];
+            let is = all.into_iter().find(|is| frame["state"] == state_of(*is));
+            self.there.extend(is.map(|is| (from, is)));
         } else if frame["state"] == "read" {
             self.read.insert(frame["of"]["app"].as_str().unwrap_or_default().to_owned());
         }
@@ -112,6 +127,8 @@ impl Chat {
             }
             Sight::Read => self.read.contains(&self.said),
             Sight::Typing(typing) => self.typing.get(from) == Some(typing),
+            Sight::Shows(thing) => self.shown.as_ref() == Some(thing),
+            Sight::Presence(is) => self.there.get(from) == Some(is),
         }
     }
 }

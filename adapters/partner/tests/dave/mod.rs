@@ -6,6 +6,7 @@
 )]
 
 mod chat;
+mod things;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -117,7 +118,18 @@ impl Dave {
     async fn meet(&mut self) -> Result<()> {
         let [partner, user] = &self.proofs;
         let (mut app, mut more) = self.way.meet(partner).await?;
-        let kinds = ["text", "edit", "retraction", "reaction", "receipt", "typing"];
+        let kinds = [
+            "text",
+            "edit",
+            "retraction",
+            "reaction",
+            "location",
+            "contact",
+            "poll",
+            "receipt",
+            "typing",
+            "presence",
+        ];
         let kinds: Map<String, Value> =
             kinds.map(|one| (one.to_owned(), json!("full"))).into_iter().collect();
         let features = json!({"formatting": "full", "mention": "full", "reply": "full"});
@@ -207,7 +219,7 @@ impl Dave {
                 self.reports.push(texts(&frame["messages"]));
             }
             "event" | "status" | "notice" | "report" => {}
-            "receipt" | "typing" => self.chat.passes(&frame),
+            "receipt" | "typing" | "presence" => self.chat.passes(&frame),
             "request" => self.requests.push(text("from")),
             "request_over" => self.requests.retain(|from| *from != text("from")),
             "block" => _ = self.blocked.insert(text("other")),
@@ -381,6 +393,8 @@ impl Peer for Dave {
         self.way.leave().await;
         if let Some((_sink, reading)) = self.line.take() {
             reading.abort();
+            // Until it has ended it may still acknowledge.
+            let _ = reading.await;
         }
         Ok(Tried::Done)
     }
