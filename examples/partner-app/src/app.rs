@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::command::{About, Command, Text, Wish};
+use crate::command::{About, Command, Text, Thing, Wish};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
 use crate::outbox::{Outbox, Received, What};
@@ -168,7 +168,9 @@ impl App {
             "versions": [1],
             "proof": proof,
             "capabilities": {"kinds": {"text": "full", "edit": "full", "retraction": "full",
-                                       "reaction": "full", "receipt": "full", "typing": "full"},
+                                       "reaction": "full", "location": "full",
+                                       "contact": "full", "poll": "full", "receipt": "full",
+                                       "typing": "full", "presence": "full"},
                              "features": {"formatting": "full", "mention": "full", "reply": "full"},
                              "text": {"max_bytes": 1_000_000},
                              "requests": true, "block_lists": true, "mutes": true,
@@ -333,6 +335,9 @@ impl App {
                 let content = json!({"type": "reaction", "to": of, "emojis": emojis});
                 self.event(id, &from, &to, &content, json!({}));
             }
+            Some(Ok(Command::Location(thing))) => self.thing("location", thing),
+            Some(Ok(Command::Contact(thing))) => self.thing("contact", thing),
+            Some(Ok(Command::Poll(thing))) => self.thing("poll", thing),
             // What is fleeting is said once, and not kept.
             Some(Ok(Command::Read(About { from, to, of, .. }))) => {
                 let read = json!({"type": "receipt", "of": of, "from": from, "to": to,
@@ -342,6 +347,10 @@ impl App {
             Some(Ok(Command::Typing { from, to, typing })) => {
                 let typing = json!({"type": "typing", "from": from, "to": to, "typing": typing});
                 return Do::Raw(typing.to_string());
+            }
+            Some(Ok(Command::Presence { from, to, state })) => {
+                let presence = json!({"type": "presence", "from": from, "to": to, "state": state});
+                return Do::Raw(presence.to_string());
             }
             Some(Ok(Command::Ask { from, text, id })) => {
                 self.say(id, json!({"type": "command", "from": from, "text": text}));
@@ -383,6 +392,14 @@ impl App {
         (content["body"], content["markdown"]) = (json!(text.body), json!(text.markdown));
         let more = json!({"in_reply_to": text.in_reply_to});
         self.event(text.id, &text.from, &text.to, &content, more);
+    }
+
+    /// Sends a place, a contact card or a poll.
+    fn thing(&mut self, kind: &str, thing: Thing) {
+        let Thing { from, to, in_reply_to, id, content } = thing;
+        let mut content = Value::Object(content);
+        content["type"] = json!(kind);
+        self.event(id, &from, &to, &content, json!({"in_reply_to": in_reply_to}));
     }
 
     /// Sends an event, with more in its frame.

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 /// One line of the standard input.
@@ -27,10 +27,18 @@ pub(crate) enum Command {
         about: About,
         emojis: Vec<String>,
     },
+    /// Sends a place. What stands in the command besides is its content, as the protocol says.
+    Location(Thing),
+    /// Sends a contact card, in the same way.
+    Contact(Thing),
+    /// Sends a poll, in the same way.
+    Poll(Thing),
     /// Tells that a message was shown on the screen.
     Read(About),
     /// Tells that somebody begins to write, or stops.
     Typing { from: String, to: String, typing: bool },
+    /// Lets somebody see that one is `online`, `away` or `offline`.
+    Presence { from: String, to: String, state: String },
     /// Sends a sticker, which the bridge refuses.
     Sticker {
         from: String,
@@ -108,6 +116,20 @@ pub(crate) struct Text {
     pub(crate) in_reply_to: Option<Value>,
     #[serde(default)]
     pub(crate) id: Option<String>,
+}
+
+/// A place, a contact card or a poll from one of our users to somebody elsewhere.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Thing {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    #[serde(default)]
+    pub(crate) in_reply_to: Option<Value>,
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    /// What it says: `latitude` and `longitude`, or `name` and `phones`, or `question` and `answers`.
+    #[serde(flatten)]
+    pub(crate) content: Map<String, Value>,
 }
 
 /// A message in a chat, and one of our users there.

@@ -52,8 +52,12 @@ enum Command {
     /// {"do":"edit","from":"carol","to":"matrix:@alice:hs.test","of":{"app":"m1"},"body":"hello"}
     /// {"do":"retract","from":"carol","to":"matrix:@alice:hs.test","of":{"app":"m1"}}
     /// {"do":"react","from":"carol","to":"matrix:@alice:hs.test","of":{"bridge":"9b1d…"},"emojis":[]}
+    /// {"do":"location","from":"carol","to":"matrix:@alice:hs.test","latitude":52.37,"longitude":4.89,"name":"The pier"}
+    /// {"do":"contact","from":"carol","to":"matrix:@alice:hs.test","name":"Zoë","phones":["+31 20 123"]}
+    /// {"do":"poll","from":"carol","to":"matrix:@alice:hs.test","question":"Tea?","answers":["yes","no"]}
     /// {"do":"read","from":"carol","to":"matrix:@alice:hs.test","of":{"bridge":"9b1d…"}}
     /// {"do":"typing","from":"carol","to":"matrix:@alice:hs.test","typing":true}
+    /// {"do":"presence","from":"carol","to":"matrix:@alice:hs.test","state":"away"}
     /// {"do":"sticker","from":"carol","to":"xmpp:bob@p.test"}
     /// {"do":"disappearing","from":"carol","to":"xmpp:bob@p.test","body":"hi","expires_in":60}
     /// {"do":"ask","from":"carol","text":"help"}
@@ -69,6 +73,7 @@ enum Command {
     ///
     /// Whatever has a "from" also takes an "id". The end of the input ends nothing.
     #[command(verbatim_doc_comment)]
+    #[expect(clippy::doc_link_with_quotes, reason = "they are JSON")]
     Run(Box<Run>),
 }
 

@@ -32,7 +32,7 @@ impl Show {
         match saw {
             "event" => {
                 let name = frame["from_name"].as_str().unwrap_or(text("from"));
-                let body = words(&frame["content"]);
+                let body = words(frame);
                 // A real app rings here, unless the user has muted the chat.
                 let bell = if frame["silent"] == true { "(silently) " } else { "" };
                 println!("{bell}{name} ({}) to {}: {body}", text("from"), text("to"));
@@ -50,6 +50,7 @@ impl Show {
             "typing" => {
                 println!("* {} to {}: writing {}", text("from"), text("to"), frame["typing"]);
             }
+            "presence" => println!("* {} to {}: {}", text("from"), text("to"), text("state")),
             "notice" => println!("the bridge to {}: {}", text("to"), text("text")),
             "request" => println!("a request to {}: {}", text("to"), text("words")),
             "request_over" => println!("* the request of {} is over", text("from")),
@@ -73,15 +74,17 @@ impl Show {
     }
 }
 
-/// What an event says, in words. A real app shows the Markdown, and changes the message that an edit,
-/// a retraction or a reaction is about.
-fn words(content: &Value) -> String {
+/// What an event says, in words. A real app shows the Markdown, draws a map, a card and a poll, and
+/// changes the message that an edit, a retraction or a reaction is about.
+fn words(frame: &Value) -> String {
+    let content = &frame["content"];
     let body = content["body"].as_str().unwrap_or_default();
     match content["type"].as_str().unwrap_or_default() {
         "text" => body.to_owned(),
         "edit" => format!("(instead of {}) {body}", content["of"]),
         "retraction" => format!("(takes back {})", content["of"]),
         "reaction" => format!("({} to {})", content["emojis"], content["to"]),
+        "location" | "contact" | "poll" => frame["words"].as_str().unwrap_or_default().to_owned(),
         _ => "(something else)".to_owned(),
     }
 }

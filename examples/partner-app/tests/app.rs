@@ -10,10 +10,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Block, BlockEntry, Command as Order, Configuration, Connection, Content,
-    ConversationId, Delivery, Destination, Emojis, EventId, Folder, Gesture, Inline, Message,
-    MuteEntry, MuteFor, NetworkId, Notice, Party, Passing, Place, Receipt, Reference, Report,
-    ReportReason, Request, RequestOver, Rich, Signal, Tag, Text, Timestamp, Typing, UserId, Was,
+    Adapter, Block, BlockEntry, Command as Order, Configuration, Connection, ContactCard, Content,
+    ConversationId, Delivery, Destination, Emojis, EventId, Folder, Gesture, Inline, Location,
+    Message, MuteEntry, MuteFor, NetworkId, Notice, Party, Passing, Place, Poll, Presence, Receipt,
+    Reference, Report, ReportReason, Request, RequestOver, Rich, Signal, Tag, Text, There,
+    Timestamp, Typing, UserId, Was,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::{Journal, ReferenceBridge};
@@ -358,6 +359,70 @@ fn its_users_do_and_see_more_than_plain_texts() {
     let frame = json!({"type": "receipt", "of": mine, "from": "elsewhere:alice", "to": "carol",
                        "state": "read"});
     assert_eq!(app.saw("receipt"), frame);
+    app.quits();
+}
+
+#[test]
+fn its_users_send_and_see_places_cards_polls_and_who_is_there() {
+    const KEY: &str = "0193f2a5c1e0123456789abcdef";
+    let (dir, port, bridge) = scene();
+    let life = life(dir.path(), port, &bridge);
+    let mut app = App::start(dir.path(), port);
+    app.saw("enlisted");
+    let spot = Location::new(52.5, 4.25).unwrap().named(Some("The pier"));
+    let card = ContactCard {
+        name: "Zoë".to_owned(),
+        phones: vec!["112".to_owned()],
+        emails: Vec::new(),
+        addresses: Vec::new(),
+    };
+    let answers = vec!["yes".to_owned(), "no".to_owned()];
+    let poll = Poll { question: "Tea?".to_owned(), answers, most: 2 };
+    let things = [
+        (
+            Content::Location(spot),
+            json!({"do": "location", "latitude": 52.5, "longitude": 4.25, "name": "The pier"}),
+        ),
+        (Content::Contact(card), json!({"do": "contact", "name": "Zoë", "phones": ["112"]})),
+        (
+            Content::Poll(poll),
+            json!({"do": "poll", "question": "Tea?", "answers": ["yes", "no"],
+                   "max_selections": 2, "in_reply_to": {"bridge": KEY}}),
+        ),
+    ];
+    for (thing, command) in &things {
+        let kind = thing.kind().as_str();
+        let mut command = command.clone();
+        (command["id"], command["from"]) = (json!(kind), json!("carol"));
+        command["to"] = json!("elsewhere:alice");
+        app.does(&command);
+        assert_eq!(app.saw("ack")["ids"], json!([kind]));
+        let handed = bridge.journal().handed.pop().unwrap().event;
+        assert!(handed.content == *thing, "{kind}");
+        assert_eq!(handed.reply.is_some(), kind == "poll");
+
+        let mut delivery = message(kind, "birdychat:carol", "");
+        if let Order::Message(message) = &mut delivery.command {
+            (message.content, message.words) = (thing.clone(), Some("in words".to_owned()));
+        }
+        let results = life.runtime.block_on(life.partner.deliver(&[delivery]));
+        assert!(results[0].is_ok(), "{results:?}");
+        let event = app.saw("event");
+        assert_eq!(
+            (&event["content"]["type"], &event["words"]),
+            (&json!(kind), &json!("in words"))
+        );
+    }
+
+    app.does(&json!({"do": "presence", "from": "carol", "to": "elsewhere:alice", "state": "away"}));
+    let one = |journal: &Journal| journal.passing.first().cloned();
+    let passed = bridge.wait_for(PATIENCE, "that carol is away", one);
+    let carol: UserId = "birdychat:carol".parse().unwrap();
+    let alice: UserId = "elsewhere:alice".parse().unwrap();
+    let away = Presence { by: carol.clone(), to: alice.clone(), is: There::Away };
+    assert_eq!(life.runtime.block_on(passed).unwrap(), Passing::Presence(away));
+    life.partner.signal(Signal::Presence(Presence { by: alice, to: carol, is: There::Online }));
+    assert_eq!(app.saw("presence")["state"], "online");
     app.quits();
 }
 

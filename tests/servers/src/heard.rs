@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use drawbridge_adapter::{Content, There};
+
 /// How long a user waits for something that should come.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -43,6 +45,10 @@ pub enum Deed<'a> {
     Reads(&'a str),
     /// Begins to write, or stops.
     Types(bool),
+    /// Sends a place, a contact card or a poll.
+    Sends(Content),
+    /// Lets the other see that it is there, not at the device, or gone.
+    Is(There),
 }
 
 /// Something that a client shows besides a plain text. Ids are those of messages on the user's own
@@ -63,4 +69,8 @@ pub enum Sight<'a> {
     Read(&'a str),
     /// The other writes, or has stopped.
     Typing(bool),
+    /// This place, contact card or poll, and no mere words.
+    Shows(Content),
+    /// The other is there, not at the device, or gone.
+    Presence(There),
 }

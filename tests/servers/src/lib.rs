@@ -23,6 +23,7 @@ mod prosody;
 mod python;
 mod script;
 mod synapse;
+mod things;
 mod town;
 mod user;
 mod xmpp;

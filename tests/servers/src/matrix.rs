@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -413,6 +413,7 @@ impl User for MatrixUser {
             }
             Deed::Reads(of) => does("read", of),
             Deed::Types(typing) => json!({"do": "type", "to": to, "typing": typing}),
+            Deed::Sends(_) | Deed::Is(_) => bail!("this client cannot: {deed:?}"),
         };
         command["as"] = json!(self.name);
         let answer = self.script.ask(command)?;
@@ -446,6 +447,7 @@ impl User for MatrixUser {
             }
             Sight::Read(of) => self.of_ghost(by, "receipt")?.iter().any(|line| line["of"] == of),
             Sight::Typing(typing) => self.writes_now(&self.address_of(by)?) == typing,
+            Sight::Shows(_) | Sight::Presence(_) => bail!("this client cannot see: {sight:?}"),
         })
     }
 

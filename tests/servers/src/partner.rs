@@ -13,6 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
+use crate::things::{from_wire, state_of, to_wire};
 use crate::{Addresses, Child, Deed, Heard, PATIENCE, Sight, Told, User};
 
 /// The name of the partner, and of its network.
@@ -476,6 +477,12 @@ impl User for PartnerUser {
             }
             Deed::Reads(of) => json!({"do": "read", "of": reference(of)}),
             Deed::Types(typing) => json!({"do": "typing", "typing": typing}),
+            Deed::Sends(thing) => {
+                let mut command = to_wire(thing);
+                command["do"] = command["type"].take();
+                command
+            }
+            Deed::Is(is) => json!({"do": "presence", "state": state_of(*is)}),
         };
         let id = self.new_id()?;
         (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
@@ -492,6 +499,10 @@ impl User for PartnerUser {
             }
             Sight::Typing(typing) => {
                 self.frames("typing", by)?.last().is_some_and(|frame| frame["typing"] == *typing)
+            }
+            Sight::Presence(is) => {
+                let all = self.frames("presence", by)?;
+                all.last().is_some_and(|frame| frame["state"] == state_of(*is))
             }
             _ => shows(&self.frames("event", by)?, sight),
         })
@@ -554,7 +565,10 @@ pub(crate) fn shows(events: &[Value], sight: &Sight<'_>) -> bool {
                 shown.into_iter().flatten().filter_map(Value::as_str).collect();
             shown == emojis.iter().copied().collect()
         }
-        Sight::Read(_) | Sight::Typing(_) => false,
+        Sight::Shows(thing) => {
+            events.iter().any(|frame| from_wire(&frame["content"]).as_ref() == Some(thing))
+        }
+        Sight::Read(_) | Sight::Typing(_) | Sight::Presence(_) => false,
     }
 }
 

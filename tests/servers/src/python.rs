@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::partner::{ISSUER, reference, shows};
 use crate::script::{Reader, Script, text};
+use crate::things::to_wire;
 use crate::{Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, workspace};
 
 /// What it takes to start the program.
@@ -188,7 +189,10 @@ impl User for PythonUser {
             Deed::Reacts(to, emojis) => {
                 json!({"type": "reaction", "to": reference(to), "emojis": emojis})
             }
-            Deed::Reads(_) | Deed::Types(_) => bail!("the Python client cannot: {deed:?}"),
+            Deed::Sends(thing) => to_wire(thing),
+            Deed::Reads(_) | Deed::Types(_) | Deed::Is(_) => {
+                bail!("the Python client cannot: {deed:?}")
+            }
         };
         self.does(&line)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
@@ -344,6 +344,7 @@ impl XmppUser {
             Deed::Types(types) => {
                 json!({"do": "state", "state": if types { "composing" } else { "paused" }})
             }
+            Deed::Sends(_) | Deed::Is(_) => bail!("this client cannot: {deed:?}"),
         };
         command["to"] = json!(to);
         Ok(text(&self.ask(command)?, "id"))
@@ -385,6 +386,8 @@ impl XmppUser {
                 let state = all("state", None).pop().map(|line| text(&line, "state"));
                 (state.as_deref() == Some("composing")) == types
             }
+            // This client cannot see them.
+            Sight::Shows(_) | Sight::Presence(_) => false,
         }
     }
 
