@@ -167,6 +167,11 @@ impl Reading<'_> {
             return None;
         }
         match event {
+            Event::Start(Tag::Strikethrough) | Event::End(TagEnd::Strikethrough)
+                if self.is_single_tilde(range) =>
+            {
+                self.inline(Inline::Text("~".to_owned()))
+            }
             Event::Start(tag) => self.start(tag),
             Event::End(end) => self.end(end),
             Event::Text(text) => self.text(&text, range),
@@ -185,6 +190,12 @@ impl Reading<'_> {
             // Of extensions that are not switched on.
             _ => Some(()),
         }
+    }
+
+    /// Whether what is struck out there begins with one tilde: some take that for a mark, and others
+    /// for a text. The parser pairs none but runs of one length.
+    fn is_single_tilde(&self, range: &Range<usize>) -> bool {
+        !self.markdown.get(range.start..).is_some_and(|text| text.starts_with("~~"))
     }
 
     fn inline(&mut self, inline: Inline) -> Option<()> {

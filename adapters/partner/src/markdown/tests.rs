@@ -72,8 +72,8 @@ fn what_is_too_deep_or_too_large_is_not_formatted() {
 #[test]
 fn hostile_text_is_read_soon() {
     for part in [
-        "[", "*_", "*a_", "![", "||", "<u>", "<u>||", "`", "`a``", "[a](", "~~", "&#", "<a", "\\|",
-        "- ", "a\n> ", "* a\n",
+        "[", "*_", "*a_", "![", "||", "<u>", "<u>||", "`", "`a``", "[a](", "~~", "~", "~a ", "&#",
+        "<a", "\\|", "- ", "a\n> ", "* a\n",
     ] {
         let started = std::time::Instant::now();
         let _ = read(&part.repeat(64 * 1024 / part.len()));
@@ -167,7 +167,7 @@ proptest! {
 
     #[test]
     fn what_was_read_is_written_and_read_the_same(
-        markdown in r"([ab ]|\*|_|~~|\|\||<u>|</u>|`|\[|\]\(https:x\)|\]\(mention:carol\)|\n|\n\n|> |- |1\. |# |\\|&amp;|!|\.|🎉|<b>|\t){0,24}",
+        markdown in r"([ab ]|\*|_|~|~~|\|\||<u>|</u>|`|\[|\]\(https:x\)|\]\(mention:carol\)|\n|\n\n|> |- |1\. |# |\\|&amp;|!|\.|🎉|<b>|\t){0,24}",
     ) {
         if let Some(rich) = read(&markdown) {
             prop_assert_eq!(shown(Some(&normal(rich.clone()))), shown(Some(&rich)));
