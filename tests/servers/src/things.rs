@@ -60,3 +60,30 @@ pub(crate) fn state_of(is: There) -> &'static str {
         There::Offline => "offline",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_reads_the_same() {
+        let place = Location::new(52.373_056, -4.892_222).unwrap();
+        let named = place.clone().within(Some(35)).named(Some("The pier"));
+        let card = ContactCard {
+            name: "Zoë".to_owned(),
+            phones: vec!["112".to_owned()],
+            emails: Vec::new(),
+            addresses: vec!["xmpp:zoe@p.test".to_owned()],
+        };
+        let answers = vec!["yes".to_owned(), "no".to_owned()];
+        let poll = Poll { question: "Tea?".to_owned(), answers, most: 2 };
+        let places = [place, named].map(Content::Location);
+        for thing in places.into_iter().chain([Content::Contact(card), Content::Poll(poll)]) {
+            // As text, as it goes over the wire.
+            let sent: Value = serde_json::from_str(&to_wire(&thing).to_string()).unwrap();
+            assert!(from_wire(&sent).as_ref() == Some(&thing), "{}", thing.kind());
+        }
+    }
+}
