@@ -81,12 +81,18 @@ impl Adapter for MatrixAdapter {
     fn capabilities(&self) -> Capabilities {
         // Synapse takes every character, U+0000 too.
         let text = TextLimits { max_bytes: MAX_TEXT, controls: true };
+        // Matrix has polls, but votes would not cross, so one of another network is shown in words;
+        // it has no contact cards. Who is there is not carried: a ghost's presence is one for all
+        // rooms, so it could not be kept from somebody whom its user has blocked.
         // Any user may give access to their lists at any time: what comes before that is remembered.
         Capabilities::new(text)
             .with(Kind::Text, Level::Full)
             .with(Kind::Edit, Level::Full)
             .with(Kind::Retraction, Level::Full)
             .with(Kind::Reaction, Level::Full)
+            .with(Kind::Location, Level::Full)
+            .with(Kind::Poll, Level::Fallback)
+            .with(Kind::Contact, Level::Fallback)
             .with(Kind::Receipt, Level::Full)
             .with(Kind::Typing, Level::Full)
             .bearing(Feature::Formatting, Level::Full)

@@ -147,6 +147,8 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         "@a:b",
         "!r:b",
         "M_TOO_LARGE",
+        "m.location",
+        "geo:1,2",
         "1",
     ];
     const KEYS: &[&str] = &[
@@ -182,6 +184,15 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         "ephemeral",
         "user_ids",
         "m.read",
+        "geo_uri",
+        "uri",
+        "description",
+        "m.location",
+        "m.poll",
+        "m.text",
+        "question",
+        "answers",
+        "max_selections",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),

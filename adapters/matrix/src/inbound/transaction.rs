@@ -141,11 +141,12 @@ impl Core {
         let content = match what {
             Said::Unsupported(kind) => Some(Content::Unsupported { kind }),
             Said::Text(text, answer) => {
-                let reply = match answer.filter(|_| room.ghost != self.names.bot()) {
-                    Some(answer) => Some(self.reply(event, room, &answer).await?),
-                    None => None,
-                };
+                let reply = self.answered(event, room, answer).await?;
                 return Ok(Some((Content::Text(text), reply)));
+            }
+            Said::Thing(thing, answer) => {
+                let reply = self.answered(event, room, answer).await?;
+                return Ok(Some((thing, reply)));
             }
             Said::Edit(of, text) => about(of).await?.0.map(|of| Content::Edit { of, text }),
             Said::Retraction(of) => match about(of).await? {
@@ -161,7 +162,19 @@ impl Core {
         Ok(content.map(|content| (content, None)))
     }
 
-    /// What a text answers. Clients of today quote nothing: what others may need to see is looked up.
+    async fn answered(
+        &self,
+        event: &WireEvent,
+        room: &Room,
+        answer: Option<Answer>,
+    ) -> Result<Option<Reply>, Later> {
+        match answer.filter(|_| room.ghost != self.names.bot()) {
+            Some(answer) => Ok(Some(self.reply(event, room, &answer).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// What is answered. Clients of today quote nothing: what others may need to see is looked up.
     async fn reply(&self, event: &WireEvent, room: &Room, answer: &Answer) -> Result<Reply, Later> {
         let mut known = self.refs.get(&answer.to).filter(|known| known.room == event.room);
         let mut quote = answer.quote.clone();

@@ -95,6 +95,11 @@ impl Core {
                 content[KEY] = delivery.key.as_str().into();
                 self.show(delivery, name, pair, (&content, message.reply.as_ref())).await
             }
+            Content::Location(place) => {
+                let mut content = words::place(place, message.words.as_deref(), message.sent_at);
+                content[KEY] = delivery.key.as_str().into();
+                self.show(delivery, name, pair, (&content, message.reply.as_ref())).await
+            }
             Content::Edit { .. } | Content::Retraction { .. } | Content::Reaction { .. } => {
                 self.ensure(&ghost, name).await?;
                 self.act(delivery, &message.content, pair).await

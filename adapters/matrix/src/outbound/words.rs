@@ -1,6 +1,6 @@
-//! A text as the content of an event.
+//! A text, or a place, as the content of an event.
 
-use drawbridge_adapter::Text;
+use drawbridge_adapter::{Location, Text, Timestamp};
 use ruma::EventId;
 use serde_json::{Value, json};
 
@@ -29,7 +29,25 @@ pub(super) fn content(text: &Text, names: &MatrixAddressing) -> Value {
     within_bounds(content)
 }
 
-/// Lets a text answer another event; without one, it quotes.
+/// A place, with these words for clients that show no map. What MSC3488 adds bears the names that are
+/// in use until it is part of Matrix.
+pub(super) fn place(place: &Location, words: Option<&str>, sent_at: Timestamp) -> Value {
+    let uri = place.to_geo();
+    let mut extended = json!({ "uri": uri });
+    if let Some(name) = &place.name {
+        extended["description"] = name.as_str().into();
+    }
+    json!({
+        "msgtype": "m.location",
+        "body": words.unwrap_or(&uri),
+        "geo_uri": uri,
+        "org.matrix.msc3488.location": extended,
+        "org.matrix.msc3488.ts": sent_at.0,
+        "org.matrix.msc3488.asset": { "type": "m.pin" },
+    })
+}
+
+/// Lets it answer another event; without one, it quotes.
 pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&str>) {
     if let Some(to) = to {
         content["m.relates_to"] = json!({ "m.in_reply_to": { "event_id": to } });
@@ -45,8 +63,10 @@ pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&s
     }
     let lines: Vec<_> = quote.lines().map(|line| format!("> {line}")).collect();
     content["body"] = format!("{}\n\n{body}", lines.join("\n")).into();
-    content["format"] = FORMAT.into();
-    content["formatted_body"] = markup.quoting(quote).html.into();
+    if content["msgtype"] == "m.text" {
+        content["format"] = FORMAT.into();
+        content["formatted_body"] = markup.quoting(quote).html.into();
+    }
     *content = within_bounds(content.take());
     if size(content) > MAX_CONTENT {
         *content = alone;

@@ -1,12 +1,13 @@
 //! What an event means: something said, a kind that is not carried, or nothing to anybody.
 
-use drawbridge_adapter::{Emojis, Kind, Marks, Text};
+use drawbridge_adapter::{Content, Emojis, Kind, Marks, Text};
 use ruma::OwnedEventId;
 use serde_json::Value;
 
 use super::WireEvent;
 use super::marks::{is_timer_on, marks};
-use super::written::{Written, written};
+use super::things;
+use super::written::{Written, unquoted, written};
 use crate::address::MatrixAddressing;
 
 /// What an event means to the bridge.
@@ -29,6 +30,8 @@ pub(crate) enum Meaning {
 pub(crate) enum Said {
     /// A text, which may answer another event.
     Text(Text, Option<Answer>),
+    /// A place or a poll, which may answer another event.
+    Thing(Content, Option<Answer>),
     /// This event's new text.
     Edit(OwnedEventId, Text),
     /// This event is taken back.
@@ -39,7 +42,7 @@ pub(crate) enum Said {
     Unsupported(Kind),
 }
 
-/// What a text answers.
+/// What is answered.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The event.
@@ -60,6 +63,7 @@ impl Said {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Text(..) => Kind::Text,
+            Self::Thing(thing, _) => thing.kind(),
             Self::Edit(..) => Kind::Edit,
             Self::Retraction(_) => Kind::Retraction,
             Self::Reaction(..) => Kind::Reaction,
@@ -89,10 +93,13 @@ pub(crate) fn meaning(event: &WireEvent, names: &MatrixAddressing) -> Meaning {
         "m.call.invite" | "m.rtc.notification" | "org.matrix.msc4075.rtc.notification" => {
             Kind::Call
         }
+        kind if things::is_place(kind) => return said(event, of_place(event, "m.text")),
+        kind if things::is_poll_start(kind) => return said(event, of_poll(event)),
         kind if kind.starts_with("m.poll.") => Kind::Poll,
         kind if kind.starts_with("org.matrix.msc3381.") => Kind::Poll,
         kind if kind.starts_with("m.beacon") => Kind::LiveLocation,
         kind if kind.starts_with("org.matrix.msc3672.") => Kind::LiveLocation,
+        kind if kind.starts_with("org.matrix.msc3489.") => Kind::LiveLocation,
         // The rest of a call's signalling belongs to an invite that was refused already.
         kind if kind.starts_with("m.call.") => return Meaning::Nothing,
         "com.beeper.message_send_status" => return Meaning::Nothing,
@@ -125,6 +132,9 @@ fn said(event: &WireEvent, said: Said) -> Meaning {
 
 fn of_message(event: &WireEvent, names: &MatrixAddressing) -> Said {
     let content = &event.content;
+    if event.text("msgtype") == Some("m.location") {
+        return of_place(event, "body");
+    }
     if let Some(of) = event.relation("m.replace") {
         return content.get("m.new_content").map_or(Said::Unsupported(Kind::Edit), |new| {
             match written(new, false, names) {
@@ -138,6 +148,30 @@ fn of_message(event: &WireEvent, names: &MatrixAddressing) -> Said {
         Ok(Written { text, quote }) => Said::Text(text, answered.map(|to| Answer { to, quote })),
         Err(msgtype) => Said::Unsupported(media(msgtype, content)),
     }
+}
+
+/// A place, whose words for other clients stand in this field.
+fn of_place(event: &WireEvent, field: &str) -> Said {
+    if event.relation("m.replace").is_some() {
+        return Said::Unsupported(Kind::Location);
+    }
+    let answered = event.answered();
+    let (body, quote) = unquoted(event.text(field).unwrap_or_default(), answered.is_some());
+    match things::place(&event.content, Some(body)) {
+        Ok(place) => {
+            let answer = answered.map(|to| Answer { to, quote });
+            Said::Thing(Content::Location(place), answer)
+        }
+        Err(kind) => Said::Unsupported(kind),
+    }
+}
+
+fn of_poll(event: &WireEvent) -> Said {
+    let read = things::poll(&event.content).filter(|_| event.relation("m.replace").is_none());
+    read.map_or(Said::Unsupported(Kind::Poll), |poll| {
+        let answer = event.answered().map(|to| Answer { to, quote: None });
+        Said::Thing(Content::Poll(poll), answer)
+    })
 }
 
 fn of_reaction(event: &WireEvent) -> Said {
@@ -176,6 +210,7 @@ mod tests {
 
     use super::*;
     use crate::stub::any_json;
+    use drawbridge_adapter::{Location, Poll};
     use proptest::prelude::*;
     use serde_json::json;
     use serde_json::value::to_raw_value;
@@ -275,6 +310,49 @@ mod tests {
     }
 
     #[test]
+    fn places_and_polls_may_be_answers_and_are_not_replaced() {
+        let place = Location::new(1.5, -2.0).unwrap().named(Some("the pier"));
+        let poll = Poll {
+            question: "?".to_owned(),
+            answers: vec!["a".to_owned(), "b".to_owned()],
+            most: 1,
+        };
+        let quote = || Some("where?".to_owned());
+        let located =
+            |body: &str| json!({"msgtype": "m.location", "body": body, "geo_uri": "geo:1.5,-2"});
+        let extended = json!({"m.location": {"uri": "geo:1.5,-2", "description": "the pier"}});
+        let line = |text: &str| json!({"m.text": [{"body": text}]});
+        let asked = json!({"m.poll": {"question": line("?"), "answers": [line("a"), line("b")]}});
+        for (of_type, content, thing, quote) in [
+            ("m.room.message", located("the pier"), Content::Location(place.clone()), None),
+            (
+                "m.room.message",
+                located("> <@a:b> where?\n\nthe pier"),
+                Content::Location(place.clone()),
+                quote(),
+            ),
+            ("m.location", extended.clone(), Content::Location(place), None),
+            ("m.poll.start", asked.clone(), Content::Poll(poll.clone()), None),
+            ("org.matrix.msc3381.poll.start", asked, Content::Poll(poll), None),
+        ] {
+            let related = |how: Value| {
+                let mut content = content.clone();
+                content["m.relates_to"] = how;
+                said(json!({"type": of_type, "content": content})).0
+            };
+            let answer = Answer { to: id("$x"), quote };
+            let answered = related(json!({"m.in_reply_to": {"event_id": "$x"}}));
+            assert_eq!(answered, Said::Thing(thing.clone(), Some(answer)));
+            let replaced = related(json!({"rel_type": "m.replace", "event_id": "$x"}));
+            assert_eq!(replaced, Said::Unsupported(thing.kind()));
+        }
+        let edit = json!({"content": {"msgtype": "m.text", "body": "* b",
+            "m.new_content": located("the pier"),
+            "m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}}});
+        assert_eq!(said(edit).0, Said::Unsupported(Kind::Location));
+    }
+
+    #[test]
     fn every_other_kind_has_its_name() {
         for (msgtype, expected) in [
             ("m.image", Kind::Image),
@@ -297,11 +375,17 @@ mod tests {
             ("m.room.redaction", Kind::Retraction),
             ("m.room.encrypted", Kind::Encrypted),
             ("org.matrix.msc3381.poll.start", Kind::Poll),
+            ("org.matrix.msc3381.poll.response", Kind::Poll),
+            ("m.poll.end", Kind::Poll),
+            ("org.matrix.msc3488.location", Kind::Location),
             ("m.call.invite", Kind::Call),
             ("m.beacon", Kind::LiveLocation),
+            ("org.matrix.msc3672.beacon", Kind::LiveLocation),
+            ("org.matrix.msc3489.beacon", Kind::LiveLocation),
             ("com.example.odd", Kind::Other),
         ] {
-            assert_eq!(kind(json!({"type": of_type})), expected);
+            let (said, _) = said(json!({"type": of_type}));
+            assert_eq!(said, Said::Unsupported(expected), "{of_type}");
         }
     }
 
@@ -372,7 +456,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_event_is_read_or_refused(mut event in any_json(), content in any_json(), depth in 0..200_usize, of_type in "m\\.[a-z._]{0,12}|m.room.message|com.beeper.disappearing_timer") {
+        fn any_event_is_read_or_refused(mut event in any_json(), content in any_json(), depth in 0..200_usize, of_type in "m\\.[a-z._]{0,12}|m.room.message|m.location|m.poll.start|com.beeper.disappearing_timer") {
             let _ = WireEvent::read(&to_raw_value(&event).unwrap());
             if let Some(event) = event.as_object_mut() {
                 let nested = (0..depth).fold(content, |inner, _| json!({ "x": [inner] }));

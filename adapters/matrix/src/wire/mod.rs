@@ -10,6 +10,7 @@ mod fleeting;
 mod html;
 mod marks;
 mod markup;
+mod things;
 mod written;
 
 pub(crate) use content::{Answer, Meaning, Said, meaning};

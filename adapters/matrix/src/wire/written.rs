@@ -51,6 +51,14 @@ pub(crate) fn written<'a>(
     Ok(Written { text, quote: quote.as_deref().map(brief) })
 }
 
+/// The words for clients that do not show what it is, and what was quoted before them.
+pub(super) fn unquoted(body: &str, answers: bool) -> (&str, Option<String>) {
+    match answers.then(|| without_fallback(body, false)).flatten() {
+        Some((body, quote)) => (body, Some(brief(&quote))),
+        None => (body, None),
+    }
+}
+
 /// Takes off the quote that clients put before an answer until Matrix 1.13, if it is one: what the
 /// sender quotes by hand stays.
 fn without_fallback(body: &str, marked: bool) -> Option<(&str, String)> {

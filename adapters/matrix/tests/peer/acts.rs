@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result};
-use drawbridge_adapter::Kind;
+use drawbridge_adapter::{Content, Kind, Location, Poll};
 use drawbridge_testkit::{Deed, Sight, Tried};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -66,7 +66,6 @@ impl MatrixPeer {
                 content["com.beeper.disappearing_timer"] = json!({ "timer": 5000 });
                 self.replaces(to, content).await?;
             }
-            Deed::EditsInto(_) => return Ok(Tried::Impossible),
             Deed::Retracts => {
                 let said = self.said.clone();
                 self.redacts(to, &said).await?;
@@ -95,6 +94,12 @@ impl MatrixPeer {
                 let state = json!({ "typing": typing, "timeout": 30_000 });
                 self.call(Method::PUT, &path, state).await?;
             }
+            Deed::Sends(Content::Location(place)) => self.speaks(to, place_of(place)).await?,
+            Deed::Sends(Content::Poll(poll)) => {
+                self.sends(to, "org.matrix.msc3381.poll.start", poll_of(poll)).await?;
+                self.said.clone_from(&self.last);
+            }
+            Deed::EditsInto(_) | Deed::Sends(_) | Deed::Is(_) => return Ok(Tried::Impossible),
         }
         Ok(Tried::Done)
     }
@@ -138,6 +143,15 @@ impl MatrixPeer {
                 let room = self.rooms.get(from).and_then(|room| self.typing.get(room));
                 room.is_some_and(|all| all.iter().any(|one| one == from) == *typing)
             }
+            Sight::Shows(Content::Location(place)) => texts().any(|event| {
+                let (content, name) = (&event["content"], place.name.as_deref());
+                let extended = &content["org.matrix.msc3488.location"];
+                content["msgtype"] == "m.location"
+                    && content["geo_uri"] == place.to_geo()
+                    && extended["uri"] == content["geo_uri"]
+                    && extended["description"].as_str() == name
+            }),
+            Sight::Shows(_) | Sight::Presence(_) => false,
         }
     }
 
@@ -159,4 +173,33 @@ impl MatrixPeer {
             }
         }
     }
+}
+
+/// As Element writes a place.
+fn place_of(place: &Location) -> Value {
+    let uri = place.to_geo();
+    json!({
+        "msgtype": "m.location",
+        "body": format!("Location {uri} at 2026-11-22T12:00:00.000Z"),
+        "geo_uri": uri,
+        "org.matrix.msc3488.location": { "uri": uri, "description": place.name },
+        "org.matrix.msc3488.asset": { "type": "m.pin" },
+        "org.matrix.msc3488.ts": 1_795_348_800_000_u64,
+    })
+}
+
+/// As Element writes a poll.
+fn poll_of(poll: &Poll) -> Value {
+    const TEXT: &str = "org.matrix.msc1767.text";
+    let answers = poll.answers.iter().enumerate();
+    let answers = answers.map(|(id, text)| json!({ "id": format!("{id}"), TEXT: text }));
+    json!({
+        TEXT: format!("{} …", poll.question),
+        "org.matrix.msc3381.poll.start": {
+            "kind": "org.matrix.msc3381.poll.disclosed",
+            "max_selections": poll.most,
+            "question": { TEXT: poll.question, "body": poll.question, "msgtype": "m.text" },
+            "answers": answers.collect::<Vec<_>>(),
+        },
+    })
 }

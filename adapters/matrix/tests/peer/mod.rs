@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use drawbridge_adapter::{Code, Kind, NetworkId, Secret, UserId, async_trait};
+use drawbridge_adapter::{Code, Content, Kind, NetworkId, Secret, UserId, async_trait};
 use drawbridge_testkit::{Deed, Heard, Peer, Sight, Tried};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -375,6 +375,10 @@ impl Peer for MatrixPeer {
     }
 
     async fn is_shown(&mut self, from: &str, sight: &Sight) -> Result<Tried> {
+        let place = |thing: &Content| matches!(thing, Content::Location(_));
+        if matches!(sight, Sight::Shows(thing) if !place(thing)) {
+            return Ok(Tried::Impossible);
+        }
         while !self.shows(from, sight) {
             self.listens().await?;
         }

@@ -163,6 +163,7 @@ impl Stage for RealSynapse {
             ("block_out", "alice does not look at her list yet"),
             ("mute_in", "alice does not mute yet"),
             ("mute_out", "alice does not look at her push rules yet"),
+            ("card_in", "Matrix has no contact cards"),
         ]
     }
 

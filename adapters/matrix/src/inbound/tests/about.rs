@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Content, Emojis, Event, EventId, Inline, Passing, Receipt, Reference, Reply, Timestamp, Typing,
-    Was,
+    Content, Emojis, Event, EventId, Inline, Kind, Location, Passing, Poll, Receipt, Reference,
+    Reply, Timestamp, Typing, Was,
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -102,6 +102,47 @@ async fn what_passed_is_known_again() {
         ]
     );
     assert_eq!(stub.calls("/event/").len(), 0, "nobody had to be asked");
+}
+
+#[tokio::test]
+async fn places_and_polls_are_answers_and_are_answered_as_texts_are() {
+    let stub = in_portal(none).await;
+    let answers = || json!({ "m.in_reply_to": { "event_id": "$theirs" } });
+    let pier = json!({ "msgtype": "m.location", "body": "the pier", "geo_uri": "geo:1.5,-2", "m.relates_to": answers() });
+    let line = |text: &str| json!({ "org.matrix.msc1767.text": text });
+    let asked = json!({ "question": line("?"), "answers": [line("a"), line("b")] });
+    let start = json!({ "org.matrix.msc3381.poll.start": asked });
+    let vote = json!({ "m.relates_to": { "rel_type": "m.reference", "event_id": "$poll" } });
+    let theirs = json!({ "msgtype": "m.location", "body": "the bank", "geo_uri": "geo:1,1",
+        "dev.drawbridge.delivery": KEY });
+    let all = [
+        event_by(GHOST, "$theirs", "m.room.message", None, &theirs),
+        message("$pier", &pier),
+        event("$poll", "org.matrix.msc3381.poll.start", None, &start),
+        event("$vote", "org.matrix.msc3381.poll.response", None, &vote),
+        reaction("$like", "$theirs"),
+        redaction("$gone", "$pier"),
+        redaction("$over", "$poll"),
+        edit("$edit", "$poll"),
+    ];
+    assert_eq!(stub.core.take(&all).await, Ok(()));
+    let handed = handed(&stub);
+    assert_eq!(handed[0].reply.as_ref().and_then(|reply| reply.to.clone()), Some(delivered()));
+    let contents: Vec<_> = handed.into_iter().map(|event| event.content).collect();
+    let answers = vec!["a".to_owned(), "b".to_owned()];
+    let place = Location::new(1.5, -2.0).unwrap().named(Some("the pier"));
+    assert_eq!(
+        contents,
+        [
+            Content::Location(place),
+            Content::Poll(Poll { question: "?".to_owned(), answers, most: 1 }),
+            Content::Unsupported { kind: Kind::Poll },
+            Content::Reaction { to: delivered(), emojis: Emojis::One("👍".to_owned()) },
+            Content::Retraction { of: sent("$pier", 1) },
+            Content::Retraction { of: sent("$poll", 1) },
+            Content::Edit { of: sent("$poll", 1), text: drawbridge_adapter::Text::plain("new") },
+        ]
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Block, Code, Command, Content, Delivered, Delivery, DeliveryError, Emojis, EventId, Inline,
-    Receipt, Reference, Reply, Rich, Signal, Text, Typing, Was,
+    Block, Code, Command, ContactCard, Content, Delivered, Delivery, DeliveryError, Emojis,
+    EventId, Inline, Location, Receipt, Reference, Reply, Rich, Signal, Text, Typing, Was,
 };
 use serde_json::{Value, json};
 
@@ -144,6 +144,59 @@ async fn with_a_message_goes_what_its_edits_say() {
     let redacted = redacted.filter_map(|call| call.path.split('/').nth(7).map(str::to_owned));
     // The message last: of one that is gone the homeserver knows no edits any more.
     assert_eq!(redacted.collect::<Vec<_>>(), ["$2", "$1", "$x"]);
+}
+
+#[tokio::test]
+async fn a_place_is_shown_on_the_map_and_in_words() {
+    let stub = in_portal(|_| None).await;
+    let place = Location::new(52.5, -4.25).unwrap().within(Some(35));
+    let quote = Some("where?".to_owned());
+    let shows = |key: &str, place: Location, words: Option<&str>, to: Option<&str>| {
+        let reply = to.map(|to| Reply { to: Some(sent(to)), quote: quote.clone() });
+        let mut delivery = answers(&stub, key, Content::Location(place), reply);
+        if let Command::Message(message) = &mut delivery.command {
+            message.words = words.map(str::to_owned);
+            message.sent_at = drawbridge_adapter::Timestamp(7);
+        }
+        delivery
+    };
+    let pier = place.clone().named(Some("the <pier>"));
+    let batch = [
+        shows("1", pier.clone(), Some("Here: the <pier>"), Some("$x")),
+        shows("2", place, None, None),
+        shows("3", pier, Some("Here: the <pier>"), Some("$lost")),
+    ];
+    assert!(deliver(&stub.core, &batch).await.iter().all(Result::is_ok));
+    let said = stub.calls("/send/m.room.message/");
+    let uri = "geo:52.5,-4.25;u=35";
+    assert_eq!(
+        said[0].body,
+        json!({
+            "msgtype": "m.location", "body": "Here: the <pier>", "geo_uri": uri,
+            "org.matrix.msc3488.location": { "uri": uri, "description": "the <pier>" },
+            "org.matrix.msc3488.ts": 7, "org.matrix.msc3488.asset": { "type": "m.pin" },
+            "m.relates_to": { "m.in_reply_to": { "event_id": "$x" } },
+            "dev.drawbridge.delivery": "1",
+        })
+    );
+    assert_eq!(said[1].body["body"], uri);
+    assert_eq!(said[1].body["org.matrix.msc3488.location"], json!({ "uri": uri }));
+    assert_eq!(said[2].body["body"], "> where?\n\nHere: the <pier>");
+    assert_eq!(said[2].body["formatted_body"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_was_not_declared_in_full_is_not_shown_as_itself() {
+    let stub = in_portal(|_| None).await;
+    let name = "Zoë".to_owned();
+    let card = ContactCard { name, phones: vec![], emails: vec![], addresses: vec![] };
+    let results = deliver(&stub.core, &[does(&stub, "1", Content::Contact(card))]).await;
+    assert!(
+        matches!(&results[..], [Err(DeliveryError::Refused { refusal, .. })]
+            if refusal.code == Code::UnsupportedKind(drawbridge_adapter::Kind::Contact)),
+        "{results:?}"
+    );
+    assert_eq!(stub.calls("/send/").len(), 0);
 }
 
 #[tokio::test]
