@@ -24,6 +24,9 @@ const GONE: DeliveryError = DeliveryError::Refused {
     why: "what it is about is not in the portal of the two",
 };
 
+/// The most pages of 100 events that are read of those that relate to one.
+const PAGES: usize = 20;
+
 /// An event that relates to another.
 #[derive(Deserialize)]
 struct Related {
@@ -194,16 +197,22 @@ impl Core {
         to: &OwnedEventId,
         (how, what): (RelationType, TimelineEventType),
     ) -> Result<Vec<Related>, CallError> {
-        let room = place.room.to_owned();
-        let mut request = relating::v1::Request::new(room, to.clone(), how, what);
+        let mut request = relating::v1::Request::new(place.room.to_owned(), to.clone(), how, what);
         request.limit = Some(uint!(100));
-        match self.homeserver.call(As::Ghost(place.ghost), request).await {
-            Ok(page) => {
-                let all = page.chunk.iter().filter_map(|raw| raw.deserialize_as_unchecked().ok());
-                Ok(all.filter(|found: &Related| found.sender == place.ghost).collect())
+        let mut own = Vec::new();
+        for _ in 0..PAGES {
+            let page = match self.homeserver.call(As::Ghost(place.ghost), request.clone()).await {
+                Ok(page) => page,
+                Err(error) if error.is_missing() => break,
+                Err(error) => return Err(error),
+            };
+            let all = page.chunk.iter().filter_map(|raw| raw.deserialize_as_unchecked().ok());
+            own.extend(all.filter(|found: &Related| found.sender == place.ghost));
+            request.from = page.next_batch;
+            if request.from.is_none() {
+                break;
             }
-            Err(error) if error.is_missing() => Ok(Vec::new()),
-            Err(error) => Err(error),
         }
+        Ok(own)
     }
 }

@@ -147,6 +147,33 @@ async fn with_a_message_goes_what_its_edits_say() {
 }
 
 #[tokio::test]
+async fn all_that_many_edits_say_is_taken_back() {
+    let stub = in_portal(|call| {
+        let edit = |id: String| {
+            json!({ "event_id": id, "sender": GHOST, "type": "m.room.message", "content": {} })
+        };
+        let page = |at: u32| (0..100).map(|one| edit(format!("${at}-{one}"))).collect::<Vec<_>>();
+        let page = match () {
+            () if !call.path.contains("/relations/") => return None,
+            () if call.path.contains("/relations/$endless/") => {
+                json!({ "chunk": [], "next_batch": "more" })
+            }
+            () if call.path.contains("from=second") => json!({ "chunk": page(2) }),
+            () => json!({ "chunk": page(1), "next_batch": "second" }),
+        };
+        Some((200, page))
+    })
+    .await;
+    let retracts = |key: &str, of: &str| does(&stub, key, Content::Retraction { of: sent(of) });
+    assert!(deliver(&stub.core, &[retracts("1", "$x")]).await[0].is_ok());
+    assert_eq!(transactions(&stub, "/redact/").len(), 201);
+    assert_eq!(transactions(&stub, "/redact/").last().map(String::as_str), Some("1"));
+    // One that never ends is left after a while.
+    assert!(deliver(&stub.core, &[retracts("2", "$endless")]).await[0].is_ok());
+    assert_eq!(stub.calls("/relations/$endless/").len(), 20);
+}
+
+#[tokio::test]
 async fn a_place_is_shown_on_the_map_and_in_words() {
     let stub = in_portal(|_| None).await;
     let place = Location::new(52.5, -4.25).unwrap().within(Some(35));
