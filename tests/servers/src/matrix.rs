@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use drawbridge_adapter::{Content, Location, Poll};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -413,7 +414,11 @@ impl User for MatrixUser {
             }
             Deed::Reads(of) => does("read", of),
             Deed::Types(typing) => json!({"do": "type", "to": to, "typing": typing}),
-            Deed::Sends(_) | Deed::Is(_) => bail!("this client cannot: {deed:?}"),
+            Deed::Sends(Content::Location(ref place)) => return message(&place_of(place)),
+            Deed::Sends(Content::Poll(ref poll)) => {
+                return self.sends(&to, "org.matrix.msc3381.poll.start", &poll_of(poll));
+            }
+            Deed::Sends(_) | Deed::Is(_) => bail!("Matrix clients cannot: {deed:?}"),
         };
         command["as"] = json!(self.name);
         let answer = self.script.ask(command)?;
@@ -447,7 +452,10 @@ impl User for MatrixUser {
             }
             Sight::Read(of) => self.of_ghost(by, "receipt")?.iter().any(|line| line["of"] == of),
             Sight::Typing(typing) => self.writes_now(&self.address_of(by)?) == typing,
-            Sight::Shows(_) | Sight::Presence(_) => bail!("this client cannot see: {sight:?}"),
+            Sight::Shows(Content::Location(ref place)) => {
+                messages()?.iter().any(|line| is_place(&line["content"], place))
+            }
+            Sight::Shows(_) | Sight::Presence(_) => bail!("Matrix clients cannot see: {sight:?}"),
         })
     }
 
@@ -473,6 +481,44 @@ impl User for MatrixUser {
 /// Text as HTML.
 fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A place, as Element writes it.
+fn place_of(place: &Location) -> Value {
+    let uri = place.to_geo();
+    json!({
+        "msgtype": "m.location",
+        "body": format!("Location {uri} at 2026-11-22T12:00:00.000Z"),
+        "geo_uri": uri,
+        "org.matrix.msc3488.location": {"uri": uri, "description": place.name},
+        "org.matrix.msc3488.asset": {"type": "m.pin"},
+        "org.matrix.msc3488.ts": 1_795_348_800_000_u64,
+    })
+}
+
+/// Whether Element would show this place on its map.
+fn is_place(content: &Value, place: &Location) -> bool {
+    let extended = &content["org.matrix.msc3488.location"];
+    content["msgtype"] == "m.location"
+        && content["geo_uri"] == place.to_geo()
+        && extended["uri"] == content["geo_uri"]
+        && extended["description"].as_str() == place.name.as_deref()
+}
+
+/// A poll, as Element writes it.
+fn poll_of(poll: &Poll) -> Value {
+    const TEXT: &str = "org.matrix.msc1767.text";
+    let answers = poll.answers.iter().enumerate();
+    let answers = answers.map(|(id, text)| json!({"id": format!("{id}"), TEXT: text}));
+    json!({
+        TEXT: format!("{} …", poll.question),
+        "org.matrix.msc3381.poll.start": {
+            "kind": "org.matrix.msc3381.poll.disclosed",
+            "max_selections": poll.most,
+            "question": {TEXT: poll.question, "body": poll.question, "msgtype": "m.text"},
+            "answers": answers.collect::<Vec<_>>(),
+        },
+    })
 }
 
 fn failed(line: &Value) -> bool {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use drawbridge_adapter::{Content, Location, Poll};
 use drawbridge_servers::{
     Addresses, Deed, MatrixClients, Port, Sight, Synapse, User, XmppClients, XmppServer,
     XmppSoftware, install,
@@ -95,6 +96,15 @@ fn two_matrix_users_do_and_see_more_than_texts() -> Result<()> {
     ensure!(!alice.is_shown(&dora, &Sight::Read(&id))?);
     dora.performs(&alice, &Deed::Reads(&id))?;
     alice.sees(&dora, &Sight::Read(&id))?;
+    let place = Location::new(52.5, -4.25).unwrap().named(Some("the pier"));
+    let place = Content::Location(place);
+    let shown = Sight::Shows(place.clone());
+    ensure!(!dora.is_shown(&alice, &shown)?);
+    alice.performs(&dora, &Deed::Sends(place))?;
+    dora.sees(&alice, &shown)?;
+    let answers = vec!["soup".to_owned(), "bread".to_owned()];
+    let poll = Poll { question: "Lunch?".to_owned(), answers, most: 1 };
+    ensure!(!alice.performs(&dora, &Deed::Sends(Content::Poll(poll)))?.is_empty());
     alice.performs(&dora, &Deed::Retracts(&id))?;
     dora.sees(&alice, &Sight::Retracted(&id))?;
     Ok(())
