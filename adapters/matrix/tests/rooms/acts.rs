@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{
-    Code, Content, DeliveryError, Emojis, EventId, Passing, Reference, Reply, Text, Was,
+    Code, Content, DeliveryError, Emojis, EventId, Location, Passing, Reference, Reply, Text, Was,
 };
-use drawbridge_testkit::{Deed, Journal, Peer};
+use drawbridge_testkit::{Deed, Journal, Peer, Sight};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -81,6 +81,45 @@ async fn what_was_said_before_a_restart_is_known_after_it() -> Result<()> {
     within("alice answers", play.alice.sends(&ghost, "m.room.message", content)).await?;
     let reply = play.arrives("to nobody").await?.reply;
     ensure!(reply == Some(Reply { to: None, quote: None }), "{reply:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_place_is_answered_and_taken_back_as_a_text_is() -> Result<()> {
+    let mut play = Play::open().await?;
+    let ghost = play.ghost.clone();
+    let pier = || Location::new(52.5, -4.25).map(|place| place.named(Some("the pier")));
+    let pier = || pier().map(Content::Location).context("no place");
+    let shown = play.delivers(&[play.content(KEY, pier()?)?]).await;
+    let shown = shown.first().context("nothing was delivered")?.clone();
+    let shown = shown.map_err(|error| anyhow::anyhow!("{error:?}"))?.id.context("no id")?;
+    within("alice is shown it", play.alice.is_shown(&ghost, &Sight::Shows(pier()?))).await?;
+    let content = json!({
+        "msgtype": "m.location", "body": "here", "geo_uri": "geo:1.5,-2",
+        "m.relates_to": { "m.in_reply_to": { "event_id": shown.as_str() } },
+    });
+    within("alice answers", play.alice.sends(&ghost, "m.room.message", content)).await?;
+    let hers = play.alice.last().to_owned();
+    within("alice takes it back", play.alice.redacts(&ghost, &hers)).await?;
+    let spot = Location::new(1.5, -2.0).context("no place")?.named(Some("here"));
+    let key = EventId::new(KEY)?;
+    let known = |journal: &Journal| {
+        let events: Vec<_> = journal.handed.iter().map(|handed| &handed.event).collect();
+        let answer = events.iter().find(|it| it.content == Content::Location(spot.clone()))?;
+        let answers = answer.reply.as_ref()?.to == Some(of(&key));
+        let gone = events
+            .iter()
+            .any(|it| matches!(&it.content, Content::Retraction { of } if of.id.as_str() == hers));
+        (answers && gone).then_some(())
+    };
+    play.bridge.wait_for(PATIENCE, "alice's place, and that it is gone", known).await?;
+    let retraction = play.content("2", Content::Retraction { of: of(&shown) })?;
+    let taken = play.delivers(&[retraction]).await;
+    ensure!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let room = play.alice.room(&ghost).await?;
+    let path = format!("rooms/{room}/event/{}", shown.as_str());
+    let event = play.alice.call(Method::GET, &path, Value::Null).await?;
+    ensure!(event["content"] == json!({}), "{event}");
     Ok(())
 }
 
