@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Bridge, Destination, Event, EventId, Passing, Receipt, Signal, Typing, UserId, Was,
+    Addressing, Bridge, Content, Destination, Event, EventId, Passing, Receipt, Signal, Typing,
+    UserId, Was,
 };
 use minidom::Element;
 use tokio::sync::mpsc;
@@ -104,7 +105,7 @@ impl Fleeting {
     /// A user wrote: who did so is not writing any more.
     pub(crate) fn wrote(&self, event: &Event, from: &str, asks: Asks, bridge: &Bridge) {
         let Destination::Direct(to) = &event.to else { return };
-        if event.content.written().is_none() {
+        if event.content.written().is_none() && !matches!(event.content, Content::Location(_)) {
             return;
         }
         let ended = {

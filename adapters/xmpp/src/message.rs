@@ -23,6 +23,7 @@ use crate::xml::{Xml, one_line};
 mod classify;
 mod fallback;
 mod names;
+mod place;
 mod write;
 
 use classify::Meaning;

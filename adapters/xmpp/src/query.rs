@@ -22,6 +22,7 @@ const OF_PUPPET: &[&str] = &[
     ns::VCARD,
     ns::CORRECT,
     ns::FALLBACK,
+    ns::GEOLOC,
     ns::MARKERS,
     ns::REACTIONS,
     ns::RECEIPTS,

@@ -5,6 +5,7 @@ use minidom::Element;
 
 use super::fallback::{self, Split};
 use super::names::Way;
+use super::place;
 use crate::{markup, ns};
 
 /// Stickers and timers, at any depth: also inside an edit, a reply, a forwarded message, whatever
@@ -56,6 +57,14 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning 
         };
     }
     let edited = message.get_child("replace", ns::CORRECT);
+    match place::read(message, body.as_deref()) {
+        // A place cannot become another, nor a text one.
+        Some(Some(place)) if edited.is_none() => {
+            return Meaning::Says(Content::Location(place), reply);
+        }
+        Some(_) => return unsupported(Kind::Location),
+        None => {}
+    }
     let text = body.map(|body| {
         let rich = markup::read(message, &body, reply.is_none());
         Text { body, rich }
@@ -154,13 +163,14 @@ fn of_child(child: &Element, body: Option<&str>) -> Option<Kind> {
             let url = child.get_child("url", ns::OOB).map(Element::text).unwrap_or_default();
             let url = url.trim();
             // A link that the text holds, among other words, is not lost with the element.
-            let said = body.is_some_and(|body| body.trim() != url && body.contains(url));
+            let said = body.is_some_and(|body| {
+                body.contains(url) && (body.trim() != url || place::of_uri(url).is_some())
+            });
             (!said).then_some(Kind::Document)
         }
         ("file-sharing" | "sources", other) if other.starts_with(ns::FILES) => Some(media(child)),
         ("media-sharing", ns::SIMS) => Some(media(child)),
         ("reference", _) => child.get_child("media-sharing", ns::SIMS).map(media),
-        ("geoloc", ns::GEOLOC) => Some(Kind::Location),
         ("propose", other) if other.starts_with(ns::JINGLE_MESSAGE) => Some(Kind::Call),
         ("invite", other) if other.starts_with(ns::CALL_INVITES) => Some(Kind::Call),
         ("x", ns::ROSTER_EXCHANGE) => Some(Kind::Contact),

@@ -35,6 +35,11 @@ pub(crate) fn split(message: &Element, body: &str) -> Split {
     }
 }
 
+/// Whether something in the body is there for clients without `what`.
+pub(crate) fn is_marked(message: &Element, what: &str) -> bool {
+    !ranges(message, what).is_empty()
+}
+
 /// The most ranges of one message that count.
 const MOST: usize = 8;
 

@@ -1,11 +1,12 @@
 //! Messages to users, as stanzas of their senders' puppets.
 
 use drawbridge_adapter::{
-    Addressing, Code, Content, Emojis, Message, Party, Reply, Text, Timestamp, Was,
+    Addressing, Code, Content, Emojis, Location, Message, Party, Text, Timestamp, Was,
 };
 
 use super::MAX_NAME;
 use super::names::called;
+use super::place;
 use crate::address::Addresses;
 use crate::xml::{Xml, one_line};
 use crate::{markup, ns};
@@ -48,6 +49,7 @@ pub(crate) fn write(
         Content::Reaction { to, emojis } => {
             stanza.child(reactions(about(to)?, emojis)).child(Xml::within("store", ns::HINTS))
         }
+        Content::Location(place) => placed(stanza, place, message, &from),
         _ => return Err(Code::Malformed),
     };
     let stanza = stanza.child(Xml::within("origin-id", ns::SID).attr("id", key));
@@ -62,28 +64,40 @@ pub(crate) fn write(
 /// The text of a message, what it answers, and what is asked of the client.
 fn said(stanza: Xml, text: &Text, message: &Message, from: &str) -> Xml {
     let markup::Written { body, unstyled } = markup::write(text);
-    let mut after = Vec::new();
-    let mut quote = String::new();
-    if let Some(Reply { to, quote: quoted }) = &message.reply {
-        quote = quoted.as_deref().map(as_quotation).unwrap_or_default();
-        if let Some((to, id)) = to.as_ref().and_then(|to| Some((to, called(to)?))) {
-            let author = if to.was == Was::Sent { message.to.id() } else { from };
-            after.push(Xml::within("reply", ns::REPLY).attr("to", author).attr("id", id));
-            if !quote.is_empty() {
-                let end = quote.chars().count().to_string();
-                let part = Xml::new("body").attr("start", "0").attr("end", end);
-                let fallback = Xml::within("fallback", ns::FALLBACK).attr("for", ns::REPLY);
-                after.push(fallback.child(part));
-            }
-        }
-    }
-    if unstyled {
-        after.push(Xml::within("unstyled", ns::STYLING));
-    }
-    after.push(Xml::within("active", ns::STATES));
-    after.push(Xml::within("request", ns::RECEIPTS));
-    after.push(Xml::within("markable", ns::MARKERS));
-    after.into_iter().fold(stanza.child(Xml::new("body").text(quote + &body)), Xml::child)
+    let quoted = message.reply.as_ref().and_then(|reply| reply.quote.as_deref());
+    let quote = quoted.map(as_quotation).unwrap_or_default();
+    let answers = answers(message, from);
+    let end = quote.chars().count().to_string();
+    let fallback = (answers.is_some() && !quote.is_empty()).then(|| {
+        let part = Xml::new("body").attr("start", "0").attr("end", end);
+        Xml::within("fallback", ns::FALLBACK).attr("for", ns::REPLY).child(part)
+    });
+    let unstyled = unstyled.then(|| Xml::within("unstyled", ns::STYLING));
+    let after = [answers, fallback, unstyled].into_iter().flatten();
+    let stanza = stanza.child(Xml::new("body").text(quote + &body));
+    asking(after.fold(stanza, Xml::child))
+}
+
+/// A place. With a quotation before it the body would be no URI any more.
+fn placed(stanza: Xml, place: &Location, message: &Message, from: &str) -> Xml {
+    let (body, geoloc) = place::write(place);
+    let stanza = stanza.child(Xml::new("body").text(body)).child(geoloc);
+    asking(answers(message, from).into_iter().fold(stanza, Xml::child))
+}
+
+/// What says which message is answered (XEP-0461), if that can be said here.
+fn answers(message: &Message, from: &str) -> Option<Xml> {
+    let to = message.reply.as_ref()?.to.as_ref()?;
+    let author = if to.was == Was::Sent { message.to.id() } else { from };
+    Some(Xml::within("reply", ns::REPLY).attr("to", author).attr("id", called(to)?))
+}
+
+/// What the recipient's client is to tell of it.
+fn asking(stanza: Xml) -> Xml {
+    stanza
+        .child(Xml::within("active", ns::STATES))
+        .child(Xml::within("request", ns::RECEIPTS))
+        .child(Xml::within("markable", ns::MARKERS))
 }
 
 fn as_quotation(quoted: &str) -> String {

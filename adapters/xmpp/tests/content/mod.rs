@@ -83,6 +83,7 @@ async fn puppets_say_what_they_can(software: XmppSoftware) -> Result<()> {
     let (_, _, info) = here.asks(CAROL, "get", asked).await?;
     for feature in [
         "http://jabber.org/protocol/chatstates",
+        "http://jabber.org/protocol/geoloc",
         "urn:xmpp:chat-markers:0",
         "urn:xmpp:fallback:0",
         "urn:xmpp:message-correct:0",
