@@ -156,6 +156,7 @@ impl Adapter for XmppAdapter {
             .with(Kind::Reaction, Level::Full)
             .with(Kind::Receipt, Level::Full)
             .with(Kind::Typing, Level::Full)
+            .with(Kind::Presence, Level::Full)
             .with(Kind::Location, Level::Full)
             .with(Kind::Contact, Level::Fallback)
             .with(Kind::Poll, Level::Fallback)

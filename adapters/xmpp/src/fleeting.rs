@@ -1,5 +1,5 @@
-//! Receipts (XEP-0184, XEP-0333) and who is writing (XEP-0085), in both directions: kept in little
-//! memory, and dropped when there is no room.
+//! Receipts (XEP-0184, XEP-0333), who is writing (XEP-0085) and who is there, in both directions: kept
+//! in little memory, and dropped when there is no room.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::address::Addresses;
+use crate::availability::Availability;
 use crate::xml::Xml;
 use crate::{message, ns};
 
@@ -47,6 +48,8 @@ struct Wrote {
 
 /// What is kept for a while.
 pub(crate) struct Fleeting {
+    /// Who is there.
+    pub(crate) availability: Availability,
     state: Mutex<State>,
     receipts: mpsc::Sender<(Receipt, Instant)>,
 }
@@ -95,7 +98,10 @@ impl Fleeting {
     /// Nothing yet; receipts come out of the receiver.
     pub(crate) fn new() -> (Self, Receipts) {
         let (receipts, receiver) = mpsc::channel(WAITING);
-        (Self { state: Mutex::default(), receipts }, receiver)
+        (
+            Self { availability: Availability::default(), state: Mutex::default(), receipts },
+            receiver,
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -164,6 +170,7 @@ impl Fleeting {
                 let stanza = chat(by, to.id(), addresses)?.child(Xml::within(state, ns::STATES));
                 Some(stanza.child(Xml::within("no-store", ns::HINTS)))
             }
+            Signal::Presence(presence) => self.availability.shows(presence, addresses),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@
 //!   that all share goes on.
 //! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `markup`: formatting, as XEP-0393 and XHTML-IM write it.
-//! - `fleeting`: receipts, and who is writing.
+//! - `fleeting`, `availability`: receipts, who is writing, and who is there.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
 //! - `reports`: users who were reported, to those who run their server.
@@ -26,6 +26,7 @@
 //! What is not here: rules about who may write to whom, queues that outlive the process, TLS (the component port is the server's own loopback or private network).
 
 mod address;
+mod availability;
 mod bounces;
 mod command;
 mod config;

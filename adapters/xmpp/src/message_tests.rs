@@ -9,6 +9,7 @@ use drawbridge_adapter::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::availability::Availability;
 
 /// A daemon that knows everybody, at a fixed time.
 struct Daemon(NetworkId);
@@ -490,7 +491,7 @@ proptest! {
         for child in children {
             element.append_child(child);
         }
-        let _ = crate::presence::answers(&element, &addresses(), &bridge);
+        let _ = crate::presence::answers(&element, &addresses(), &Availability::default(), &bridge);
         let _ = crate::query::answer(&element, &addresses(), &bridge);
         let query = Stanza { element: element.clone(), whole: true };
         let _ = crate::command::take(&query, &addresses(), &bridge);

@@ -114,6 +114,8 @@ pub(crate) const CALL_INVITES: &str = "urn:xmpp:call-invites:";
 pub(crate) const ROSTER_EXCHANGE: &str = "http://jabber.org/protocol/rosterx";
 /// XEP-0249.
 pub(crate) const CONFERENCE: &str = "jabber:x:conference";
+/// XEP-0045, entering a room.
+pub(crate) const MUC: &str = "http://jabber.org/protocol/muc";
 /// XEP-0045, invitations.
 pub(crate) const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0297.

@@ -1,28 +1,35 @@
 //! Presence: every well-formed puppet answers alike, whether anybody stands behind it or not.
 //!
-//! Puppets claim no presence of their own: nothing here knows it. The component itself is online.
-//! A user's subscription to a puppet, and the answer to a puppet's, are gestures: they say whether
-//! the user wants to hear from it.
+//! Puppets claim no presence but what the daemon shows of them ([`Availability`]), and only to those to
+//! whom it does. The component itself is online. A user's subscription to a puppet, and the answer to
+//! a puppet's, are gestures: they say whether the user wants to hear from it. Whoever subscribes to a
+//! puppet is asked for the same in return, because servers tell nobody else how a user is there.
 
-use drawbridge_adapter::{Addressing, Bridge, Gesture, Party, UserId};
+use drawbridge_adapter::{Addressing, Bridge, Gesture, Party, There, UserId};
 use minidom::Element;
 
 use crate::address::{self, Addresses};
+use crate::availability::{self, Availability};
 use crate::failure::{self, Envelope};
 use crate::message;
 use crate::xml::Xml;
 
 /// The answers to a presence stanza, in order.
-pub(crate) fn answers(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Vec<Xml> {
+pub(crate) fn answers(
+    stanza: &Element,
+    addresses: &Addresses,
+    availability: &Availability,
+    bridge: &Bridge,
+) -> Vec<Xml> {
     let Some(kind @ ("subscribe" | "probe" | "unsubscribe")) = stanza.attr("type") else {
         return Vec::new();
     };
     let Some(mut envelope) = Envelope::of(stanza) else {
         return Vec::new();
     };
-    let shown = match who(&envelope.to, addresses, bridge) {
-        Who::Component => Xml::new("presence"),
-        Who::Puppet => Xml::new("presence").attr("type", "unavailable"),
+    let puppet = match who(&envelope.to, addresses, bridge) {
+        Who::Component => None,
+        Who::Puppet(puppet) => Some(puppet),
         // An error in answer to a probe would be noise: servers send it, not people.
         Who::Nobody if kind == "probe" => return Vec::new(),
         Who::Nobody => {
@@ -33,11 +40,30 @@ pub(crate) fn answers(stanza: &Element, addresses: &Addresses, bridge: &Bridge) 
     if let Ok(to) = address::parse(&envelope.to) {
         envelope.to = to.to_bare().to_string();
     }
-    let shown = shown.attr("from", envelope.to.clone()).attr("to", envelope.from.clone());
+    let pair = puppet.clone().zip(addresses.canonical(&envelope.from).ok());
+    let is = match (&pair, &puppet) {
+        (Some((puppet, user)), _) => availability.of(puppet, user),
+        (None, None) => There::Online,
+        (None, Some(_)) => There::Offline,
+    };
+    let says =
+        |stanza: Xml| stanza.attr("from", envelope.to.as_str()).attr("to", envelope.from.as_str());
+    let shown = |is| says(availability::stanza(is));
     match kind {
-        "subscribe" => vec![envelope.answer("presence", "subscribed"), shown],
-        "unsubscribe" => vec![envelope.answer("presence", "unsubscribed")],
-        _ => vec![shown],
+        "subscribe" => {
+            let sees = |(puppet, user): &(UserId, UserId)| availability.is_shown(user, puppet);
+            let asks = pair.as_ref().is_some_and(|pair| !sees(pair));
+            let asked = asks.then(|| says(Xml::new("presence").attr("type", "subscribe")));
+            let subscribed = envelope.answer("presence", "subscribed");
+            [subscribed, shown(is)].into_iter().chain(asked).collect()
+        }
+        "unsubscribe" => {
+            let was_there =
+                pair.is_some_and(|(puppet, user)| availability.unwanted(&puppet, &user));
+            let gone = was_there.then(|| shown(There::Offline));
+            [envelope.answer("presence", "unsubscribed")].into_iter().chain(gone).collect()
+        }
+        _ => vec![shown(is)],
     }
 }
 
@@ -80,12 +106,12 @@ fn subscription(kind: &str, from: &UserId, to: &UserId, addresses: &Addresses) -
 }
 
 /// Whom an address of ours stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Who {
     /// The component itself.
     Component,
     /// A user of another network, who may exist.
-    Puppet,
+    Puppet(UserId),
     /// Nobody can: it is no address of a puppet.
     Nobody,
 }
@@ -99,7 +125,7 @@ pub(crate) fn who(to: &str, addresses: &Addresses, bridge: &Bridge) -> Who {
         return Who::Component;
     }
     match addresses.user_at(to) {
-        Ok(user) if bridge.knows(&user) => Who::Puppet,
+        Ok(user) if bridge.knows(&user) => Who::Puppet(user),
         _ => Who::Nobody,
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn answer(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -
         (_, Who::Nobody) => Err(("cancel", "item-not-found")),
         (None, _) => Err(("modify", "bad-request")),
         (Some(asked), Who::Component) => of_component(kind, asked, addresses, bridge),
-        (Some(asked), Who::Puppet) => of_puppet(kind, asked, &envelope.to, addresses),
+        (Some(asked), Who::Puppet(_)) => of_puppet(kind, asked, &envelope.to, addresses),
     };
     Some(match answered {
         Ok(Some(payload)) => envelope.answer("iq", "result").child(payload),

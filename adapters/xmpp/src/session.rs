@@ -124,6 +124,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             }
         };
         self.outward.lose();
+        self.fleeting.availability.lost(self.bridge);
         if stop.is_none() {
             log!(STREAM_CLOSED, why = ending);
             return Ending::Stopped;
@@ -202,7 +203,9 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
             self.lists.look(&user);
             self.folders.look(&user);
         }
-        let answers = presence::answers(stanza, self.addresses, self.bridge);
+        let availability = &self.fleeting.availability;
+        let answers = presence::answers(stanza, self.addresses, availability, self.bridge);
+        availability.heard(stanza, self.addresses, self.bridge);
         let answers: Vec<_> = answers.iter().map(Xml::to_wire).collect();
         match presence::gesture(stanza, self.addresses, self.bridge) {
             // It is confirmed once it is durable.

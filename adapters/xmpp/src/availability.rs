@@ -1,0 +1,203 @@
+//! Who is there (RFC 6121, 4), in both directions: users, as they show it to ghosts, and ghosts, as the
+//! daemon shows them to users. Kept in little memory, for as long as the connection lasts.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use drawbridge_adapter::{Addressing, Bridge, Passing, Presence, There, UserId};
+use minidom::Element;
+
+use crate::address::{self, Addresses};
+use crate::ns;
+use crate::xml::Xml;
+
+/// Of how many pairs of a user and a ghost something is kept, for each direction: half of them in any case.
+const PAIRS: usize = 16 * 1024;
+/// How many clients of one user are told apart; those that come later are not seen.
+const CLIENTS: usize = 16;
+
+/// What is known.
+#[derive(Default)]
+pub(crate) struct Availability(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// The clients of users, by whom they show themselves to.
+    users: Recent<Pair, Vec<(String, There)>>,
+    /// Ghosts that are there, by the users who may see it.
+    ghosts: Recent<Pair, There>,
+}
+
+/// Who is there, and who may see it.
+type Pair = (UserId, UserId);
+
+/// What was touched last; the rest goes when there is no room.
+struct Recent<K, V> {
+    new: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self { new: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<K: Eq + Hash, V> Recent<K, V> {
+    fn get(&self, key: &K) -> Option<&V> {
+        self.new.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn take(&mut self, key: &K) -> Option<V> {
+        let (new, old) = (self.new.remove(key), self.old.remove(key));
+        new.or(old)
+    }
+
+    /// Keeps what was [taken](Recent::take), or is new.
+    fn put(&mut self, key: K, value: V) {
+        if self.new.len() >= PAIRS / 2 {
+            self.old = std::mem::take(&mut self.new);
+        }
+        self.new.insert(key, value);
+    }
+}
+
+/// What a stanza tells of a user's client.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    by: UserId,
+    to: UserId,
+    /// Empty if it is all of them.
+    client: String,
+    is: There,
+}
+
+/// What a presence stanza tells; its words in no part.
+fn read(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Told> {
+    let is = match stanza.attr("type") {
+        None => {
+            match stanza.get_child("show", stanza.ns().as_str()).map(Element::text).as_deref() {
+                Some("away" | "xa") => There::Away,
+                _ => There::Online,
+            }
+        }
+        // Who may not see a user any more is told nothing else, ever.
+        Some("unavailable" | "unsubscribed") => There::Offline,
+        Some(_) => return None,
+    };
+    // Whoever takes a ghost for a room shows nothing.
+    if stanza.has_child("x", ns::MUC) {
+        return None;
+    }
+    let from = stanza.attr("from")?;
+    let by = addresses.canonical(from).ok()?;
+    let to = addresses.user_at(stanza.attr("to")?).ok().filter(|user| bridge.knows(user))?;
+    let jid = address::parse(from).ok()?;
+    let all = stanza.attr("type") == Some("unsubscribed");
+    let client = jid.resource().filter(|_| !all).map(ToString::to_string).unwrap_or_default();
+    Some(Told { by, to, client, is })
+}
+
+impl Availability {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A presence stanza from a user: the daemon hears of it if something has changed.
+    pub(crate) fn heard(&self, stanza: &Element, addresses: &Addresses, bridge: &Bridge) {
+        let Some(told) = read(stanza, addresses, bridge) else { return };
+        let (by, to) = (told.by.clone(), told.to.clone());
+        let changed = self.lock().note(told);
+        if let Some(is) = changed {
+            bridge.pass(Passing::Presence(Presence { by, to, is }));
+        }
+    }
+
+    /// Whether a user shows to a ghost how it is.
+    pub(crate) fn is_shown(&self, by: &UserId, to: &UserId) -> bool {
+        let pair = (by.clone(), to.clone());
+        self.lock().users.get(&pair).is_some_and(|clients| !clients.is_empty())
+    }
+
+    /// What the daemon shows of a ghost; the stanza that says it.
+    pub(crate) fn shows(&self, presence: &Presence, addresses: &Addresses) -> Option<Xml> {
+        let Presence { by, to, is } = presence;
+        let from = addresses.address_of(by).ok()?;
+        let pair = (by.clone(), to.clone());
+        let mut state = self.lock();
+        state.ghosts.take(&pair);
+        if *is != There::Offline {
+            state.ghosts.put(pair, *is);
+        }
+        Some(stanza(*is).attr("from", from).attr("to", to.id()))
+    }
+
+    /// What is known of a ghost for one user: for all others, and of all others, it is not there.
+    pub(crate) fn of(&self, ghost: &UserId, user: &UserId) -> There {
+        let pair = (ghost.clone(), user.clone());
+        self.lock().ghosts.get(&pair).copied().unwrap_or(There::Offline)
+    }
+
+    /// A user does not want to see a ghost any more; whether it was there.
+    pub(crate) fn unwanted(&self, ghost: &UserId, user: &UserId) -> bool {
+        self.lock().ghosts.take(&(ghost.clone(), user.clone())).is_some()
+    }
+
+    /// The connection is gone: who comes and goes is seen no more.
+    pub(crate) fn lost(&self, bridge: &Bridge) {
+        let State { users, .. } = std::mem::take(&mut *self.lock());
+        for ((by, to), clients) in users.new.into_iter().chain(users.old) {
+            if !clients.is_empty() {
+                bridge.pass(Passing::Presence(Presence { by, to, is: There::Offline }));
+            }
+        }
+    }
+}
+
+impl State {
+    /// How the user is there now, if that has changed.
+    fn note(&mut self, Told { by, to, client, is }: Told) -> Option<There> {
+        let pair = (by, to);
+        let known = self.users.take(&pair);
+        let before = known.as_deref().map(best);
+        let mut clients = known.unwrap_or_default();
+        match is {
+            There::Offline if client.is_empty() => clients.clear(),
+            There::Offline => clients.retain(|(other, _)| *other != client),
+            _ => {
+                clients.retain(|(other, _)| *other != client);
+                if clients.len() < CLIENTS {
+                    clients.push((client, is));
+                }
+            }
+        }
+        let now = best(&clients);
+        self.users.put(pair, clients);
+        (before != Some(now)).then_some(now)
+    }
+}
+
+/// How somebody is there whose clients are these.
+fn best(clients: &[(String, There)]) -> There {
+    let is = |wanted: There| clients.iter().any(|(_, is)| *is == wanted);
+    match (is(There::Online), is(There::Away)) {
+        (true, _) => There::Online,
+        (false, true) => There::Away,
+        (false, false) => There::Offline,
+    }
+}
+
+/// A presence stanza without addresses.
+pub(crate) fn stanza(is: There) -> Xml {
+    let stanza = Xml::new("presence");
+    match is {
+        There::Online => stanza,
+        There::Away => stanza.child(Xml::new("show").text("away")),
+        There::Offline => stanza.attr("type", "unavailable"),
+    }
+}
+
+#[cfg(test)]
+#[path = "availability_tests.rs"]
+mod tests;

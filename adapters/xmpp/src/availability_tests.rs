@@ -1,0 +1,231 @@
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use drawbridge_adapter::{NetworkId, Signal};
+use drawbridge_testkit::ReferenceBridge;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fleeting::Fleeting;
+use crate::presence;
+
+const CAROL: &str = "elsewhere_carol@bridge.p.test";
+const DAVE: &str = "elsewhere_dave@bridge.p.test";
+
+struct Here {
+    bridge: ReferenceBridge,
+    fleeting: Fleeting,
+    addresses: Addresses,
+}
+
+impl Here {
+    fn new() -> Self {
+        let network = NetworkId::new("xmpp").unwrap();
+        Self {
+            bridge: ReferenceBridge::new(network.clone()),
+            fleeting: Fleeting::new().0,
+            addresses: Addresses::new(network, "bridge.p.test".to_owned()),
+        }
+    }
+
+    /// A presence stanza comes; what is answered.
+    fn comes(&self, from: &str, to: &str, attributes: &str, inner: &str) -> Vec<String> {
+        let text = format!(
+            "<presence xmlns='jabber:component:accept' from='{from}' to='{to}' {attributes}>\
+             {inner}</presence>"
+        );
+        let (stanza, bridge): (Element, _) = (text.parse().unwrap(), self.bridge.handle());
+        let availability = &self.fleeting.availability;
+        let answers = presence::answers(&stanza, &self.addresses, availability, &bridge);
+        availability.heard(&stanza, &self.addresses, &bridge);
+        answers.iter().map(Xml::to_wire).collect()
+    }
+
+    /// Bob's client shows carol how he is.
+    fn bob_is(&self, client: &str, attributes: &str, inner: &str) {
+        let none: Vec<String> = Vec::new();
+        assert_eq!(self.comes(&format!("bob@p.test{client}"), CAROL, attributes, inner), none);
+    }
+
+    /// What the daemon has heard of bob since it was last asked.
+    fn heard(&self, after: usize) -> Vec<There> {
+        let passing = self.bridge.journal().passing;
+        let is = |passing: &Passing| match passing {
+            Passing::Presence(Presence { by, to, is }) => {
+                assert_eq!((by, to), (&bob(), &carol()));
+                *is
+            }
+            other => unreachable!("{other:?}"),
+        };
+        passing[after..].iter().map(is).collect()
+    }
+
+    fn shows(&self, by: UserId, to: UserId, is: There) -> String {
+        let signal = Signal::Presence(Presence { by, to, is });
+        self.fleeting.write(&signal, &self.addresses).map(|it| it.to_wire()).unwrap_or_default()
+    }
+}
+
+fn bob() -> UserId {
+    "xmpp:bob@p.test".parse().unwrap()
+}
+
+fn ann() -> UserId {
+    "xmpp:ann@p.test".parse().unwrap()
+}
+
+fn carol() -> UserId {
+    "elsewhere:carol".parse().unwrap()
+}
+
+#[test]
+fn a_user_is_there_as_the_best_of_the_clients_and_only_changes_are_told() {
+    use There::{Away, Offline, Online};
+    let here = Here::new();
+    let gone = "type='unavailable'";
+    for (client, attributes, inner, told) in [
+        ("/phone", "", "<show>away</show>", Some(Away)),
+        ("/phone", "", "<show>xa</show><status>in a meeting</status>", None),
+        ("/desk", "", "", Some(Online)),
+        ("/desk", "", "<show>dnd</show>", None),
+        ("/phone", "", "<show>chat</show>", None),
+        ("/desk", gone, "", None),
+        ("/phone", "", "<show>away</show>", Some(Away)),
+        ("/phone", gone, "", Some(Offline)),
+        ("/phone", gone, "", None),
+        ("/phone", "", "<show>odd</show>", Some(Online)),
+        ("/desk", "", "", None),
+        // The server speaks for all of them.
+        ("", gone, "", Some(Offline)),
+        ("/phone", "", "", Some(Online)),
+        // She may not see him any more.
+        ("", "type='unsubscribed'", "", Some(Offline)),
+        ("/phone", "type='error'", "", None),
+        ("/phone", "", "<x xmlns='http://jabber.org/protocol/muc'/>", None),
+    ] {
+        let before = here.bridge.journal().passing.len();
+        here.bob_is(client, attributes, inner);
+        let heard = here.heard(before);
+        assert_eq!(heard, told.into_iter().collect::<Vec<_>>(), "{client} {attributes} {inner}");
+    }
+}
+
+#[test]
+fn what_is_shown_to_nobody_who_can_be_is_told_to_nobody() {
+    let here = Here::new();
+    for (from, to) in [
+        ("bob@p.test/phone", "bridge.p.test"),
+        ("bob@p.test/phone", "carol@bridge.p.test"),
+        ("bob@p.test/phone", "irc_carol@bridge.p.test"),
+        ("p.test", CAROL),
+        ("elsewhere_dave@bridge.p.test", CAROL),
+    ] {
+        here.comes(from, to, "", "");
+        assert!(here.bridge.journal().passing.is_empty(), "{from} {to}");
+    }
+}
+
+#[test]
+fn when_the_connection_is_lost_nobody_is_seen_and_nothing_is_known() {
+    let here = Here::new();
+    here.bob_is("/phone", "", "");
+    here.shows(carol(), bob(), There::Online);
+    here.fleeting.availability.lost(&here.bridge.handle());
+    assert_eq!(here.heard(0), [There::Online, There::Offline]);
+    assert_eq!(here.fleeting.availability.of(&carol(), &bob()), There::Offline);
+    here.fleeting.availability.lost(&here.bridge.handle());
+    assert_eq!(here.heard(2), []);
+    here.bob_is("/phone", "", "");
+    assert_eq!(here.heard(2), [There::Online]);
+}
+
+#[test]
+fn a_ghost_is_there_for_those_to_whom_the_daemon_shows_it_and_for_nobody_else() {
+    let here = Here::new();
+    let probe = |from: &str, to: &str| here.comes(from, to, "type='probe'", "");
+    let absent = |to: &str, from: &str| {
+        vec![format!("<presence type='unavailable' from='{from}' to='{to}'/>")]
+    };
+    let nobody = absent("bob@p.test", DAVE);
+    assert_eq!(probe("bob@p.test", CAROL), absent("bob@p.test", CAROL));
+    for (is, inner) in [
+        (There::Online, "/>"),
+        (There::Away, "><show>away</show></presence>"),
+        (There::Online, "/>"),
+    ] {
+        let stanza = format!("<presence from='{CAROL}' to='bob@p.test'{inner}");
+        assert_eq!(here.shows(carol(), bob(), is), stanza);
+        assert_eq!(probe("bob@p.test", CAROL), [stanza]);
+        assert_eq!(probe("bob@p.test", DAVE), nobody);
+        assert_eq!(probe("ann@p.test/x", CAROL), absent("ann@p.test/x", CAROL));
+    }
+    let gone = here.shows(carol(), bob(), There::Offline);
+    assert_eq!([gone], absent("bob@p.test", CAROL)[..]);
+    assert_eq!(probe("bob@p.test", CAROL), absent("bob@p.test", CAROL));
+}
+
+#[test]
+fn who_subscribes_is_asked_for_the_same_unless_it_is_seen_already() {
+    let here = Here::new();
+    let subscribe = |from: &str, to: &str| {
+        let answers = here.comes(from, to, "type='subscribe'", "");
+        answers.iter().map(|it| it.replace(to, "GHOST").replace(from, "USER")).collect::<Vec<_>>()
+    };
+    let subscribed = "<presence type='subscribed' from='GHOST' to='USER'/>";
+    let absent = "<presence type='unavailable' from='GHOST' to='USER'/>";
+    let asks = "<presence type='subscribe' from='GHOST' to='USER'/>";
+    for to in [CAROL, DAVE] {
+        assert_eq!(subscribe("bob@p.test", to), [subscribed, absent, asks]);
+    }
+    here.shows(carol(), bob(), There::Away);
+    let away = "<presence from='GHOST' to='USER'><show>away</show></presence>";
+    assert_eq!(subscribe("bob@p.test", CAROL), [subscribed, away, asks]);
+    assert_eq!(subscribe("ann@p.test", CAROL), [subscribed, absent, asks]);
+    here.bob_is("/phone", "", "");
+    assert_eq!(subscribe("bob@p.test", CAROL), [subscribed, away]);
+    let unsubscribed = format!("<presence type='unsubscribed' from='{CAROL}' to='bob@p.test'/>");
+    let gone = format!("<presence type='unavailable' from='{CAROL}' to='bob@p.test'/>");
+    let unsubscribe = || here.comes("bob@p.test", CAROL, "type='unsubscribe'", "");
+    assert_eq!(unsubscribe(), [unsubscribed.clone(), gone]);
+    assert_eq!(unsubscribe(), [unsubscribed]);
+    let there = "<presence from='GHOST' to='USER'/>";
+    let component = subscribe("bob@p.test", "bridge.p.test");
+    assert_eq!(component, [subscribed, there]);
+}
+
+#[test]
+fn what_is_known_is_bounded_and_what_was_touched_last_stays() {
+    let availability = Availability::default();
+    let mut state = availability.lock();
+    let stranger = |n: usize| UserId::new(bob().network().clone(), format!("u{n}@p.test")).unwrap();
+    let online = |by: UserId, client: &str| Told {
+        by,
+        to: carol(),
+        client: client.to_owned(),
+        is: There::Online,
+    };
+    for n in 0..3 * PAIRS {
+        state.note(online(stranger(n), "x"));
+        state.note(online(bob(), "x"));
+        state.ghosts.put((carol(), stranger(n)), There::Online);
+    }
+    assert!(state.users.new.len() + state.users.old.len() <= PAIRS);
+    assert!(state.ghosts.new.len() + state.ghosts.old.len() <= PAIRS);
+    assert_eq!(state.note(online(bob(), "x")), None);
+    for n in 0..3 * CLIENTS {
+        state.note(online(ann(), &n.to_string()));
+    }
+    assert_eq!(state.users.get(&(ann(), carol())).map(Vec::len), Some(CLIENTS));
+}
+
+proptest! {
+    #[test]
+    fn no_presence_makes_it_panic(
+        [from, to] in proptest::array::uniform2("[a-z@/._=]{0,30}|bob@p\\.test(/[a-z ]{0,5})?|elsewhere_carol@bridge\\.p\\.test"),
+        kind in "|unavailable|probe|subscribe|subscribed|unsubscribe|unsubscribed|error|[a-z]{0,9}",
+        show in "[a-z ]{0,9}|away|xa",
+    ) {
+        let here = Here::new();
+        let kind = if kind.is_empty() { String::new() } else { format!("type='{kind}'") };
+        here.comes(&from, &to, &kind, &format!("<show>{show}</show><show/>"));
+    }
+}
