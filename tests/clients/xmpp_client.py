@@ -1,8 +1,8 @@
 """XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
 
-Commands: login, send, send_many, edit, retract, react, reply, displayed, state, raw, iq, commands, form,
-command, roster, block, unblock, block_list, away, back.
-Events: message, edited, retracted, reactions, receipt, marker, state, notice, report, error, presence,
+Commands: login, send, send_many, edit, retract, react, reply, displayed, state, place, there, raw, iq,
+commands, form, command, roster, block, unblock, block_list, away, back.
+Events: message, place, edited, retracted, reactions, receipt, marker, state, notice, report, error, presence,
 online, offline, sent, sent_all. A notice is a message from a domain, such as the bridge's own user.
 """
 
@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 
 import slixmpp
 from slixmpp.exceptions import IqError
+from slixmpp.plugins.xep_0080 import Geoloc
+from slixmpp.xmlstream import register_stanza_plugin
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -31,9 +33,11 @@ STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 class User(slixmpp.ClientXMPP):
     """One user with one device, who comes back when the connection is lost."""
 
-    def __init__(self, jid, password, address):
-        super().__init__(f"{jid}/phone", password)
-        self.name = jid.split("@")[0]
+    def __init__(self, name, jid, password, address):
+        # ejabberd ends the older of two connections with one resource.
+        resource = "phone" if name == jid.split("@")[0] else "desk"
+        super().__init__(f"{jid}/{resource}", password)
+        self.name = name
         self.where = address
         self.enable_starttls = False
         self.enable_direct_tls = False
@@ -49,6 +53,8 @@ class User(slixmpp.ClientXMPP):
         for plugin in ("xep_0085", "xep_0308", "xep_0333", "xep_0424", "xep_0428", "xep_0444", "xep_0461"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": True})
+        # It knows places, but not in messages.
+        register_stanza_plugin(slixmpp.Message, Geoloc)
         # What the library says by itself: nobody is shown that it came back.
         self.receipts = set()
         self.add_filter("out", self.goes_out)
@@ -127,6 +133,10 @@ class User(slixmpp.ClientXMPP):
             ids = [{"by": one.get("by"), "id": one.get("id")} for one in report.iter(SID + "stanza-id")]
             said = body.text if body is not None else ""
             tell("report", **base, body=said, reason=report.get("reason"), ids=ids)
+        elif stanza.get_plugin("geoloc", check=True) is not None:
+            place = stanza["geoloc"]
+            parts = {part: place[part] for part in ("lat", "lon", "accuracy", "text")}
+            tell("place", **base, **parts, body=stanza["body"])
         elif body is not None:
             kind = "message" if "@" in base["from"] else "notice"
             said, answers = body.text or "", None
@@ -171,6 +181,7 @@ class User(slixmpp.ClientXMPP):
                 "as": self.name,
                 "from": xml.get("from"),
                 "type": xml.get("type", "available"),
+                "show": shown(stanza),
             },
         )
         # Our own, shown back: before, ejabberd mixes what it had stored with what comes.
@@ -192,6 +203,15 @@ class User(slixmpp.ClientXMPP):
         self.shown.clear()
         self.send_presence()
         await asyncio.wait_for(self.shown.wait(), 60)
+
+    async def be(self, show):
+        """Shows all contacts that may see it whether the user is there."""
+        if show == "offline":
+            await self.go_away()
+            return
+        if self.away:
+            await self.come_back()
+        self.send_presence(pshow="away" if show == "away" else None)
 
     async def say(self, to, body, kind="chat"):
         await asyncio.wait_for(self.online.wait(), 60)
@@ -223,6 +243,14 @@ class User(slixmpp.ClientXMPP):
                 command["author"], of, command["quote"], mto=to, mbody=command["body"], mtype="chat"
             )
             return self.put(reply)
+        elif do == "place":
+            stanza = self.make_message(mto=to, mbody=command["body"], mtype="chat")
+            for part in ("lat", "lon", "accuracy", "text"):
+                if command[part] is not None:
+                    stanza["geoloc"][part] = command[part]
+            return self.put(stanza)
+        elif do == "there":
+            await self.be(command["show"])
         elif do == "displayed":
             self["xep_0333"].send_marker(to, of, "displayed", mtype="chat")
         elif do == "state":
@@ -332,6 +360,13 @@ def says(part):
     )
 
 
+def shown(presence):
+    """How the library shows somebody's presence."""
+    if presence["type"] == "unavailable":
+        return "offline"
+    return "away" if presence["type"] in ("away", "xa") else "online"
+
+
 def bold(xml, said):
     """Whether XEP-0393 shows all of it in bold; the library knows nothing of styling."""
     inner = said[1:-1]
@@ -363,7 +398,7 @@ async def main(host, port):
     async def handle(command):
         name, what = command["as"], command["do"]
         if what == "login":
-            user = User(command["jid"], command["password"], (host, int(port)))
+            user = User(name, command["jid"], command["password"], (host, int(port)))
             users[name] = user
             user.dial()
             await asyncio.wait_for(user.online.wait(), 60)
@@ -377,7 +412,7 @@ async def main(host, port):
             )
             floods.add(asyncio.get_running_loop().create_task(flood))
             return None
-        if what in ("edit", "retract", "react", "reply", "displayed", "state"):
+        if what in ("edit", "retract", "react", "reply", "displayed", "state", "place", "there"):
             return {"id": await user.act(what, command)}
         if what == "raw":
             await asyncio.wait_for(user.online.wait(), 60)

@@ -6,6 +6,7 @@ mod stage;
 mod stanzas;
 mod content;
 mod people;
+mod presence;
 
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ impl Stage for Real {
             ("mute_in", "the settings of direct chats are out of a component's reach"),
             ("mute_out", "the settings of direct chats are out of a component's reach"),
             ("access", "a component needs nobody's login"),
+            ("card_in", "XMPP clients send no contact cards as messages"),
+            ("poll_in", "XMPP has no polls"),
         ];
         if self.0 == XmppSoftware::Ejabberd {
             let hidden = "ejabberd 23.01 lets no component see its users' block lists";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use drawbridge_adapter::{Content, Location, There};
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
@@ -344,7 +345,15 @@ impl XmppUser {
             Deed::Types(types) => {
                 json!({"do": "state", "state": if types { "composing" } else { "paused" }})
             }
-            Deed::Sends(_) | Deed::Is(_) => bail!("this client cannot: {deed:?}"),
+            Deed::Sends(Content::Location(ref place)) => json!({
+                "do": "place", "body": place.to_geo(), "lat": place.latitude(), "lon": place.longitude(),
+                "accuracy": place.uncertainty, "text": place.name,
+            }),
+            Deed::Sends(_) => bail!("this client cannot: {deed:?}"),
+            Deed::Is(there) => {
+                self.befriends(to)?;
+                json!({"do": "there", "show": shown(there)})
+            }
         };
         command["to"] = json!(to);
         Ok(text(&self.ask(command)?, "id"))
@@ -386,9 +395,40 @@ impl XmppUser {
                 let state = all("state", None).pop().map(|line| text(&line, "state"));
                 (state.as_deref() == Some("composing")) == types
             }
-            // This client cannot see them.
-            Sight::Shows(_) | Sight::Presence(_) => false,
+            Sight::Shows(ref content) => {
+                let is =
+                    |line: &Value| place(line).map(Content::Location).as_ref() == Some(content);
+                all("place", None).iter().any(is)
+            }
+            Sight::Presence(there) => {
+                let mut all = all("presence", None).into_iter().rev();
+                let last = all.find(|line| {
+                    ["available", "unavailable"]
+                        .contains(&line["type"].as_str().unwrap_or_default())
+                });
+                last.is_some_and(|line| line["show"] == shown(there))
+            }
         }
+    }
+
+    /// Makes this address a contact: each sees how the other is there, as most clients have it when their
+    /// user adds somebody.
+    pub fn befriends(&self, address: &str) -> Result<()> {
+        let subscription =
+            || Ok::<_, anyhow::Error>(self.contact(address)?.map(|it| it.subscription));
+        if subscription()?.as_deref() == Some("both") {
+            return Ok(());
+        }
+        self.adds(address)?;
+        crate::until(&format!("{address} to be a contact"), PATIENCE, || {
+            let seen = subscription()?;
+            if seen.as_deref() == Some("to")
+                && self.everything_shown_by(address).iter().any(|it| it == "subscribe")
+            {
+                self.accepts(address)?;
+            }
+            Ok((seen.as_deref() == Some("both")).then_some(()))
+        })
     }
 
     /// Goes away, connected or not: the server stores what comes, until the user
@@ -525,6 +565,23 @@ pub fn escape(text: &str) -> String {
 fn texts(list: &Value) -> Vec<String> {
     let texts = list.as_array().into_iter().flatten();
     texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+/// How a client shows it.
+fn shown(there: There) -> &'static str {
+    match there {
+        There::Online => "online",
+        There::Away => "away",
+        There::Offline => "offline",
+    }
+}
+
+/// The place of a message, if the body is its URI too.
+fn place(line: &Value) -> Option<Location> {
+    let place = Location::new(line["lat"].as_f64()?, line["lon"].as_f64()?)?;
+    let accuracy = line["accuracy"].as_u64().and_then(|metres| u32::try_from(metres).ok());
+    let place = place.within(accuracy);
+    (line["body"] == place.to_geo()).then(|| place.named(line["text"].as_str()))
 }
 
 fn bare(jid: &str) -> &str {

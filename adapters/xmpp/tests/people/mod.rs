@@ -58,7 +58,7 @@ impl Here {
     }
 
     /// A stranger wants to write to bob, who is shown it.
-    async fn asks_for(&self, words: &'static str) -> Result<()> {
+    pub(crate) async fn asks_for(&self, words: &'static str) -> Result<()> {
         let request = Request {
             from: Party { user: "elsewhere:carol".parse()?, name: Some("Carol".to_owned()) },
             to: "xmpp:bob@p.test".parse()?,

@@ -108,6 +108,13 @@ impl Server {
         let login = move || clients.login(&jid, "pw");
         Ok(Arc::new(tokio::task::spawn_blocking(login).await??))
     }
+
+    /// The same user, on a second client.
+    pub(crate) async fn again(&self, user: &Arc<XmppUser>) -> Result<Arc<XmppUser>> {
+        let (clients, user) = (Arc::clone(&self.clients), Arc::clone(user));
+        let login = move || clients.login_again(&user);
+        Ok(Arc::new(tokio::task::spawn_blocking(login).await??))
+    }
 }
 
 impl Drop for Server {
@@ -265,6 +272,9 @@ impl Peer for Bob {
     }
 
     async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
+        if matches!(deed, Deed::Sends(content) if content.kind() != Kind::Location) {
+            return Ok(Tried::Impossible);
+        }
         let (address, deed) = (to.to_owned(), deed.clone());
         let said = self.said.last().map(|(id, ..)| id.clone()).unwrap_or_default();
         let heard = self.heard.clone();
@@ -288,6 +298,8 @@ impl Peer for Bob {
             }
             Deed::Reads => bob.acts(&address, &Does::Reads(&heard)),
             Deed::Types(types) => bob.acts(&address, &Does::Types(*types)),
+            Deed::Sends(content) => bob.acts(&address, &Does::Sends(content.clone())),
+            Deed::Is(there) => bob.acts(&address, &Does::Is(*there)),
         };
         let id = with(bob, act).await?;
         if let Some(text) = new {
@@ -310,6 +322,8 @@ impl Peer for Bob {
             Sight::Reactions(_) => Sees::Reactions(said, &emojis),
             Sight::Read => Sees::Read(said),
             Sight::Typing(types) => Sees::Typing(*types),
+            Sight::Shows(content) => Sees::Shows(content.clone()),
+            Sight::Presence(there) => Sees::Presence(*there),
         };
         let bob = self.client()?;
         while !bob.shows(from, &sight) {
