@@ -57,13 +57,12 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning 
         };
     }
     let edited = message.get_child("replace", ns::CORRECT);
-    match place::read(message, body.as_deref()) {
+    if let Some(content) = place::read(message, body.as_deref()) {
         // A place cannot become another, nor a text one.
-        Some(Some(place)) if edited.is_none() => {
-            return Meaning::Says(Content::Location(place), reply);
-        }
-        Some(_) => return unsupported(Kind::Location),
-        None => {}
+        return match (content, edited) {
+            (Content::Location(place), None) => Meaning::Says(Content::Location(place), reply),
+            _ => unsupported(Kind::Location),
+        };
     }
     let text = body.map(|body| {
         let rich = markup::read(message, &body, reply.is_none());

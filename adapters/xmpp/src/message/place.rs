@@ -1,6 +1,6 @@
 //! Places: XEP-0080, and `geo:` URIs as Conversations sends and shows them.
 
-use drawbridge_adapter::{Location, metres};
+use drawbridge_adapter::{Content, Kind, Location, metres};
 use minidom::Element;
 
 use super::fallback;
@@ -12,15 +12,16 @@ const MAX_NUMBER: usize = 32;
 /// The longest body that can be the name of a place, in characters.
 const MAX_BODY: usize = 200;
 
-/// The place that a message is, if it is one. The inner `None` is one that is nowhere, or that stands
-/// beside more words than can be its name.
-pub(super) fn read(message: &Element, body: Option<&str>) -> Option<Option<Location>> {
+/// The place that a message is, if it is one; unsupported, if it is nowhere, or stands beside more words
+/// than can be its name.
+pub(super) fn read(message: &Element, body: Option<&str>) -> Option<Content> {
     match message.get_child("geoloc", ns::GEOLOC) {
         Some(geoloc) => {
             let marked = fallback::is_marked(message, ns::GEOLOC);
-            Some(of_geoloc(geoloc, body.filter(|_| !marked)))
+            let place = of_geoloc(geoloc, body.filter(|_| !marked)).map(Content::Location);
+            Some(place.unwrap_or(Content::Unsupported { kind: Kind::Location }))
         }
-        None => of_uri(body?).map(Some),
+        None => of_uri(body?).map(Content::Location),
     }
 }
 
@@ -46,8 +47,8 @@ fn of_geoloc(geoloc: &Element, body: Option<&str>) -> Option<Location> {
     if said.is_some_and(|said| said.trim().lines().count() > 1 || said.chars().count() > MAX_BODY) {
         return None;
     }
-    let named = ["text", "description", "locality", "area"].into_iter().filter_map(text);
-    let mut names = named.chain(said.map(str::to_owned)).map(|name| in_one_line(&name));
+    let told = ["text", "description", "locality", "area"].into_iter().filter_map(text);
+    let mut names = told.chain(said.map(str::to_owned)).map(|name| in_one_line(&name));
     let name = names.find(|name| !name.trim().is_empty());
     Some(place.named(name.as_deref()))
 }

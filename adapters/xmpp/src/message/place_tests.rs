@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
-use drawbridge_adapter::{Content, Kind, Message, Reply, Was};
+use drawbridge_adapter::{Message, Reply, Was};
 use proptest::prelude::*;
 
 use super::super::tests::{NOW, PUPPET, addresses, event, message};
@@ -81,7 +81,7 @@ fn what_is_nowhere_or_would_lose_words_is_refused() {
         geoloc(&format!("{SPOT}<datum>ED50</datum>")),
         format!("<body>I am here.\nCome!</body>{place}"),
         format!("<body>{long}</body>{place}"),
-        format!("<body>geo:1,2</body><replace xmlns='urn:xmpp:message-correct:0' id='m0'/>"),
+        "<body>geo:1,2</body><replace xmlns='urn:xmpp:message-correct:0' id='m0'/>".to_owned(),
         format!("{place}<replace xmlns='urn:xmpp:message-correct:0' id='m0'/>"),
     ] {
         assert_eq!(heard(&inner), NOWHERE, "{inner}");

@@ -119,7 +119,7 @@ async fn a_second_client_keeps_its_user_there(software: XmppSoftware) -> Result<
     here.bob_is(There::Offline).await?;
     here.still_carries("only away from one of them").await?;
     here.hears_bob_is(There::Online).await?;
-    with(&desk, |desk| desk.goes_away()).await?;
+    with(&desk, XmppUser::goes_away).await?;
     here.hears_bob_is(There::Offline).await?;
     here.closes().await
 }
