@@ -25,6 +25,8 @@ pub(crate) struct Availability(Mutex<State>);
 struct State {
     /// The clients of users, by whom they show themselves to.
     users: Recent<Pair, Vec<(String, There)>>,
+    /// Of which users it was asked how they are, for whom.
+    asked: Recent<Pair, ()>,
     /// Ghosts that are there, by the users who may see it.
     ghosts: Recent<Pair, There>,
 }
@@ -70,20 +72,18 @@ struct Told {
     to: UserId,
     /// Empty if it is all of them.
     client: String,
-    is: There,
+    /// `None` if it is not to be known any more.
+    is: Option<There>,
 }
 
 /// What a presence stanza tells; its words in no part.
 fn read(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Told> {
+    let show = || stanza.get_child("show", stanza.ns().as_str()).map(Element::text);
     let is = match stanza.attr("type") {
-        None => {
-            match stanza.get_child("show", stanza.ns().as_str()).map(Element::text).as_deref() {
-                Some("away" | "xa") => There::Away,
-                _ => There::Online,
-            }
-        }
-        // Who may not see a user any more is told nothing else, ever.
-        Some("unavailable" | "unsubscribed") => There::Offline,
+        None if matches!(show().as_deref(), Some("away" | "xa")) => Some(There::Away),
+        None => Some(There::Online),
+        Some("unavailable") => Some(There::Offline),
+        Some("unsubscribed") => None,
         Some(_) => return None,
     };
     // Whoever takes a ghost for a room shows nothing.
@@ -94,8 +94,7 @@ fn read(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Told
     let by = addresses.canonical(from).ok()?;
     let to = addresses.user_at(stanza.attr("to")?).ok().filter(|user| bridge.knows(user))?;
     let jid = address::parse(from).ok()?;
-    let all = stanza.attr("type") == Some("unsubscribed");
-    let client = jid.resource().filter(|_| !all).map(ToString::to_string).unwrap_or_default();
+    let client = jid.resource().map(ToString::to_string).unwrap_or_default();
     Some(Told { by, to, client, is })
 }
 
@@ -112,6 +111,38 @@ impl Availability {
         if let Some(is) = changed {
             bridge.pass(Passing::Presence(Presence { by, to, is }));
         }
+    }
+
+    /// The question how a user is, who has something to do with a ghost, if nothing is known of it: no
+    /// server says it again to a bridge that was away.
+    pub(crate) fn wonders(
+        &self,
+        ghost: &UserId,
+        user: &UserId,
+        addresses: &Addresses,
+    ) -> Option<Xml> {
+        let from = addresses.address_of(ghost).ok()?;
+        let pair = (user.clone(), ghost.clone());
+        let mut state = self.lock();
+        if state.users.get(&pair).is_some() || state.asked.get(&pair).is_some() {
+            return None;
+        }
+        state.asked.put(pair, ());
+        Some(Xml::new("presence").attr("type", "probe").attr("from", from).attr("to", user.id()))
+    }
+
+    /// Whether this, of a user to a ghost, only says that the ghost may not ask how the user is: it is a
+    /// server's word, and no gesture.
+    pub(crate) fn is_answer(
+        &self,
+        stanza: &Element,
+        addresses: &Addresses,
+        bridge: &Bridge,
+    ) -> bool {
+        let Some(Told { by, to, is: None, .. }) = read(stanza, addresses, bridge) else {
+            return false;
+        };
+        self.lock().asked.get(&(by, to)).is_some()
     }
 
     /// Whether a user shows to a ghost how it is.
@@ -144,6 +175,16 @@ impl Availability {
         self.lock().ghosts.take(&(ghost.clone(), user.clone())).is_some()
     }
 
+    /// What the ghosts say that are there, when the bridge goes.
+    pub(crate) fn farewell(&self, addresses: &Addresses) -> Vec<Xml> {
+        let ghosts = std::mem::take(&mut self.lock().ghosts);
+        let gone = |(ghost, user): &Pair| {
+            let from = addresses.address_of(ghost).ok()?;
+            Some(stanza(There::Offline).attr("from", from).attr("to", user.id()))
+        };
+        ghosts.new.keys().chain(ghosts.old.keys()).filter_map(gone).collect()
+    }
+
     /// The connection is gone: who comes and goes is seen no more.
     pub(crate) fn lost(&self, bridge: &Bridge) {
         let State { users, .. } = std::mem::take(&mut *self.lock());
@@ -159,9 +200,15 @@ impl State {
     /// How the user is there now, if that has changed.
     fn note(&mut self, Told { by, to, client, is }: Told) -> Option<There> {
         let pair = (by, to);
+        self.asked.take(&pair);
         let known = self.users.take(&pair);
         let before = known.as_deref().map(best);
         let mut clients = known.unwrap_or_default();
+        let Some(is) = is else {
+            // So it is not asked for again.
+            self.users.put(pair, Vec::new());
+            return before.filter(|before| *before != There::Offline).map(|_| There::Offline);
+        };
         match is {
             There::Offline if client.is_empty() => clients.clear(),
             There::Offline => clients.retain(|(other, _)| *other != client),

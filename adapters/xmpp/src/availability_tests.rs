@@ -193,6 +193,52 @@ fn who_subscribes_is_asked_for_the_same_unless_it_is_seen_already() {
 }
 
 #[test]
+fn of_whom_nothing_is_known_is_asked_once_and_the_servers_word_is_no_gesture() {
+    let here = Here::new();
+    let availability = &here.fleeting.availability;
+    let wonders = |user: &UserId| {
+        let probe = availability.wonders(&carol(), user, &here.addresses);
+        probe.map(|probe| probe.to_wire()).unwrap_or_default()
+    };
+    let probe = format!("<presence type='probe' from='{CAROL}' to='bob@p.test'/>");
+    let unsubscribed = format!(
+        "<presence xmlns='jabber:component:accept' from='bob@p.test' to='{CAROL}' \
+         type='unsubscribed'/>"
+    );
+    let unsubscribed: Element = unsubscribed.parse().unwrap();
+    let (addresses, bridge) = (&here.addresses, here.bridge.handle());
+    let is_answer = || availability.is_answer(&unsubscribed, addresses, &bridge);
+    assert!(!is_answer());
+    assert_eq!(wonders(&bob()), probe);
+    assert_eq!(wonders(&bob()), "");
+    assert!(is_answer());
+    availability.heard(&unsubscribed, addresses, &bridge);
+    assert_eq!(here.heard(0), []);
+    // From now on it is his own word.
+    assert!(!is_answer());
+    assert_eq!(wonders(&bob()), "");
+    here.bob_is("/phone", "", "");
+    availability.heard(&unsubscribed, addresses, &bridge);
+    assert_eq!(here.heard(0), [There::Online, There::Offline]);
+    availability.lost(&bridge);
+    assert_eq!(wonders(&bob()), probe);
+    here.bob_is("/phone", "", "");
+    assert!(!is_answer());
+}
+
+#[test]
+fn when_the_bridge_goes_the_ghosts_that_are_there_go() {
+    let here = Here::new();
+    here.shows(carol(), bob(), There::Online);
+    here.shows(carol(), ann(), There::Online);
+    here.shows(carol(), ann(), There::Offline);
+    let farewell = here.fleeting.availability.farewell(&here.addresses);
+    let farewell: Vec<_> = farewell.iter().map(Xml::to_wire).collect();
+    let gone = format!("<presence type='unavailable' from='{CAROL}' to='bob@p.test'/>");
+    assert_eq!(farewell, [gone]);
+}
+
+#[test]
 fn what_is_known_is_bounded_and_what_was_touched_last_stays() {
     let availability = Availability::default();
     let mut state = availability.lock();
@@ -201,15 +247,17 @@ fn what_is_known_is_bounded_and_what_was_touched_last_stays() {
         by,
         to: carol(),
         client: client.to_owned(),
-        is: There::Online,
+        is: Some(There::Online),
     };
     for n in 0..3 * PAIRS {
         state.note(online(stranger(n), "x"));
         state.note(online(bob(), "x"));
         state.ghosts.put((carol(), stranger(n)), There::Online);
+        state.asked.put((stranger(n), carol()), ());
     }
     assert!(state.users.new.len() + state.users.old.len() <= PAIRS);
     assert!(state.ghosts.new.len() + state.ghosts.old.len() <= PAIRS);
+    assert!(state.asked.new.len() + state.asked.old.len() <= PAIRS);
     assert_eq!(state.note(online(bob(), "x")), None);
     for n in 0..3 * CLIENTS {
         state.note(online(ann(), &n.to_string()));

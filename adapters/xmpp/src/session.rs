@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Code, Event, Gesture, Tag, log};
+use drawbridge_adapter::{Bridge, Code, Destination, Event, Gesture, Tag, log};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -111,6 +111,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
                         }
                     },
                     () = self.bridge.stopping(), if stop.is_some() => {
+                        let farewell = self.fleeting.availability.farewell(self.addresses);
+                        farewell.iter().for_each(|gone| self.outward.mention(gone));
                         // What the server still has for us comes before its own goodbye.
                         self.outward.close();
                         last = Instant::now() + GOODBYE;
@@ -204,10 +206,12 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
             self.folders.look(&user);
         }
         let availability = &self.fleeting.availability;
+        let is_answer = availability.is_answer(stanza, self.addresses, self.bridge);
         let answers = presence::answers(stanza, self.addresses, availability, self.bridge);
         availability.heard(stanza, self.addresses, self.bridge);
         let answers: Vec<_> = answers.iter().map(Xml::to_wire).collect();
-        match presence::gesture(stanza, self.addresses, self.bridge) {
+        let gesture = presence::gesture(stanza, self.addresses, self.bridge);
+        match gesture.filter(|_| !is_answer) {
             // It is confirmed once it is durable.
             Some((by, gesture)) => {
                 if let Gesture::Accept(other) = &gesture {
@@ -259,6 +263,11 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         match message::read(stanza, self.addresses, self.bridge) {
             Heard::Event(event, envelope, asks) => {
                 self.fleeting.wrote(&event, &envelope.from, asks, self.bridge);
+                if let Destination::Direct(to) = &event.to {
+                    let (by, availability) = (&event.sender.user, &self.fleeting.availability);
+                    let probe = availability.wonders(to, by, self.addresses);
+                    probe.into_iter().for_each(|probe| self.outward.mention(&probe));
+                }
                 self.hand_over("message", *event, &envelope).await;
             }
             Heard::Passing(all) => {

@@ -2,7 +2,7 @@
 //! what, and what is left of it when a connection is lost.
 
 use anyhow::{Result, ensure};
-use drawbridge_adapter::{Passing, Presence, Signal, There, UserId};
+use drawbridge_adapter::{Gesture, Passing, Presence, Signal, There, UserId};
 use drawbridge_servers::{Deed, Sight, XmppSoftware, XmppUser, until};
 
 use crate::stage::with;
@@ -14,6 +14,8 @@ tests! {
     a_ghost_is_there_for_one_user_and_not_for_another
     a_second_client_keeps_its_user_there
     when_the_server_is_gone_nobody_is_there
+    a_bridge_that_comes_anew_asks_who_is_there
+    a_bridge_that_goes_takes_its_ghosts_with_it
 }
 
 impl Here {
@@ -146,5 +148,34 @@ async fn when_the_server_is_gone_nobody_is_there(software: XmppSoftware) -> Resu
     sees(&here.bob, There::Offline)?;
     here.bob_is(There::Away).await?;
     here.hears_bob_is(There::Away).await?;
+    here.closes().await
+}
+
+async fn a_bridge_that_comes_anew_asks_who_is_there(software: XmppSoftware) -> Result<()> {
+    let mut here = Here::open(software).await?;
+    here.still_carries("asked, and not answered").await?;
+    with(&here.bob, |bob| bob.befriends(CAROL)).await?;
+    here.bob_is(There::Away).await?;
+    here.hears_bob_is(There::Away).await?;
+    let told = here.bridge.journal().passing.len();
+    here.crashes().await?;
+    with(&here.bob, |bob| drawbridge_servers::User::writes(bob, CAROL, "still there?")).await?;
+    let again = here.bridge.wait_for(PATIENCE, "what is known anew", |journal| {
+        journal.passing.get(told..).and_then(<[Passing]>::last).cloned()
+    });
+    let again = again.await?;
+    ensure!(matches!(&again, Passing::Presence(Presence { is: There::Away, .. })), "{again:?}");
+    let gestures = here.bridge.journal().gestures;
+    let accepts = |(_, gesture): &(_, Gesture)| matches!(gesture, Gesture::Accept(_));
+    ensure!(gestures.iter().all(accepts), "{gestures:?}");
+    here.closes().await
+}
+
+async fn a_bridge_that_goes_takes_its_ghosts_with_it(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    here.carol_is("xmpp:bob@p.test", There::Online)?;
+    sees(&here.bob, There::Online)?;
+    here.bridge.stop();
+    sees(&here.bob, There::Offline)?;
     here.closes().await
 }
