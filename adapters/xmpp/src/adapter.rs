@@ -288,6 +288,11 @@ impl XmppAdapter {
                         self.lists.seen.got(delivery.command.addressee());
                         if let Command::Message(Message { from, to, .. }) = &delivery.command {
                             self.folders.met(to, &from.user);
+                            let availability = &self.fleeting.availability;
+                            let probe = availability.wonders(&from.user, to, &self.addresses);
+                            if let Some(probe) = probe {
+                                self.outward.mention(&probe);
+                            }
                         }
                         Ok(delivered)
                     }

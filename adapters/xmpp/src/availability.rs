@@ -2,11 +2,13 @@
 //! daemon shows them to users. Kept in little memory, for as long as the connection lasts.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use drawbridge_adapter::{Addressing, Bridge, Passing, Presence, There, UserId};
 use minidom::Element;
+use tokio::time::Instant;
 
 use crate::address::{self, Addresses};
 use crate::ns;
@@ -14,6 +16,10 @@ use crate::xml::Xml;
 
 /// Of how many pairs of a user and a ghost something is kept, for each direction: half of them in any case.
 const PAIRS: usize = 16 * 1024;
+/// How long a server may take to say that a ghost may not ask. What comes later is the user's own word.
+const ANSWER: Duration = Duration::from_secs(5);
+/// The longest ids of a pair, together, of which something is kept, in bytes.
+const MAX_IDS: usize = 512;
 /// How many clients of one user are told apart; those that come later are not seen.
 const CLIENTS: usize = 16;
 
@@ -24,15 +30,21 @@ pub(crate) struct Availability(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// The clients of users, by whom they show themselves to.
-    users: Recent<Pair, Vec<(String, There)>>,
+    users: Recent<Pair, Vec<(u64, There)>>,
+    /// What makes numbers of clients' names.
+    hash: RandomState,
     /// Of which users it was asked how they are, for whom.
-    asked: Recent<Pair, ()>,
+    asked: Recent<Pair, Instant>,
     /// Ghosts that are there, by the users who may see it.
     ghosts: Recent<Pair, There>,
 }
 
 /// Who is there, and who may see it.
 type Pair = (UserId, UserId);
+
+fn fits((by, to): &Pair) -> bool {
+    by.id().len() + to.id().len() <= MAX_IDS
+}
 
 /// What was touched last; the rest goes when there is no room.
 struct Recent<K, V> {
@@ -94,6 +106,9 @@ fn read(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Told
     let by = addresses.canonical(from).ok()?;
     let to = addresses.user_at(stanza.attr("to")?).ok().filter(|user| bridge.knows(user))?;
     let jid = address::parse(from).ok()?;
+    if !fits(&(by.clone(), to.clone())) {
+        return None;
+    }
     let client = jid.resource().map(ToString::to_string).unwrap_or_default();
     Some(Told { by, to, client, is })
 }
@@ -124,10 +139,10 @@ impl Availability {
         let from = addresses.address_of(ghost).ok()?;
         let pair = (user.clone(), ghost.clone());
         let mut state = self.lock();
-        if state.users.get(&pair).is_some() || state.asked.get(&pair).is_some() {
+        if !fits(&pair) || state.users.get(&pair).is_some() || state.asked.get(&pair).is_some() {
             return None;
         }
-        state.asked.put(pair, ());
+        state.asked.put(pair, Instant::now());
         Some(Xml::new("presence").attr("type", "probe").attr("from", from).attr("to", user.id()))
     }
 
@@ -142,7 +157,7 @@ impl Availability {
         let Some(Told { by, to, is: None, .. }) = read(stanza, addresses, bridge) else {
             return false;
         };
-        self.lock().asked.get(&(by, to)).is_some()
+        self.lock().asked.get(&(by, to)).is_some_and(|asked| asked.elapsed() < ANSWER)
     }
 
     /// Whether a user shows to a ghost how it is.
@@ -158,7 +173,7 @@ impl Availability {
         let pair = (by.clone(), to.clone());
         let mut state = self.lock();
         state.ghosts.take(&pair);
-        if *is != There::Offline {
+        if *is != There::Offline && fits(&pair) {
             state.ghosts.put(pair, *is);
         }
         Some(stanza(*is).attr("from", from).attr("to", to.id()))
@@ -200,6 +215,7 @@ impl State {
     /// How the user is there now, if that has changed.
     fn note(&mut self, Told { by, to, client, is }: Told) -> Option<There> {
         let pair = (by, to);
+        let (all, client) = (client.is_empty(), self.hash.hash_one(client));
         self.asked.take(&pair);
         let known = self.users.take(&pair);
         let before = known.as_deref().map(best);
@@ -210,7 +226,7 @@ impl State {
             return before.filter(|before| *before != There::Offline).map(|_| There::Offline);
         };
         match is {
-            There::Offline if client.is_empty() => clients.clear(),
+            There::Offline if all => clients.clear(),
             There::Offline => clients.retain(|(other, _)| *other != client),
             _ => {
                 clients.retain(|(other, _)| *other != client);
@@ -226,7 +242,7 @@ impl State {
 }
 
 /// How somebody is there whose clients are these.
-fn best(clients: &[(String, There)]) -> There {
+fn best(clients: &[(u64, There)]) -> There {
     let is = |wanted: There| clients.iter().any(|(_, is)| *is == wanted);
     match (is(There::Online), is(There::Away)) {
         (true, _) => There::Online,

@@ -192,8 +192,8 @@ fn who_subscribes_is_asked_for_the_same_unless_it_is_seen_already() {
     assert_eq!(component, [subscribed, there]);
 }
 
-#[test]
-fn of_whom_nothing_is_known_is_asked_once_and_the_servers_word_is_no_gesture() {
+#[tokio::test(start_paused = true)]
+async fn of_whom_nothing_is_known_is_asked_once_and_the_servers_word_is_no_gesture() {
     let here = Here::new();
     let availability = &here.fleeting.availability;
     let wonders = |user: &UserId| {
@@ -224,6 +224,12 @@ fn of_whom_nothing_is_known_is_asked_once_and_the_servers_word_is_no_gesture() {
     assert_eq!(wonders(&bob()), probe);
     here.bob_is("/phone", "", "");
     assert!(!is_answer());
+    // A server that says nothing must not keep him from saying it.
+    availability.lost(&bridge);
+    assert_eq!(wonders(&bob()), probe);
+    tokio::time::advance(ANSWER).await;
+    assert!(!is_answer());
+    assert_eq!(wonders(&bob()), "");
 }
 
 #[test]
@@ -253,7 +259,7 @@ fn what_is_known_is_bounded_and_what_was_touched_last_stays() {
         state.note(online(stranger(n), "x"));
         state.note(online(bob(), "x"));
         state.ghosts.put((carol(), stranger(n)), There::Online);
-        state.asked.put((stranger(n), carol()), ());
+        state.asked.put((stranger(n), carol()), Instant::now());
     }
     assert!(state.users.new.len() + state.users.old.len() <= PAIRS);
     assert!(state.ghosts.new.len() + state.ghosts.old.len() <= PAIRS);

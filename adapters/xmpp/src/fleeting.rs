@@ -175,8 +175,9 @@ impl Fleeting {
         }
     }
 
-    /// To which client a receipt goes, and what it says: only what that one asked for, as far as is
-    /// known.
+    /// To which client a receipt goes, and what it says: only what that one asked for, as far as is known.
+    /// Of what is not known any more the user's clients get all: those that did not ask pass it over, and
+    /// those that did, which are nearly all, would else never be told.
     fn receipt(
         &self,
         to: &UserId,

@@ -175,6 +175,16 @@ fn a_receipt_goes_to_the_client_that_asked_for_it() {
 }
 
 #[test]
+fn a_receipt_for_a_place_is_told_too() {
+    let here = Here::new();
+    here.hears(&state("composing"));
+    let id = here.hears("<body>geo:1,2</body><request xmlns='urn:xmpp:receipts'/>").unwrap();
+    assert_eq!(here.passed(), [typing(true), typing(false)]);
+    let wire = here.writes(&receipt(id, true));
+    assert!(wire.contains("to='bob@p.test/phone'") && wire.contains(RECEIVED), "{wire}");
+}
+
+#[test]
 fn of_what_is_not_known_any_more_all_is_told_to_the_user() {
     let here = Here::new();
     let id = EventId::new("aa/bb/m1").unwrap();

@@ -111,8 +111,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
                         }
                     },
                     () = self.bridge.stopping(), if stop.is_some() => {
-                        let farewell = self.fleeting.availability.farewell(self.addresses);
-                        farewell.iter().for_each(|gone| self.outward.mention(gone));
+                        for gone in self.fleeting.availability.farewell(self.addresses) {
+                            self.outward.mention(&gone);
+                        }
                         // What the server still has for us comes before its own goodbye.
                         self.outward.close();
                         last = Instant::now() + GOODBYE;
@@ -265,8 +266,9 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                 self.fleeting.wrote(&event, &envelope.from, asks, self.bridge);
                 if let Destination::Direct(to) = &event.to {
                     let (by, availability) = (&event.sender.user, &self.fleeting.availability);
-                    let probe = availability.wonders(to, by, self.addresses);
-                    probe.into_iter().for_each(|probe| self.outward.mention(&probe));
+                    if let Some(probe) = availability.wonders(to, by, self.addresses) {
+                        self.outward.mention(&probe);
+                    }
                 }
                 self.hand_over("message", *event, &envelope).await;
             }
