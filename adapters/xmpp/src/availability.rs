@@ -136,13 +136,14 @@ impl Availability {
         user: &UserId,
         addresses: &Addresses,
     ) -> Option<Xml> {
-        let from = addresses.address_of(ghost).ok()?;
         let pair = (user.clone(), ghost.clone());
         let mut state = self.lock();
         if !fits(&pair) || state.users.get(&pair).is_some() || state.asked.get(&pair).is_some() {
             return None;
         }
         state.asked.put(pair, Instant::now());
+        drop(state);
+        let from = addresses.address_of(ghost).ok()?;
         Some(Xml::new("presence").attr("type", "probe").attr("from", from).attr("to", user.id()))
     }
 
