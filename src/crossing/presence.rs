@@ -135,7 +135,9 @@ impl Crossing {
         let Some(seen) = known.get(by, to) else { return };
         let is = if self.may_see(by, to) { seen.is } else { There::Offline };
         let Some(target) = self.networks.get(to.network()) else { return };
-        if seen.shown != is && target.capabilities.level(Kind::Presence) > Level::Rejected {
+        let takes = target.capabilities.level(Kind::Presence) > Level::Rejected;
+        // Who is not there now is shown it on coming.
+        if seen.shown != is && takes && target.is_up() {
             seen.shown = is;
             let presence = Presence { by: by.clone(), to: to.clone(), is };
             target.setup.adapter.signal(Signal::Presence(presence));

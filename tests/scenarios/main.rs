@@ -52,6 +52,7 @@ mod requests;
 mod restart;
 mod strict;
 mod talk;
+mod things;
 
 use anyhow::Result;
 use drawbridge_servers::{MatrixUser, PartnerUser, Programs, Town, User, XmppSoftware, XmppUser};

@@ -217,7 +217,12 @@ impl Adapter for XmppAdapter {
             let of_stanzas = rest.iter().take_while(|one| !stands_alone(one)).count();
             let (window, after) = rest.split_at(of_stanzas.max(1));
             match &next.command {
-                Command::Block(entry) => outcomes.push(self.lists.write(entry, bridge).await),
+                Command::Block(entry) => {
+                    outcomes.push(self.lists.write(entry, bridge).await);
+                    // What was shown of the ghost meanwhile, the server kept back.
+                    let again = self.fleeting.availability.again(entry, &self.addresses);
+                    again.iter().for_each(|stanza| self.outward.mention(stanza));
+                }
                 Command::Folder(folder) => {
                     outcomes.push(self.folders.write(folder, bridge).await);
                 }

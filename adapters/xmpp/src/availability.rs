@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Addressing, Bridge, Passing, Presence, There, UserId};
+use drawbridge_adapter::{Addressing, BlockEntry, Bridge, Passing, Presence, There, UserId};
 use minidom::Element;
 use tokio::time::Instant;
 
@@ -184,6 +184,17 @@ impl Availability {
     pub(crate) fn of(&self, ghost: &UserId, user: &UserId) -> There {
         let pair = (ghost.clone(), user.clone());
         self.lock().ghosts.get(&pair).copied().unwrap_or(There::Offline)
+    }
+
+    /// The stanza that shows a ghost anew to a user who does not block it any more, if it is there.
+    pub(crate) fn again(&self, entry: &BlockEntry, addresses: &Addresses) -> Option<Xml> {
+        let BlockEntry { owner, other, blocked } = entry;
+        let is = self.of(other, owner);
+        if *blocked || is == There::Offline {
+            return None;
+        }
+        let from = addresses.address_of(other).ok()?;
+        Some(stanza(is).attr("from", from).attr("to", owner.id()))
     }
 
     /// A user does not want to see a ghost any more; whether it was there.

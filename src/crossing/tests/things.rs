@@ -96,13 +96,19 @@ async fn who_is_there_is_shown_by_those_who_say_so_and_taken_back_when_they_do_n
     town.loses("left");
     town.connects("left");
     town.ann_sees(&[Online, Away, Offline, Online, Online]).await;
+    town.loses("left");
+    town.bob_is(Away);
+    town.bob_is(Online);
+    town.bob_types(2).await;
+    town.connects("left");
+    town.ann_sees(&[Online, Away, Offline, Online, Online, Online]).await;
     town.loses("right");
-    town.ann_sees(&[Online, Away, Offline, Online, Online, Offline]).await;
+    town.ann_sees(&[Online, Away, Offline, Online, Online, Online, Offline]).await;
     town.connects("right");
     town.bob_is(Online);
-    town.ann_sees(&[Online, Away, Offline, Online, Online, Offline, Online]).await;
+    town.ann_sees(&[Online, Away, Offline, Online, Online, Online, Offline, Online]).await;
     assert!(town.asks(BOB, "presence off").await.starts_with("Nobody on other networks"));
-    town.ann_sees(&[Online, Away, Offline, Online, Online, Offline, Online, Offline]).await;
+    town.ann_sees(&[Online, Away, Offline, Online, Online, Online, Offline, Online, Offline]).await;
 }
 
 #[tokio::test]
