@@ -589,4 +589,6 @@ pub enum Passing {
     /// The user has come, gone away or left, as one of those may see to whom the user's own network
     /// shows it.
     Presence(Presence),
+    /// The user is no user of the adapter's any more: nobody sees them there.
+    Left(UserId),
 }
