@@ -409,9 +409,10 @@ impl Crossing {
         let (from, to) = (&source.setup.id, &target.setup.id);
         let key = self.key("message", from, &event.id, to, at);
         let (network, reply_path) = (from.clone(), event.reply_path.clone());
-        let source = Source { network, event: event.id.clone(), reply_path, about, waited: false };
+        let event_id = event.id.clone();
+        let source = Source { network, event: event_id, reply_path, about, kind, waited: false };
         let payload = if swallow {
-            Payload::Swallowed { from: sender, to: recipient, kind, source, taken_back: false }
+            Payload::Swallowed { from: sender, to: recipient, source, taken_back: false }
         } else {
             let name = event.sender.name.as_deref().and_then(name::clean);
             let from = Party { user: sender, name };

@@ -458,10 +458,9 @@ impl Crossing {
         }
         let (source, from, kind, bytes) = match &row.payload {
             Payload::Message { message, source } => {
-                let (kind, bytes) = (message.content.kind(), Some(message.content.size()));
-                (source, &message.from.user, kind, bytes)
+                (source, &message.from.user, source.kind, Some(message.content.size()))
             }
-            Payload::Swallowed { from, kind, source, .. } => (source, from, *kind, None),
+            Payload::Swallowed { from, source, .. } => (source, from, source.kind, None),
             Payload::Unsaid => return,
             Payload::Own(command) => {
                 if let Command::Report(Report { by, about, reason, messages, .. }) = command {

@@ -281,6 +281,7 @@ impl Crossing {
                 network.setup.rules.send_replace(rules);
             }
         }
+        self.show_all_anew();
     }
 
     /// Starts no more deliveries, and waits for those under way, at most `patience`.

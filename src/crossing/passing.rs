@@ -83,7 +83,8 @@ impl Crossing {
                     target.setup.adapter.signal(Signal::Typing(Typing { by, to, typing }));
                 }
             }
-            Passing::Presence(presence) => self.note_presence(&presence),
+            Passing::Presence(presence) => self.note_presence(source, &presence),
+            Passing::Left(user) => self.note_leaving(source, &user),
             _ => {}
         }
         Ok(())
@@ -103,14 +104,16 @@ impl Crossing {
             return None;
         }
         let now = clock::now();
+        // Before the rules are borrowed: it borrows them too, and no lock is taken twice.
+        let (between, back) = (self.between(by, to, now), self.between(to, by, now));
         let (source_rules, target_rules) =
             (source.setup.rules.borrow(), target.setup.rules.borrow());
         let facts = Facts {
             source: source.side(by, &source_rules),
             target: Some(target.side(to, &target_rules)),
-            between: self.between(by, to, now),
+            between,
             about: None,
         };
-        gate::may_pass(&facts, &self.between(to, by, now), kind).then_some(target)
+        gate::may_pass(&facts, &back, kind).then_some(target)
     }
 }

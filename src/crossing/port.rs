@@ -89,9 +89,12 @@ impl BridgePort for Port {
 
     fn report(&self, connection: Connection) {
         let Some(network) = self.crossing.networks.get(&self.network) else { return };
+        let mut renewed = false;
+        let before = network.is_up();
         network.link.send_if_modified(|link| {
             let changed = link.connection != connection;
             let was_up = link.is_up();
+            renewed = was_up && connection == Connection::Up;
             link.connection = connection;
             if was_up != link.is_up() {
                 network.tally.switched(!was_up);
@@ -100,7 +103,13 @@ impl BridgePort for Port {
             changed
         });
         network.stands.cancel();
-        self.crossing.presence_by_link(&self.network);
+        // Another connection in the place of one that nobody has seen end is both.
+        if before && (renewed || !network.is_up()) {
+            self.crossing.presence_lost(&self.network);
+        }
+        if network.is_up() && (renewed || !before) {
+            self.crossing.presence_found(&self.network);
+        }
         self.log(connection);
     }
 

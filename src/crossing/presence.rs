@@ -1,22 +1,40 @@
 //! Who is there, and to whom it is shown: kept in memory alone, as long as it can be told.
 //!
-//! What was shown is taken back as soon as it may not be shown any more: whoever is blocked, or
-//! sees a user switch presence off, sees somebody leave.
+//! What was shown is taken back when it may not be shown any more: whoever is blocked, or was seen
+//! by somebody who switches presence off, sees a user leave. What does not follow from a user's own
+//! coming and going is shown in portions, so that no network is flooded; and what follows from a
+//! word of one user about another after a while of any length, so that two who leave at one time
+//! are not known by it to be one person's accounts.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use drawbridge_adapter::{Kind, Level, NetworkId, Presence, Signal, There, UserId};
+use tokio::time::Instant;
 
-use super::Crossing;
+use super::{Crossing, Network};
+use crate::clock;
 use crate::store::{Block, PeopleChange};
 
-/// How much is known at a time: of more, nothing is shown.
-const MOST: usize = 65_536;
+/// How much is known of the users of one network; of more, nothing is shown.
+const OF_NETWORK: usize = 16 * 1024;
+
+/// Of how many others something is known to one user, or to how many of one.
+const OF_USER: usize = 512;
+
+/// How many are shown at a time.
+const PORTION: usize = 64;
+
+/// After what time at most a word of one user about another shows.
+const LATER: Duration = Duration::from_secs(10);
 
 /// Who is there.
 #[derive(Default)]
 pub(super) struct Presences(Mutex<Known>);
+
+/// Who is there, and who may see it.
+type Pair = (UserId, UserId);
 
 #[derive(Default)]
 struct Known {
@@ -24,14 +42,17 @@ struct Known {
     by: HashMap<UserId, HashMap<UserId, Seen>>,
     /// For whom something is known, and of whom.
     to: HashMap<UserId, HashSet<UserId>>,
-    count: usize,
+    /// How much is known of each network's users.
+    counts: HashMap<NetworkId, usize>,
+    /// What is to be looked at again, and when.
+    due: HashMap<Pair, Instant>,
 }
 
-/// How somebody is there, and what was shown of it.
+/// How somebody is there, and what was shown of it; `None` if that is not known.
 #[derive(Clone, Copy)]
 struct Seen {
     is: There,
-    shown: There,
+    shown: Option<There>,
 }
 
 impl Presences {
@@ -49,17 +70,28 @@ impl Known {
     fn note(&mut self, Presence { by, to, is }: &Presence) {
         if let Some(seen) = self.get(by, to) {
             seen.is = *is;
-        } else if *is != There::Offline && self.count < MOST {
-            let seen = Seen { is: *is, shown: There::Offline };
-            self.by.entry(by.clone()).or_default().insert(to.clone(), seen);
-            self.to.entry(to.clone()).or_default().insert(by.clone());
-            self.count += 1;
+            return;
         }
+        let few = |count: Option<usize>| count.is_none_or(|count| count < OF_USER);
+        let room = few(self.by.get(by).map(HashMap::len))
+            && few(self.to.get(to).map(HashSet::len))
+            && self.counts.get(by.network()).is_none_or(|count| *count < OF_NETWORK);
+        if *is == There::Offline || !room {
+            return;
+        }
+        let seen = Seen { is: *is, shown: Some(There::Offline) };
+        self.by.entry(by.clone()).or_default().insert(to.clone(), seen);
+        self.to.entry(to.clone()).or_default().insert(by.clone());
+        *self.counts.entry(by.network().clone()).or_default() += 1;
     }
 
     fn forget(&mut self, by: &UserId, to: &UserId) {
         if let Some(all) = self.by.get_mut(by) {
-            self.count -= usize::from(all.remove(to).is_some());
+            if all.remove(to).is_some()
+                && let Some(count) = self.counts.get_mut(by.network())
+            {
+                *count -= 1;
+            }
             if all.is_empty() {
                 self.by.remove(by);
             }
@@ -72,77 +104,144 @@ impl Known {
         }
     }
 
+    /// It is to be looked at again, then or before.
+    fn look_at(&mut self, pair: Pair, at: Instant) {
+        if self.get(&pair.0, &pair.1).is_some() {
+            let due = self.due.entry(pair).or_insert(at);
+            *due = at.min(*due);
+        }
+    }
+
     /// All that is known of a user, and for them.
-    fn around(&self, user: &UserId) -> Vec<(UserId, UserId)> {
+    fn around(&self, user: &UserId) -> Vec<Pair> {
         let of = self.by.get(user).into_iter().flat_map(HashMap::keys);
         let of = of.map(|to| (user.clone(), to.clone()));
         let others = self.to.get(user).into_iter().flatten();
         of.chain(others.map(|by| (by.clone(), user.clone()))).collect()
     }
 
-    fn pairs(&self) -> Vec<(UserId, UserId)> {
-        let of = |(by, all): (&UserId, &HashMap<UserId, Seen>)| {
-            all.keys().map(|to| (by.clone(), to.clone())).collect::<Vec<_>>()
-        };
-        self.by.iter().flat_map(of).collect()
+    fn pairs(&self, of: impl Fn(&UserId, &UserId) -> bool) -> Vec<Pair> {
+        let all = self.by.iter().flat_map(|(by, all)| all.keys().map(move |to| (by, to)));
+        all.filter(|(by, to)| of(by, to)).map(|(by, to)| (by.clone(), to.clone())).collect()
     }
 }
 
 impl Crossing {
-    /// Somebody comes, goes away or leaves.
-    pub(super) fn note_presence(&self, presence: &Presence) {
+    /// Somebody of this network comes, goes away or leaves.
+    pub(super) fn note_presence(&self, source: &Network, presence: &Presence) {
+        let Presence { by, to, is } = presence;
+        let target = self.networks.get(to.network());
+        let takes = target.is_some_and(|target| takes(target) && target.spells(to));
+        if by.network() != &source.setup.id || !source.spells(by) || !takes {
+            return;
+        }
         let known = &mut self.presences.lock();
-        known.note(presence);
-        self.show_presence(known, &presence.by, &presence.to);
+        // What was under way when the network went is not so any more.
+        if *is == There::Offline || source.is_up() {
+            known.note(presence);
+            self.show_presence(known, by, to);
+        }
+    }
+
+    /// Somebody of this network is no user of it any more.
+    pub(super) fn note_leaving(&self, source: &Network, user: &UserId) {
+        if user.network() == &source.setup.id {
+            let known = &mut self.presences.lock();
+            self.nobody_is_there(known, |by| by == user);
+        }
+    }
+
+    fn nobody_is_there(&self, known: &mut Known, of: impl Fn(&UserId) -> bool) {
+        for (by, to) in known.pairs(|by, _| of(by)) {
+            if let Some(seen) = known.get(&by, &to) {
+                seen.is = There::Offline;
+            }
+            known.look_at((by, to), Instant::now());
+        }
+        self.show_due(known);
     }
 
     /// What people want has changed.
     pub(super) fn show_anew(&self, changes: &[PeopleChange]) {
         let known = &mut self.presences.lock();
-        if known.count == 0 {
+        if known.by.is_empty() {
             return;
         }
-        for user in changes.iter().filter_map(concerned) {
-            for (by, to) in known.around(user) {
-                self.show_presence(known, &by, &to);
+        let now = Instant::now();
+        for change in changes {
+            match concerned(change) {
+                Concerned::Two(one, other) => {
+                    let most = u64::try_from(LATER.as_millis()).unwrap_or(u64::MAX);
+                    let later = Duration::from_millis(clock::random() % most.max(1));
+                    known.look_at((one.clone(), other.clone()), now + later);
+                    known.look_at((other.clone(), one.clone()), now + later);
+                }
+                Concerned::One(user) => {
+                    for pair in known.around(user) {
+                        known.look_at(pair, now);
+                    }
+                }
+                Concerned::Nobody => {}
             }
+        }
+        self.show_due(known);
+    }
+
+    /// The operator's rules have changed.
+    pub(super) fn show_all_anew(&self) {
+        let known = &mut self.presences.lock();
+        for pair in known.pairs(|_, _| true) {
+            known.look_at(pair, Instant::now());
         }
     }
 
-    /// A network has come or gone: nobody there is known to be there any more, and what was shown to
-    /// its users is to be shown anew.
-    pub(super) fn presence_by_link(&self, id: &NetworkId) {
-        let is_up = self.networks.get(id).is_some_and(super::Network::is_up);
+    /// A network has gone: nobody there is known to be there any more, nor what its users still see.
+    pub(super) fn presence_lost(&self, id: &NetworkId) {
         let known = &mut self.presences.lock();
-        for (by, to) in known.pairs() {
-            let here = (by.network() == id, to.network() == id);
-            if here == (false, false) {
-                continue;
+        for (by, to) in known.pairs(|_, to| to.network() == id) {
+            if let Some(seen) = known.get(&by, &to) {
+                seen.shown = None;
             }
-            if let Some(seen) = known.get(&by, &to).filter(|_| !is_up) {
-                match here {
-                    (true, _) => seen.is = There::Offline,
-                    (_, _) => seen.shown = There::Offline,
-                }
-            }
-            if here.0 || is_up {
-                self.show_presence(known, &by, &to);
-            }
+        }
+        self.nobody_is_there(known, |by| by.network() == id);
+    }
+
+    /// A network has come: what its users may see is shown them, at the next look.
+    pub(super) fn presence_found(&self, id: &NetworkId) {
+        let known = &mut self.presences.lock();
+        for pair in known.pairs(|_, to| to.network() == id) {
+            known.look_at(pair, Instant::now());
+        }
+    }
+
+    /// Shows a portion of what waits to be shown.
+    pub(super) fn show_presences(&self) {
+        self.show_due(&mut self.presences.lock());
+    }
+
+    fn show_due(&self, known: &mut Known) {
+        let now = Instant::now();
+        let due = known.due.iter().filter(|(_, at)| **at <= now).take(PORTION);
+        let due: Vec<Pair> = due.map(|(pair, _)| pair.clone()).collect();
+        for pair in due {
+            known.due.remove(&pair);
+            self.show_presence(known, &pair.0, &pair.1);
         }
     }
 
     fn show_presence(&self, known: &mut Known, by: &UserId, to: &UserId) {
         let Some(seen) = known.get(by, to) else { return };
         let is = if self.may_see(by, to) { seen.is } else { There::Offline };
-        let Some(target) = self.networks.get(to.network()) else { return };
-        let takes = target.capabilities.level(Kind::Presence) > Level::Rejected;
+        let target = self.networks.get(to.network());
         // Who is not there now is shown it on coming.
-        if seen.shown != is && takes && target.is_up() {
-            seen.shown = is;
+        if let Some(target) = target.filter(|target| target.is_up())
+            && seen.shown != Some(is)
+        {
+            seen.shown = Some(is);
             let presence = Presence { by: by.clone(), to: to.clone(), is };
             target.setup.adapter.signal(Signal::Presence(presence));
         }
-        if (seen.is, seen.shown) == (There::Offline, There::Offline) {
+        if (seen.is, seen.shown) == (There::Offline, Some(There::Offline)) {
             known.forget(by, to);
         }
     }
@@ -153,18 +252,28 @@ impl Crossing {
     }
 }
 
-/// The user for whom a change decides who sees what; all that is between two concerns both.
-fn concerned(change: &PeopleChange) -> Option<&UserId> {
+fn takes(network: &Network) -> bool {
+    network.capabilities.level(Kind::Presence) > Level::Rejected
+}
+
+/// For whom a change decides who sees what.
+enum Concerned<'a> {
+    Two(&'a UserId, &'a UserId),
+    One(&'a UserId),
+    Nobody,
+}
+
+fn concerned(change: &PeopleChange) -> Concerned<'_> {
     match change {
-        PeopleChange::Block(Block { owner, .. })
-        | PeopleChange::Unblock { owner, .. }
-        | PeopleChange::Contact { owner, .. }
-        | PeopleChange::Decline { owner, .. } => Some(owner),
+        PeopleChange::Block(Block { owner, blocked: other, .. })
+        | PeopleChange::Unblock { owner, blocked: other }
+        | PeopleChange::Contact { owner, other, .. }
+        | PeopleChange::Decline { owner, other, .. } => Concerned::Two(owner, other),
         PeopleChange::Enable { user, .. }
         | PeopleChange::Disable { user, .. }
         | PeopleChange::Presence { user, .. }
         | PeopleChange::Strict { user, .. }
-        | PeopleChange::Erase { user } => Some(user),
-        _ => None,
+        | PeopleChange::Erase { user } => Concerned::One(user),
+        _ => Concerned::Nobody,
     }
 }

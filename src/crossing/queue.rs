@@ -147,11 +147,10 @@ impl Crossing {
     fn waiting(&self, row: &Row, now: Instant) -> Waiting {
         let (status, kind, bytes, user) = match &row.payload {
             Payload::Unsaid => (Some("nothing"), Kind::Other, None, None),
-            Payload::Message { message, .. } => {
-                let content = &message.content;
-                (None, content.kind(), Some(content.size()), Some(&message.from.user))
+            Payload::Message { message, source } => {
+                (None, source.kind, Some(message.content.size()), Some(&message.from.user))
             }
-            Payload::Swallowed { from, kind, .. } => (None, *kind, None, Some(from)),
+            Payload::Swallowed { from, source, .. } => (None, source.kind, None, Some(from)),
             Payload::Status(status) => {
                 (Some(status.state.as_str()), status.kind, None, Some(&status.sender))
             }

@@ -47,6 +47,7 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
         let mut swept = crossing.tell_pending(&mut told_up_to).await;
         swept = swept.and(crossing.expire_unreachable().await);
         swept = swept.and(crossing.end_mutes().await);
+        crossing.show_presences();
         if folded.elapsed() > FOLD {
             folded = Instant::now();
             swept = swept.and(crossing.store.fold().await);

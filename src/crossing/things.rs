@@ -9,8 +9,8 @@ use crate::words::Words;
 pub(super) fn in_words(words: &Words, content: &Content) -> Option<String> {
     let lines = match content {
         Content::Location(place) => {
-            let name = place.name.as_deref().unwrap_or("none");
-            vec![words.say("place", &[("name", name)]), place.to_geo()]
+            let name = place.name.clone().unwrap_or_else(|| words.say("place", &[]));
+            vec![name, place.to_geo()]
         }
         Content::Contact(card) => {
             let ContactCard { name, phones, emails, addresses } = card;

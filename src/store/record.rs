@@ -87,7 +87,6 @@ pub(crate) enum Payload {
     Swallowed {
         from: UserId,
         to: UserId,
-        kind: Kind,
         source: Source,
         /// Whether it was its sender who took it back.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -110,6 +109,8 @@ pub(crate) struct Source {
     /// The inbox row of the message that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<i64>,
+    /// What the event was, of whatever kind it is where it goes.
+    pub(crate) kind: Kind,
     /// Whether its sender was told that it waits for a word: then the end of that is told too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) waited: bool,
@@ -169,9 +170,8 @@ impl Payload {
     pub(super) fn without_body(self) -> Self {
         match self {
             Self::Message { message, source } => {
-                let kind = message.content.kind();
                 let (from, to) = (message.from.user, message.to);
-                Self::Swallowed { from, to, kind, source, taken_back: false }
+                Self::Swallowed { from, to, source, taken_back: false }
             }
             other => other,
         }
@@ -187,14 +187,12 @@ impl Payload {
 
     /// The way back to a message's sender; a status has none.
     pub(crate) fn back(&self) -> Option<Back> {
-        let (source, from, to, kind) = match self {
-            Self::Message { message, source } => {
-                (source, &message.from.user, &message.to, message.content.kind())
-            }
-            Self::Swallowed { from, to, kind, source, .. } => (source, from, to, *kind),
+        let (source, from, to) = match self {
+            Self::Message { message, source } => (source, &message.from.user, &message.to),
+            Self::Swallowed { from, to, source, .. } => (source, from, to),
             Self::Unsaid | Self::Status(_) | Self::Own(_) => return None,
         };
-        let Source { network, event, reply_path, waited, .. } = source.clone();
+        let Source { network, event, reply_path, kind, waited, .. } = source.clone();
         let status = Status {
             event,
             sender: from.clone(),

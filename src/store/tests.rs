@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Answer, Code, Content, Message, Party, Repeats, ReplyPath, Tag, Text, UserId,
+    Answer, Code, Content, Kind, Message, Party, Repeats, ReplyPath, Tag, Text, UserId,
 };
 use tempfile::TempDir;
 
@@ -31,6 +31,7 @@ fn text_row(body: &str, at: i64) -> NewRow {
         event: EventId::new("$1").unwrap(),
         reply_path: ReplyPath::default(),
         about: None,
+        kind: Kind::Text,
         waited: false,
     };
     let message = Message {

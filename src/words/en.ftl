@@ -170,10 +170,7 @@ presence-is = { $mode ->
        *[off] Nobody on other networks sees whether you are there. Say presence on to change that.
     }
 presence-cannot = Your network does not tell me whether you are there, so nobody on other networks sees it.
-place = { $name ->
-        [none] A place:
-       *[other] { $name }
-    }
+place = A place:
 contact-card = Contact: { $name }
 poll = Poll: { $question }
 poll-answer = { $count ->

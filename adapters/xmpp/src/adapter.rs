@@ -221,7 +221,9 @@ impl Adapter for XmppAdapter {
                     outcomes.push(self.lists.write(entry, bridge).await);
                     // What was shown of the ghost meanwhile, the server kept back.
                     let again = self.fleeting.availability.again(entry, &self.addresses);
-                    again.iter().for_each(|stanza| self.outward.mention(stanza));
+                    if let Some(stanza) = again {
+                        self.outward.mention(&stanza);
+                    }
                 }
                 Command::Folder(folder) => {
                     outcomes.push(self.folders.write(folder, bridge).await);

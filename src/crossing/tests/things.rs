@@ -39,6 +39,27 @@ async fn what_a_network_does_not_show_is_said_and_what_it_shows_has_words_too() 
     assert_eq!(town.does(ANN, BOB, Content::Contact(card)).await, refused);
 }
 
+#[tokio::test]
+async fn a_block_does_not_show_in_what_a_poll_is_called() {
+    let dir = TempDir::new().unwrap();
+    let mut town = super::requests::third_party(&dir).await;
+    let left = NetworkId::new("left").unwrap();
+    let (ann, bob) = (user(ANN), user(BOB));
+    town.changes(Change::Enable { user: bob.clone(), network: left }).await;
+    town.changes(Change::Accept { owner: bob.clone(), other: ann.clone() }).await;
+    assert_eq!(town.does(ANN, BOB, poll()).await, Answer::Accepted);
+    town.left.learns(&[State::Accepted]).await;
+    town.changes(Change::Block { owner: bob, blocked: ann }).await;
+    assert_eq!(town.does(ANN, BOB, poll()).await, Answer::Accepted);
+    town.left.learns(&[State::Accepted, State::Accepted]).await;
+    let kind = |delivery: &Delivery| match &delivery.command {
+        Command::Status(status) => Some(status.kind),
+        _ => None,
+    };
+    let kinds: Vec<_> = town.left.heard.lock().unwrap().iter().filter_map(kind).collect();
+    assert_eq!(kinds, [Kind::Poll, Kind::Poll]);
+}
+
 impl Town {
     /// As Bob's network shows it to Ann.
     fn bob_is(&self, is: There) {
@@ -59,6 +80,12 @@ impl Town {
         };
         self.left.until(|fake| seen(fake).len() >= expected.len()).await;
         assert_eq!(seen(&self.left), expected);
+    }
+
+    /// A while, after which all is shown that was put off.
+    fn later(&self) {
+        self.crossing.show_all_anew();
+        self.crossing.show_presences();
     }
 
     /// What passed before has passed.
@@ -86,21 +113,24 @@ async fn who_is_there_is_shown_by_those_who_say_so_and_taken_back_when_they_do_n
     town.bob_is(Online);
     town.bob_is(Away);
     town.ann_sees(&[Online, Away]).await;
-    let block = Change::Block { owner: user(BOB), blocked: user(ANN) };
-    town.changes(block).await;
+    town.changes(Change::Block { owner: user(BOB), blocked: user(ANN) }).await;
+    town.later();
     town.ann_sees(&[Online, Away, Offline]).await;
     town.bob_is(Online);
     town.changes(Change::Unblock { owner: user(BOB), blocked: user(ANN) }).await;
+    town.later();
     town.ann_sees(&[Online, Away, Offline, Online]).await;
     // Ann's network forgets what it was shown, and Bob's cannot tell any more.
     town.loses("left");
     town.connects("left");
+    town.later();
     town.ann_sees(&[Online, Away, Offline, Online, Online]).await;
     town.loses("left");
     town.bob_is(Away);
     town.bob_is(Online);
     town.bob_types(2).await;
     town.connects("left");
+    town.later();
     town.ann_sees(&[Online, Away, Offline, Online, Online, Online]).await;
     town.loses("right");
     town.ann_sees(&[Online, Away, Offline, Online, Online, Online, Offline]).await;
