@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Kind, Level, NetworkId, Presence, Signal, There, UserId};
+use drawbridge_adapter::{Kind, NetworkId, Presence, Signal, There, UserId};
 use tokio::time::Instant;
 
 use super::{Crossing, Network};
@@ -130,14 +130,15 @@ impl Crossing {
     /// Somebody of this network comes, goes away or leaves.
     pub(super) fn note_presence(&self, source: &Network, presence: &Presence) {
         let Presence { by, to, is } = presence;
-        let target = self.networks.get(to.network());
-        let takes = target.is_some_and(|target| takes(target) && target.spells(to));
-        if by.network() != &source.setup.id || !source.spells(by) || !takes {
+        if by.network() != &source.setup.id {
             return;
         }
+        // Whoever could not write to somebody takes no room among those who can.
+        let may = self.passes(source, by, to, Kind::Presence).is_some();
         let known = &mut self.presences.lock();
         // What was under way when the network went is not so any more.
-        if *is == There::Offline || source.is_up() {
+        let is_so = *is == There::Offline || source.is_up();
+        if is_so && (may || known.get(by, to).is_some()) {
             known.note(presence);
             self.show_presence(known, by, to);
         }
@@ -170,11 +171,12 @@ impl Crossing {
         let now = Instant::now();
         for change in changes {
             match concerned(change) {
-                Concerned::Two(one, other) => {
+                Concerned::Two(owner, other) => {
+                    // What the owner sees, the owner has wanted so.
+                    known.look_at((other.clone(), owner.clone()), now);
                     let most = u64::try_from(LATER.as_millis()).unwrap_or(u64::MAX);
                     let later = Duration::from_millis(clock::random() % most.max(1));
-                    known.look_at((one.clone(), other.clone()), now + later);
-                    known.look_at((other.clone(), one.clone()), now + later);
+                    known.look_at((owner.clone(), other.clone()), now + later);
                 }
                 Concerned::One(user) => {
                     for pair in known.around(user) {
@@ -252,12 +254,9 @@ impl Crossing {
     }
 }
 
-fn takes(network: &Network) -> bool {
-    network.capabilities.level(Kind::Presence) > Level::Rejected
-}
-
 /// For whom a change decides who sees what.
 enum Concerned<'a> {
+    /// What the first says of the other.
     Two(&'a UserId, &'a UserId),
     One(&'a UserId),
     Nobody,

@@ -152,7 +152,12 @@ async fn nobody_is_seen_by_who_did_not_ask_for_the_app() {
     town.changes(Change::Enable { user: user(BOB), network: left.clone() }).await;
     let contact = Change::Accept { owner: user(BOB), other: user(ANN) };
     town.changes(contact).await;
-    town.ann_sees(&[There::Online]).await;
-    town.changes(Change::Disable { user: user(BOB), network: left }).await;
-    town.ann_sees(&[There::Online, There::Offline]).await;
+    town.bob_is(There::Away);
+    town.ann_sees(&[There::Away]).await;
+    town.changes(Change::Disable { user: user(BOB), network: left.clone() }).await;
+    town.ann_sees(&[There::Away, There::Offline]).await;
+    town.changes(Change::Enable { user: user(BOB), network: left }).await;
+    town.ann_sees(&[There::Away, There::Offline, There::Away]).await;
+    town.bridge("right").pass(Passing::Left(user(BOB)));
+    town.ann_sees(&[There::Away, There::Offline, There::Away, There::Offline]).await;
 }
