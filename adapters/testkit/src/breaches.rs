@@ -1,6 +1,9 @@
 //! What the types cannot say about the content of an event.
 
-use drawbridge_adapter::{Block, Content, Emojis, Event, Inline, Reference, Repeats, Rich, Was};
+use drawbridge_adapter::{
+    Block, ContactCard, Content, Emojis, Event, Inline, Location, Poll, Reference, Repeats, Rich,
+    Was,
+};
 
 /// What in it breaks the contract, in words.
 pub(crate) fn of_content(event: &Event) -> Vec<&'static str> {
@@ -22,9 +25,43 @@ pub(crate) fn of_content(event: &Event) -> Vec<&'static str> {
             all.push("an event's reactions are too many, too long, or empty");
         }
     }
+    all.extend(of_thing(&event.content));
     let answered = event.reply.as_ref().and_then(|reply| reply.to.as_ref());
     let named = event.content.about().into_iter().chain(answered);
     all.extend(named.filter_map(|reference| of_reference(event, reference)));
+    all
+}
+
+/// Of a place, a contact card or a poll: what is out of its bounds.
+fn of_thing(content: &Content) -> Vec<&'static str> {
+    let bad = |line: &String, most: usize| line.is_empty() || line.len() > most;
+    let mut all = Vec::new();
+    match content {
+        Content::Location(place) if place.name.iter().any(|name| bad(name, Location::MAX_NAME)) => {
+            all.push("a place's name is too long, or empty");
+        }
+        Content::Contact(card) => {
+            if card.lines().any(|line| bad(line, ContactCard::MAX_LINE)) {
+                all.push("a line of a contact card is too long, or empty");
+            }
+            let sorts = [&card.phones, &card.emails, &card.addresses];
+            if sorts.iter().any(|sort| sort.len() > ContactCard::MOST) {
+                all.push("a contact card has too many lines of one sort");
+            }
+        }
+        Content::Poll(poll) => {
+            if poll.lines().any(|line| bad(line, Poll::MAX_LINE)) {
+                all.push("a poll's question or answer is too long, or empty");
+            }
+            if !(2..=Poll::MOST).contains(&poll.answers.len()) {
+                all.push("a poll's answers are too few, or too many");
+            }
+            if poll.most == 0 {
+                all.push("of a poll's answers none may be chosen");
+            }
+        }
+        _ => {}
+    }
     all
 }
 

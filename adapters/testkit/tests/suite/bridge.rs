@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Block, Code, Content, Destination, Emojis, Event, EventId, Inline, Marks,
-    Memo, NetworkId, Party, Reference, Repeats, Reply, ReplyPath, Rich, Text, Timestamp,
-    Unavailable, UserId, Was,
+    Acceptance, Answer, Block, Code, ContactCard, Content, Destination, Emojis, Event, EventId,
+    Inline, Location, Marks, Memo, NetworkId, Party, Poll, Reference, Repeats, Reply, ReplyPath,
+    Rich, Text, Timestamp, Unavailable, UserId, Was,
 };
 use drawbridge_testkit::ReferenceBridge;
 
@@ -119,6 +119,85 @@ async fn breaches_in_content_are_seen() {
         handle.accept(vec![right]).await.unwrap();
         assert_eq!(bridge.journal().breaches.len(), 8 + at, "{at}");
     }
+}
+
+fn place(name: Option<String>) -> Content {
+    let mut spot = Location::new(52.5, 4.9).unwrap();
+    spot.name = name;
+    Content::Location(spot)
+}
+
+fn card(name: &str, phones: Vec<String>) -> ContactCard {
+    ContactCard { name: name.to_owned(), phones, emails: Vec::new(), addresses: Vec::new() }
+}
+
+fn poll(question: &str, answers: Vec<String>, most: u32) -> Content {
+    Content::Poll(Poll { question: question.to_owned(), answers, most })
+}
+
+/// Of places, contact cards and polls that do not keep to their bounds, each by its own words.
+#[tokio::test]
+async fn breaches_in_things_are_seen() {
+    let bridge = bridge();
+    let handle = bridge.handle();
+    let line = |bytes: usize| "x".repeat(bytes);
+    let lines = |count: usize| vec!["x".to_owned(); count];
+    let over = |most: usize| vec![line(1), line(most + 1)];
+    let (named, written, asked) = (Location::MAX_NAME, ContactCard::MAX_LINE, Poll::MAX_LINE);
+    let many = lines(ContactCard::MOST + 1);
+    let contents = [
+        (place(Some(String::new())), "a place's name"),
+        (place(Some(line(named + 1))), "a place's name"),
+        (Content::Contact(card("", Vec::new())), "a line of a contact card"),
+        (Content::Contact(card(&line(written + 1), Vec::new())), "a line of a contact card"),
+        (Content::Contact(card("x", vec![String::new()])), "a line of a contact card"),
+        (Content::Contact(card("x", over(written))), "a line of a contact card"),
+        (Content::Contact(card("x", many.clone())), "lines of one sort"),
+        (
+            Content::Contact(ContactCard { emails: many.clone(), ..card("x", Vec::new()) }),
+            "lines of one sort",
+        ),
+        (
+            Content::Contact(ContactCard { addresses: many, ..card("x", Vec::new()) }),
+            "lines of one sort",
+        ),
+        (poll("", lines(2), 1), "question or answer"),
+        (poll(&line(asked + 1), lines(2), 1), "question or answer"),
+        (poll("x", vec![line(1), String::new()], 1), "question or answer"),
+        (poll("x", over(asked), 1), "question or answer"),
+        (poll("x", lines(1), 1), "answers are too few"),
+        (poll("x", lines(Poll::MOST + 1), 1), "answers are too few"),
+        (poll("x", lines(2), 0), "none may be chosen"),
+    ];
+    for (at, (content, words)) in contents.into_iter().enumerate() {
+        let wrong = Event { content, ..event(&format!("t{at}"), "a") };
+        handle.accept(vec![wrong]).await.unwrap();
+        let breaches = bridge.journal().breaches;
+        assert_eq!(breaches.len(), at + 1, "{at}: {breaches:?}");
+        assert!(breaches[at].contains(words), "{at}: {breaches:?}");
+    }
+}
+
+#[tokio::test]
+async fn things_may_go_to_their_bounds() {
+    let bridge = bridge();
+    let handle = bridge.handle();
+    let line = |bytes: usize| "x".repeat(bytes);
+    let lines = || vec![line(ContactCard::MAX_LINE); ContactCard::MOST];
+    let card = card(&line(ContactCard::MAX_LINE), lines());
+    let asked = line(Poll::MAX_LINE);
+    let contents = [
+        place(None),
+        place(Some(line(Location::MAX_NAME))),
+        Content::Contact(ContactCard { emails: lines(), addresses: lines(), ..card }),
+        poll(&asked, vec![asked.clone(); 2], 1),
+        poll(&asked, vec![asked.clone(); Poll::MOST], u32::MAX),
+    ];
+    for (at, content) in contents.into_iter().enumerate() {
+        let right = Event { content, ..event(&format!("t{at}"), "a") };
+        handle.accept(vec![right]).await.unwrap();
+    }
+    assert!(bridge.journal().breaches.is_empty(), "{:?}", bridge.journal().breaches);
 }
 
 #[tokio::test]
