@@ -357,6 +357,11 @@ impl Adapter for Line {
         if self.has(Flaw::CarriesTextAlone) {
             content = Capabilities::new(limits).with(Kind::Text, Level::Full);
         }
+        if self.has(Flaw::ShowsThingsInWords) {
+            for kind in [Kind::Location, Kind::Contact, Kind::Poll] {
+                content = content.with(kind, Level::Fallback);
+            }
+        }
         let people = content.showing_requests().keeping_block_lists();
         people.muting().keeping_folders().taking_reports().taking_access()
     }

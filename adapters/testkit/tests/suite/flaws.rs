@@ -13,6 +13,8 @@ macro_rules! flaws {
             $($flaw,)*
             /// No flaw at all: it declares nothing else.
             CarriesTextAlone,
+            /// No flaw either: it declares places, contact cards and polls as words.
+            ShowsThingsInWords,
         }
 
         const FLAWS: &[(Flaw, &str, &str)] =

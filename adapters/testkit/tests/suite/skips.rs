@@ -76,7 +76,17 @@ async fn undeclared_content_is_skipped_by_itself() {
     let plain = LineStage { flaw: Some(Flaw::CarriesTextAlone), ..LineStage::right() };
     let report = run_all(&plain).await;
     assert!(report.failed.is_empty(), "{report}");
-    assert_eq!(report.skipped.len(), 16, "{report}");
+    assert_eq!(report.skipped.len(), 24, "{report}");
+}
+
+/// What is declared in words comes to the adapter as a text: it is taken in, and not shown.
+#[tokio::test]
+async fn what_goes_in_words_is_checked_one_way() {
+    let wordy = LineStage { flaw: Some(Flaw::ShowsThingsInWords), ..LineStage::right() };
+    let report = run_all(&wordy).await;
+    assert!(report.failed.is_empty(), "{report}");
+    let skipped: Vec<_> = report.skipped.iter().map(|(name, _)| *name).collect();
+    assert_eq!(skipped, ["place_out", "card_out", "poll_out"], "{report}");
 }
 
 #[tokio::test]
