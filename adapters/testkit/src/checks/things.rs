@@ -9,7 +9,8 @@ use crate::journal::Journal;
 use crate::play::Play;
 use crate::{Deed, Done, Sight, Stage, Tried};
 
-/// Rule: a place arrives with its coordinates, and with its name if the network has names for places.
+/// Rule: a place arrives with its coordinates, and with its name and how far off it may be if the
+/// network has such.
 pub async fn place_in(stage: &dyn Stage) -> Result<Done> {
     thing_in(stage, || Content::Location(place())).await
 }
@@ -103,7 +104,9 @@ async fn thing_in(stage: &dyn Stage, thing: fn() -> Content) -> Result<Done> {
     let came = match (came, &thing) {
         (Content::Location(came), Content::Location(sent)) => {
             ensure!(came.name.is_none() || came.name == sent.name, "it has another name");
-            Content::Location(came.named(sent.name.as_deref()))
+            let sure = came.uncertainty.is_none() || came.uncertainty == sent.uncertainty;
+            ensure!(sure, "it is as far off as nobody said");
+            Content::Location(came.named(sent.name.as_deref()).within(sent.uncertainty))
         }
         (came, _) => came,
     };

@@ -69,6 +69,9 @@ impl Line {
                 let swapped = Location::new(place.longitude(), place.latitude()).unwrap();
                 Content::Location(swapped)
             }
+            Content::Location(place) if self.has(Flaw::GuessesHowFar) => {
+                Content::Location(place.within(Some(5000)))
+            }
             Content::Contact(card) if self.has(Flaw::KeepsOneNumber) => {
                 let phones = card.phones.into_iter().take(1).collect();
                 Content::Contact(ContactCard { phones, ..card })

@@ -110,6 +110,7 @@ flaws! {
     DropsTypingIn: typing_in, "hears of the peer";
     DropsTypingOut: typing_out, "the peer was not shown this";
     SwapsCoordinates: place_in, "something else arrived";
+    GuessesHowFar: place_in, "as far off as nobody said";
     SaysPlaces: place_out, "the peer was not shown this";
     KeepsOneNumber: card_in, "something else arrived";
     SaysCards: card_out, "the peer was not shown this";
