@@ -147,6 +147,7 @@ fn what_people_want_is_exported_and_imported() -> Result<()> {
     let town = town()?;
     let (alice, bob, carol) = crate::three(&town)?;
     bob.asks_bridge(&format!("block {}", carol.id()))?;
+    bob.asks_bridge("presence on")?;
     let exported = town.daemon.asks(&["people", "export"])?;
     for user in [alice.id(), bob.id()] {
         town.daemon.asks(&["people", "erase", user])?;
