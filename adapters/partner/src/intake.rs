@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Bridge, Destination, Event, EventId, Party, Repeats, ReplyPath, Timestamp,
-    Unavailable, async_trait, log,
+    Acceptance, Bridge, Destination, Event, EventId, Party, Passing, Repeats, ReplyPath, Timestamp,
+    Unavailable, UserId, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -197,7 +197,10 @@ impl Intake {
             self.open.give_back(bytes);
             self.send(match change {
                 Change::Enlist { id, .. } => FromBridge::Enlisted { user: id },
-                Change::Delist { id } => FromBridge::Delisted { user: id },
+                Change::Delist { id } => {
+                    self.left(&id);
+                    FromBridge::Delisted { user: id }
+                }
             })
             .await;
         }
@@ -219,6 +222,13 @@ impl Intake {
             return Err((user, ErrorCode::TooManyUsers, "user", "no more users can be enlisted"));
         }
         Ok(Change::Enlist { id: user, name })
+    }
+
+    /// Nobody sees any more how this user is there.
+    fn left(&self, user: &str) {
+        if let Ok(user) = UserId::new(self.bridge.network().clone(), user) {
+            self.bridge.pass(Passing::Left(user));
+        }
     }
 
     fn adds_one(&self, change: &Change) -> bool {

@@ -6,7 +6,8 @@ mod common;
 use common::{Home, delivery, text};
 use drawbridge_adapter::{
     Adapter, Block, Command, ContactCard, Content, DeliveryError, Emojis, EventId, Inline,
-    Location, Passing, Poll, Presence, Reference, Reply, Rich, Signal, Text, There, Typing, Was,
+    Location, Passing, Poll, Presence, Reference, Reply, Rich, Signal, Text, There, Typing, UserId,
+    Was,
 };
 use serde_json::json;
 
@@ -225,6 +226,25 @@ async fn who_is_there_is_told_to_an_app_that_shows_it() {
     let (by, to) = ("birdychat:carol".parse().unwrap(), "elsewhere:alice".parse().unwrap());
     let away = Passing::Presence(Presence { by, to, is: There::Away });
     assert_eq!(home.bridge.journal().passing, [away], "dave is not enlisted");
+    home.stops().await;
+}
+
+#[tokio::test]
+async fn whoever_is_delisted_is_there_no_more() {
+    let home = Home::open();
+    let mut app = home.carols_app().await;
+    app.says(&json!({"type": "presence", "from": "carol", "to": "elsewhere:alice",
+                     "state": "online"}))
+        .await;
+    app.says(&json!({"type": "delist", "user": "carol"})).await;
+    assert_eq!(app.hears().await, json!({"type": "delisted", "user": "carol"}));
+    let (by, to): (UserId, UserId) =
+        ("birdychat:carol".parse().unwrap(), "elsewhere:alice".parse().unwrap());
+    let online = Presence { by: by.clone(), to, is: There::Online };
+    let passed = [Passing::Presence(online), Passing::Left(by)];
+    assert_eq!(home.bridge.journal().passing, passed);
+    app.enlists("carol").await;
+    assert_eq!(home.bridge.journal().passing, passed);
     home.stops().await;
 }
 
