@@ -18,7 +18,7 @@ pub(crate) struct LocationContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 20_000_000))]
     pub(crate) uncertainty: Option<Number>,
-    /// What the sender calls it, at most 1024 bytes; a blank one is none.
+    /// What the sender calls it, at most 1024 bytes, without U+FFFE and U+FFFF; a blank one is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub(crate) name: Option<String>,
@@ -35,7 +35,8 @@ impl From<&Location> for LocationContent {
     }
 }
 
-/// `contact`: how somebody can be reached. Each line has 1 to 256 bytes, and is not blank.
+/// `contact`: how somebody can be reached. Each line has 1 to 256 bytes, without U+FFFE and U+FFFF,
+/// and is not blank.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ContactContent {
     /// Who.
@@ -70,10 +71,11 @@ impl From<&ContactCard> for ContactContent {
 /// `poll`: a question with answers to choose from. Votes do not cross.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PollContent {
-    /// The question, not blank.
+    /// The question, not blank, without U+FFFE and U+FFFF.
     #[schemars(length(min = 1, max = 1024))]
     pub(crate) question: String,
-    /// What there is to choose from: each of 1 to 1024 bytes, and not blank.
+    /// What there is to choose from: each of 1 to 1024 bytes, without U+FFFE and U+FFFF, and not
+    /// blank.
     #[schemars(length(min = 2, max = 20))]
     pub(crate) answers: Vec<String>,
     /// How many of them one voter may choose; 1 if absent. More than there are is all of them. The

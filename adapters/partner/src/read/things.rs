@@ -16,25 +16,28 @@ pub(super) fn location(location: LocationContent) -> Result<Location, Flaw> {
         let far = far.as_f64().and_then(metres);
         far.ok_or_else(|| flaw("content.uncertainty", "is not 0 to 20000000 metres"))
     });
-    let name = name.map(one_line);
-    if name.as_ref().is_some_and(|name| name.len() > Location::MAX_NAME) {
-        return Err(flaw("content.name", "is longer than 1024 bytes"));
-    }
+    let name = name.map(|name| {
+        let name = (name.len() <= Location::MAX_NAME).then(|| one_line(&name)).flatten();
+        name.ok_or_else(|| {
+            flaw("content.name", "is longer than 1024 bytes, or has U+FFFE or U+FFFF")
+        })
+    });
+    let name = name.transpose()?;
     Ok(place.within(within.transpose()?).named(name.as_deref()))
 }
 
 pub(super) fn contact(contact: ContactContent) -> Result<ContactCard, Flaw> {
-    const LINE: &str = "is blank, or longer than 256 bytes";
-    const LINES: &str = "is not at most 10 texts of 1 to 256 bytes, none of them blank";
+    const LINE: &str = "is blank, is longer than 256 bytes, or has U+FFFE or U+FFFF";
+    const LINES: &str =
+        "is not at most 10 texts of 1 to 256 bytes, none of them blank or with U+FFFE or U+FFFF";
     let lines = |place: &str, lines: Option<Vec<String>>| {
         let lines = lines.unwrap_or_default();
         let fits = lines.len() <= ContactCard::MOST;
-        let lines: Option<_> =
-            lines.into_iter().map(|one| line(one, ContactCard::MAX_LINE)).collect();
+        let lines: Option<_> = lines.iter().map(|one| line(one, ContactCard::MAX_LINE)).collect();
         lines.filter(|_| fits).ok_or_else(|| flaw(place, LINES))
     };
     let ContactContent { name, phones, emails, addresses } = contact;
-    let name = line(name, ContactCard::MAX_LINE);
+    let name = line(&name, ContactCard::MAX_LINE);
     Ok(ContactCard {
         name: name.ok_or_else(|| flaw("content.name", LINE))?,
         phones: lines("content.phones", phones)?,
@@ -44,13 +47,13 @@ pub(super) fn contact(contact: ContactContent) -> Result<ContactCard, Flaw> {
 }
 
 pub(super) fn poll(poll: PollContent) -> Result<Poll, Flaw> {
-    const LINE: &str = "is blank, or longer than 1024 bytes";
-    const LINES: &str = "is not 2 to 20 texts of 1 to 1024 bytes, none of them blank";
+    const LINE: &str = "is blank, is longer than 1024 bytes, or has U+FFFE or U+FFFF";
+    const LINES: &str =
+        "is not 2 to 20 texts of 1 to 1024 bytes, none of them blank or with U+FFFE or U+FFFF";
     let PollContent { question, answers, max_selections } = poll;
-    let question = line(question, Poll::MAX_LINE).ok_or_else(|| flaw("content.question", LINE))?;
+    let question = line(&question, Poll::MAX_LINE).ok_or_else(|| flaw("content.question", LINE))?;
     let fits = (2..=Poll::MOST).contains(&answers.len());
-    let answers: Option<Vec<_>> =
-        answers.into_iter().map(|one| line(one, Poll::MAX_LINE)).collect();
+    let answers: Option<Vec<_>> = answers.iter().map(|one| line(one, Poll::MAX_LINE)).collect();
     let answers = answers.filter(|_| fits).ok_or_else(|| flaw("content.answers", LINES))?;
     let all = u32::try_from(answers.len()).unwrap_or(u32::MAX);
     match max_selections.unwrap_or(1) {
@@ -69,16 +72,16 @@ pub(super) fn presence(
 }
 
 /// A line that says something, and fits.
-fn line(text: String, most: usize) -> Option<String> {
-    let fits = text.len() <= most && !text.trim().is_empty();
-    fits.then(|| one_line(text))
+fn line(text: &str, most: usize) -> Option<String> {
+    let line = (text.len() <= most).then(|| one_line(text)).flatten();
+    line.filter(|line| !line.trim().is_empty())
 }
 
-/// The same without line breaks: what is shown as one line stays one.
-fn one_line(text: String) -> String {
-    let breaks =
-        |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    if text.contains(breaks) { text.replace(breaks, " ") } else { text }
+/// The same without line breaks and control characters: what is shown as one line stays one.
+/// `None` if it has what not every network can carry.
+fn one_line(text: &str) -> Option<String> {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    (!text.contains(['\u{fffe}', '\u{ffff}'])).then(|| text.replace(breaks, " "))
 }
 
 #[cfg(test)]
@@ -128,6 +131,24 @@ mod tests {
     }
 
     #[test]
+    fn a_control_character_in_a_line_is_a_space() {
+        let controls = "\0\t\n\u{b}\u{c}\r\u{1b}\u{7f}\u{80}\u{85}\u{9f}\u{2028}\u{2029}";
+        let (dirty, clean) = (format!("a{controls}b"), format!("a{}b", " ".repeat(13)));
+        let place = json!({"type": "location", "latitude": 1, "longitude": 2, "name": dirty});
+        let named = Location::new(1.0, 2.0).unwrap().named(Some(&clean));
+        assert!(said(&place) == Content::Location(named));
+        let card = json!({"type": "contact", "name": dirty, "phones": [dirty], "emails": [dirty],
+                          "addresses": [dirty]});
+        let lines = strings(&[&clean]);
+        let (phones, emails, addresses) = (lines.clone(), lines.clone(), lines);
+        let name = clean.clone();
+        assert!(said(&card) == Content::Contact(ContactCard { name, phones, emails, addresses }));
+        let poll = json!({"type": "poll", "question": dirty, "answers": [dirty, "no"]});
+        let (question, answers) = (clean.clone(), strings(&[&clean, "no"]));
+        assert!(said(&poll) == Content::Poll(Poll { question, answers, most: 1 }));
+    }
+
+    #[test]
     fn of_a_poll_one_answer_may_be_chosen_unless_it_says_more() {
         let poll = |most: Value| {
             json!({"type": "poll", "question": "Tea?", "answers": ["yes", "no"],
@@ -156,7 +177,13 @@ mod tests {
             (&spot, "uncertainty", json!("far")),
             (&spot, "name", long(1025)),
             (&spot, "name", json!(["pier"])),
+            (&spot, "name", json!("pier\u{fffe}")),
             (&card, "name", json!(" \n")),
+            (&card, "name", json!("\u{1} \u{9f}")),
+            (&card, "name", json!("Zoë\u{ffff}")),
+            (&card, "phones", json!(["112", "\u{ffff}"])),
+            (&card, "emails", json!(["\u{fffe}zoe@p.test"])),
+            (&card, "addresses", json!(["xmpp:\u{ffff}"])),
             (&card, "name", long(257)),
             (&card, "phones", json!("112")),
             (&card, "phones", json!([""])),
@@ -164,6 +191,8 @@ mod tests {
             (&card, "addresses", json!(vec!["x"; 11])),
             (&poll, "question", json!("\u{2028}")),
             (&poll, "question", long(1025)),
+            (&poll, "question", json!("Tea\u{fffe}?")),
+            (&poll, "answers", json!(["yes", "no\u{ffff}"])),
             (&poll, "answers", json!(["yes"])),
             (&poll, "answers", json!(["yes", " "])),
             (&poll, "answers", json!(["yes", long(1025)])),
@@ -262,6 +291,7 @@ mod tests {
             (-200.0..200.0_f64).prop_map(Value::from),
             any::<String>().prop_map(Value::from),
             "(x| |\n|é){0,600}".prop_map(Value::from),
+            "(x|\u{0}|\u{1b}|\u{9f}|\u{2028}|\u{fffe}){1,4}".prop_map(Value::from),
         ];
         leaf.prop_recursive(2, 32, 24, |inner| {
             prop_oneof![
@@ -272,7 +302,10 @@ mod tests {
     }
 
     fn is_line(line: &str, most: usize) -> bool {
-        !line.trim().is_empty() && line.len() <= most && !line.contains(['\n', '\r', '\u{85}'])
+        let unfit = |c: char| {
+            c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
+        };
+        !line.trim().is_empty() && line.len() <= most && !line.contains(unfit)
     }
 
     proptest! {
