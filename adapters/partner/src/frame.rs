@@ -243,7 +243,7 @@ pub(crate) struct Delist {
 }
 
 /// `event`, from the app.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AppEvent {
     /// Its id: unique among all events that this partner ever sends. The same id again is the
     /// same event.
@@ -368,7 +368,7 @@ pub(crate) struct Limits {
 }
 
 /// `event`, from the bridge.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct BridgeEvent {
     /// Its id. A repeat bears the same, and must be shown once.
     pub(crate) id: String,

@@ -75,7 +75,7 @@ pub(crate) enum AppContent {
 }
 
 /// `text`, from the app.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AppText {
     /// The text, as it is shown to those who see no formatting.
     #[schemars(length(min = 1))]
@@ -86,7 +86,7 @@ pub(crate) struct AppText {
 }
 
 /// `edit`, from the app.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AppEdit {
     /// The message that was first sent.
     pub(crate) of: Ref,
@@ -103,7 +103,7 @@ pub(crate) struct AppRetraction {
 }
 
 /// `reaction`, from the app.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AppReaction {
     /// The message, of either side.
     pub(crate) to: Ref,
@@ -113,7 +113,7 @@ pub(crate) struct AppReaction {
 }
 
 /// The content of an event from the bridge.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum BridgeContent {
     /// Text.
@@ -147,7 +147,7 @@ pub(crate) enum BridgeContent {
 }
 
 /// What was written, from the bridge.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct BridgeText {
     /// As plain text, as it was written.
     pub(crate) body: String,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `command`: one of the app's users says something to the bridge itself.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AppCommand {
     /// Its id, as of an event: unique among all that this partner ever sends.
     #[schemars(regex(pattern = r"^[!-~]{1,128}$"))]
@@ -74,7 +74,7 @@ pub(crate) struct AppReport {
 }
 
 /// `notice`: what the bridge itself says to one of the app's users.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct NoticeFrame {
     /// The id of this frame. A repeat bears the same, and must be shown once.
     pub(crate) id: String,
@@ -88,7 +88,7 @@ pub(crate) struct NoticeFrame {
 }
 
 /// `request`: a stranger wants to write to one of the app's users.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct RequestFrame {
     /// The id of this frame. A repeat bears the same, and must be shown once.
     pub(crate) id: String,
@@ -172,7 +172,7 @@ pub(crate) struct InboxFrame {
 
 /// `report`, from the bridge: somebody elsewhere has reported a user of the app's. It does not say
 /// who.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct ReportFrame {
     /// The id of this frame. A repeat bears the same, and is one report.
     pub(crate) id: String,

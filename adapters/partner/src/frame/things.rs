@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 /// `location`: a place on the earth (WGS 84).
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct LocationContent {
     /// Degrees north of the equator.
     #[schemars(range(min = -90, max = 90))]
@@ -37,7 +37,7 @@ impl From<&Location> for LocationContent {
 
 /// `contact`: how somebody can be reached. Each line has 1 to 256 bytes, without U+FFFE and U+FFFF,
 /// and is not blank.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ContactContent {
     /// Who.
     #[schemars(length(min = 1, max = 256))]
@@ -69,7 +69,7 @@ impl From<&ContactCard> for ContactContent {
 }
 
 /// `poll`: a question with answers to choose from. Votes do not cross.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PollContent {
     /// The question, not blank, without U+FFFE and U+FFFF.
     #[schemars(length(min = 1, max = 1024))]
@@ -128,7 +128,7 @@ impl From<PresenceState> for There {
 }
 
 /// `presence`, from the app: one of its users lets somebody see how they are there.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct AppPresence {
     /// Who: an enlisted user.
     #[schemars(regex(pattern = r"^[a-z0-9._-]{1,128}$"))]
@@ -141,7 +141,7 @@ pub(crate) struct AppPresence {
 }
 
 /// `presence`, from the bridge: somebody lets one of the app's users see how they are there.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct PresenceFrame {
     /// Who: `network:id`.
     pub(crate) from: String,
