@@ -37,7 +37,8 @@ pub(crate) enum Meaning {
 
 /// What it says, on its way.
 pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning {
-    let (body, reply) = body_and_reply(message, way);
+    let whole = body(message);
+    let (body, reply) = body_and_reply(message, whole.as_deref(), way);
     let unsupported = |kind| Meaning::Says(Content::Unsupported { kind }, None);
     if let Some(kind) = kind(message, body.as_deref()) {
         return unsupported(kind);
@@ -57,7 +58,7 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning 
         };
     }
     let edited = message.get_child("replace", ns::CORRECT);
-    if let Some(content) = place::read(message, body.as_deref()) {
+    if let Some(content) = place::read(message, body.as_deref(), whole.as_deref()) {
         // A place cannot become another, nor a text one.
         return match (content, edited) {
             (Content::Location(place), None) => Meaning::Says(Content::Location(place), reply),
@@ -82,12 +83,15 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning 
 }
 
 /// What the sender wrote, and what it answers (XEP-0461).
-fn body_and_reply(message: &Element, way: Way<'_>) -> (Option<String>, Option<Reply>) {
-    let body = body(message);
+fn body_and_reply(
+    message: &Element,
+    whole: Option<&str>,
+    way: Way<'_>,
+) -> (Option<String>, Option<Reply>) {
     let Some(element) = message.get_child("reply", ns::REPLY) else {
-        return (body, None);
+        return (whole.map(str::to_owned), None);
     };
-    let Split { body, quote } = match &body {
+    let Split { body, quote } = match whole {
         Some(body) => fallback::split(message, body),
         None => Split { body: None, quote: None },
     };

@@ -35,9 +35,15 @@ pub(crate) fn split(message: &Element, body: &str) -> Split {
     }
 }
 
-/// Whether something in the body is there for clients without `what`.
-pub(crate) fn is_marked(message: &Element, what: &str) -> bool {
-    !ranges(message, what).is_empty()
+/// What is left of the body without all that is there for clients without `what`, nor the quote of a reply.
+pub(crate) fn without(message: &Element, body: &str, what: &str) -> String {
+    let mut cut = ranges(message, what);
+    let replies = message.has_child("reply", ns::REPLY);
+    if replies && split(message, body).body.as_deref() != Some(body) {
+        cut.extend(ranges(message, ns::REPLY));
+    }
+    let left = |at: &usize| !cut.iter().any(|range| range.contains(at));
+    body.chars().enumerate().filter(|(at, _)| left(at)).map(|(_, c)| c).collect()
 }
 
 /// The most ranges of one message that count.

@@ -11,14 +11,16 @@ use crate::xml::Xml;
 const MAX_NUMBER: usize = 32;
 /// The longest body that can be the name of a place, in characters.
 const MAX_BODY: usize = 200;
+/// What the parameters of a URI consist of, besides letters and digits (RFC 5870, 3.3).
+const PARAMETERS: &[u8] = b";=-_.!~*'()[]:&+$%";
 
-/// The place that a message is, if it is one; unsupported, if it is nowhere, or stands beside more words
-/// than can be its name.
-pub(super) fn read(message: &Element, body: Option<&str>) -> Option<Content> {
+/// The place that a message is, if it is one; unsupported, if it is nowhere, or stands beside words that
+/// are not its name. `whole` is the body with all that is there for other clients.
+pub(super) fn read(message: &Element, body: Option<&str>, whole: Option<&str>) -> Option<Content> {
     match message.get_child("geoloc", ns::GEOLOC) {
         Some(geoloc) => {
-            let marked = fallback::is_marked(message, ns::GEOLOC);
-            let place = of_geoloc(geoloc, body.filter(|_| !marked)).map(Content::Location);
+            let said = whole.map(|whole| fallback::without(message, whole, ns::GEOLOC));
+            let place = of_geoloc(geoloc, said.as_deref()).map(Content::Location);
             Some(place.unwrap_or(Content::Unsupported { kind: Kind::Location }))
         }
         None => of_uri(body?).map(Content::Location),
@@ -31,7 +33,10 @@ pub(super) fn of_uri(text: &str) -> Option<Location> {
     // How near to look at it is no part of RFC 5870, and says nothing of the place.
     let zoom = |(_, zoom): &(&str, &str)| zoom.bytes().all(|b| b.is_ascii_digit());
     let uri = text.split_once("?z=").filter(zoom).map_or(text, |(uri, _)| uri);
-    Location::from_geo(uri)
+    let (place, parameters) = uri.split_once(';').unwrap_or((uri, ""));
+    let in_parameters = |b: u8| b.is_ascii_alphanumeric() || PARAMETERS.contains(&b);
+    let is_uri = !place.contains(char::is_whitespace) && parameters.bytes().all(in_parameters);
+    is_uri.then(|| Location::from_geo(uri)).flatten()
 }
 
 fn of_geoloc(geoloc: &Element, body: Option<&str>) -> Option<Location> {
@@ -43,14 +48,17 @@ fn of_geoloc(geoloc: &Element, body: Option<&str>) -> Option<Location> {
     }
     let place = Location::new(number("lat")?, number("lon")?)?;
     let place = place.within(number("accuracy").and_then(metres));
-    let said = body.filter(|body| of_uri(body).is_none());
-    if said.is_some_and(|said| said.trim().lines().count() > 1 || said.chars().count() > MAX_BODY) {
+    let told = ["text", "description", "locality", "area"].into_iter().filter_map(text);
+    let own = told.map(|name| in_one_line(&name)).find(|name| !name.is_empty());
+    let said = body.map(str::trim).filter(|said| !said.is_empty() && of_uri(said).is_none());
+    let is_name = |said: &str| match &own {
+        Some(own) => in_one_line(said) == *own,
+        None => said.lines().count() == 1 && said.chars().count() <= MAX_BODY,
+    };
+    if !said.is_none_or(is_name) {
         return None;
     }
-    let told = ["text", "description", "locality", "area"].into_iter().filter_map(text);
-    let mut names = told.chain(said.map(str::to_owned)).map(|name| in_one_line(&name));
-    let name = names.find(|name| !name.trim().is_empty());
-    Some(place.named(name.as_deref()))
+    Some(place.named(own.or_else(|| said.map(in_one_line)).as_deref()))
 }
 
 /// An `xs:decimal`: no exponent, no infinity.
@@ -62,7 +70,8 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 fn in_one_line(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    name.trim().to_owned()
 }
 
 /// The body, for clients without XEP-0080, and what stands beside it. Alone the URI is shown as a place.

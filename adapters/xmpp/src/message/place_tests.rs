@@ -56,7 +56,9 @@ fn a_place_has_the_best_name_that_there_is() {
         ("", "<area>a</area><locality>l</locality>", Some("l")),
         ("", "<area>a\nb\tc</area>", Some("a b c")),
         ("At the pier", "", Some("At the pier")),
-        ("At the pier\n", "<text>pier</text>", Some("pier")),
+        ("At the pier\n", "<text>At the&#9;pier </text>", Some("At the pier")),
+        (" \n ", "<text>pier</text>", Some("pier")),
+        ("geo:1,2", "<text>pier</text>", Some("pier")),
         ("geo:1,2", "", None),
         ("", &format!("<text>{long}</text>"), Some(&long[..Location::MAX_NAME])),
     ] {
@@ -81,22 +83,66 @@ fn what_is_nowhere_or_would_lose_words_is_refused() {
         geoloc(&format!("{SPOT}<datum>ED50</datum>")),
         format!("<body>I am here.\nCome!</body>{place}"),
         format!("<body>{long}</body>{place}"),
+        format!("<body>Bring the keys</body>{}", geoloc(&format!("{SPOT}<text>pier</text>"))),
+        format!("<body>a</body>{}", geoloc(&format!("{SPOT}<text>t</text><area>a</area>"))),
+        format!("<body>geo:1,2; bring the keys</body>{}", geoloc(&format!("{SPOT}<text>t</text>"))),
         "<body>geo:1,2</body><replace xmlns='urn:xmpp:message-correct:0' id='m0'/>".to_owned(),
         format!("{place}<replace xmlns='urn:xmpp:message-correct:0' id='m0'/>"),
     ] {
         assert_eq!(heard(&inner), NOWHERE, "{inner}");
     }
-    let marked = format!(
-        "<body>A place:\nhttps://maps.test/1</body>{place}<fallback xmlns='urn:xmpp:fallback:0' \
-         for='http://jabber.org/protocol/geoloc'><body/></fallback>"
-    );
-    assert!(heard(&marked) == Content::Location(spot()));
+}
+
+#[test]
+fn only_what_is_marked_as_there_for_others_is_cut() {
+    let all: &[&str] = &[""];
+    for (body, parts, own, expected) in [
+        ("A place:\nhttps://maps.test/1", all, "", Some(None)),
+        ("A place:\nhttps://maps.test/1", all, "pier", Some(Some("pier"))),
+        ("Keys! geo:1,2", &["start='6'"], "", Some(Some("Keys!"))),
+        ("Keys! geo:1,2", &["start='6'"], "Keys!", Some(Some("Keys!"))),
+        ("Keys! geo:1,2", &["start='6'"], "pier", None),
+        ("Keys! geo:1,2", &["start='0' end='6'"], "pier", Some(Some("pier"))),
+        ("Map: x\nBring the keys\nnow", &["start='0' end='7'"], "", None),
+        ("Map: x\nBring the keys", &["start='0' end='7'"], "pier", None),
+        ("Map: x\nBring the keys", &["start='0' end='7'"], "", Some(Some("Bring the keys"))),
+        ("Map Keys x", &["start='0' end='3'", "start='8'"], "", Some(Some("Keys"))),
+        ("Map Keys x", &["start='0' end='3'", "start='8'"], "pier", None),
+        ("\u{e9}\u{1F5FA}x rest", &["end='3'"], "", Some(Some("rest"))),
+        // What marks nothing, cuts nothing.
+        ("Bring the keys", &["start='9' end='2'"], "pier", None),
+        ("Bring the keys", &["start='x'"], "pier", None),
+    ] {
+        let parts: Vec<_> = parts.iter().map(|part| format!("<body {part}/>")).collect();
+        let inner = format!(
+            "<body>{body}</body>{}<fallback xmlns='urn:xmpp:fallback:0' \
+             for='http://jabber.org/protocol/geoloc'>{}</fallback>",
+            geoloc(&format!("{SPOT}<text>{own}</text>")),
+            parts.concat(),
+        );
+        let expected = expected.map_or(NOWHERE, |name| Content::Location(spot().named(name)));
+        assert!(heard(&inner) == expected, "{inner}");
+    }
 }
 
 #[test]
 fn other_words_stay_what_they_are() {
-    for body in ["geo:91,0", "see geo:1,2", "geo:1,2 or so", "geo:0,0?q=1,2", "geo:1,2?z=x", "geo:"]
-    {
+    for body in [
+        "geo:91,0",
+        "see geo:1,2",
+        "geo:1,2 or so",
+        "geo:0,0?q=1,2",
+        "geo:1,2?z=x",
+        "geo:",
+        "geo:52.5,13.4; bring the keys",
+        "geo:52.5,13.4;u=5;\nbring the keys",
+        "geo:52.5, 13.4",
+        "geo:52.5,13.4;schl\u{fc}ssel",
+        "geo:52.5,13.4;bring/keys",
+        "geo:52.5,13.4;bring,keys",
+        "geo:52.5,13.4;\u{a0}keys",
+        "geo:52.5,13.4;why?z=1?z=1",
+    ] {
         assert!(heard(&format!("<body>{body}</body>")) == Content::text(body), "{body}");
     }
     let place = geoloc(SPOT);
@@ -126,6 +172,23 @@ fn a_place_can_answer_a_message() {
         assert!(event.content == Content::Location(spot()), "{inner}");
         assert!(event.reply == Some(Reply { to: ours(KEY), quote }), "{inner}");
     }
+}
+
+#[test]
+fn quotes_and_what_is_there_for_others_are_counted_in_the_same_body() {
+    let reply = format!("<reply xmlns='urn:xmpp:reply:0' to='{PUPPET}' id='{KEY}'/>");
+    let cut = |what: &str, part: &str| {
+        format!("<fallback xmlns='urn:xmpp:fallback:0' for='{what}'><body {part}/></fallback>")
+    };
+    let inner = format!(
+        "<body>&gt; where?\nMap: x\nPier</body>{}{reply}{}{}",
+        geoloc(SPOT),
+        cut("urn:xmpp:reply:0", "start='0' end='9'"),
+        cut("http://jabber.org/protocol/geoloc", "start='9' end='16'"),
+    );
+    let event = event("type='chat' id='m1'", &inner);
+    assert!(event.content == Content::Location(spot().named(Some("Pier"))));
+    assert!(event.reply == Some(Reply { to: ours(KEY), quote: Some("where?".to_owned()) }));
 }
 
 #[test]
@@ -162,6 +225,28 @@ proptest! {
         } else {
             prop_assert!(heard(&(body + &geoloc.to_wire())) == Content::Location(named));
         }
+    }
+
+    #[test]
+    fn no_words_beside_a_place_are_lost(
+        said in "[a-z]{1,9}( [a-z]{1,9}){0,3}",
+        own in proptest::option::of("[A-Z]{1,9}"),
+        map in "[0-9 ]{0,9}",
+        parameter in any::<bool>(),
+    ) {
+        let text = own.as_deref().map(|own| format!("<text>{own}</text>")).unwrap_or_default();
+        let inner = format!(
+            "<body>{map}{said}</body>{}<fallback xmlns='urn:xmpp:fallback:0' \
+             for='http://jabber.org/protocol/geoloc'><body start='0' end='{}'/></fallback>",
+            geoloc(&format!("{SPOT}{text}")), map.len(),
+        );
+        let name = spot().named(Some(&said));
+        let expected = own.map_or(Content::Location(name), |_| NOWHERE);
+        prop_assert!(heard(&inner) == expected);
+        let between = if parameter { "; " } else { " " };
+        let body = format!("geo:1,2{between}{said}");
+        let content = heard(&format!("<body>{body}</body>"));
+        prop_assert!(content == Content::text(body));
     }
 
     #[test]
