@@ -35,6 +35,8 @@ struct State {
     hash: RandomState,
     /// Of which users it was asked how they are, for whom.
     asked: Recent<Pair, Instant>,
+    /// Users who were asked in return to show it to a ghost, since the connection is there.
+    asked_back: Recent<Pair, ()>,
     /// Ghosts that are there, by the users who may see it.
     ghosts: Recent<Pair, There>,
 }
@@ -161,10 +163,16 @@ impl Availability {
         self.lock().asked.get(&(by, to)).is_some_and(|asked| asked.elapsed() < ANSWER)
     }
 
-    /// Whether a user shows to a ghost how it is.
-    pub(crate) fn is_shown(&self, by: &UserId, to: &UserId) -> bool {
-        let pair = (by.clone(), to.clone());
-        self.lock().users.get(&pair).is_some_and(|clients| !clients.is_empty())
+    /// Whether a ghost asks a user in return to see how it is: no more than once, and not if it sees that.
+    pub(crate) fn asks_back(&self, ghost: &UserId, user: &UserId) -> bool {
+        let pair = (user.clone(), ghost.clone());
+        let mut state = self.lock();
+        let is_shown = state.users.get(&pair).is_some_and(|clients| !clients.is_empty());
+        if is_shown || !fits(&pair) || state.asked_back.get(&pair).is_some() {
+            return false;
+        }
+        state.asked_back.put(pair, ());
+        true
     }
 
     /// What the daemon shows of a ghost; the stanza that says it.

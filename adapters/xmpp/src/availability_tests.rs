@@ -178,10 +178,9 @@ fn who_subscribes_is_asked_for_the_same_unless_it_is_seen_already() {
     }
     here.shows(carol(), bob(), There::Away);
     let away = "<presence from='GHOST' to='USER'><show>away</show></presence>";
-    assert_eq!(subscribe("bob@p.test", CAROL), [subscribed, away, asks]);
-    assert_eq!(subscribe("ann@p.test", CAROL), [subscribed, absent, asks]);
-    here.bob_is("/phone", "", "");
     assert_eq!(subscribe("bob@p.test", CAROL), [subscribed, away]);
+    here.comes("ann@p.test/x", CAROL, "", "");
+    assert_eq!(subscribe("ann@p.test", CAROL), [subscribed, absent]);
     let unsubscribed = format!("<presence type='unsubscribed' from='{CAROL}' to='bob@p.test'/>");
     let gone = format!("<presence type='unavailable' from='{CAROL}' to='bob@p.test'/>");
     let unsubscribe = || here.comes("bob@p.test", CAROL, "type='unsubscribe'", "");
@@ -190,6 +189,31 @@ fn who_subscribes_is_asked_for_the_same_unless_it_is_seen_already() {
     let there = "<presence from='GHOST' to='USER'/>";
     let component = subscribe("bob@p.test", "bridge.p.test");
     assert_eq!(component, [subscribed, there]);
+}
+
+#[test]
+fn who_asks_in_return_as_well_is_asked_once_in_each_connection() {
+    let here = Here::new();
+    // The peer answers every request with one of its own.
+    let rounds = || {
+        let asks = |answer: &String| answer.contains("type='subscribe'");
+        let asked = || here.comes("bob@p.test", CAROL, "type='subscribe'", "").iter().any(asks);
+        (0..9).take_while(|_| asked()).count()
+    };
+    assert_eq!(rounds(), 1);
+    // Nor does it help to take it back meanwhile.
+    here.comes("bob@p.test", CAROL, "type='unsubscribe'", "");
+    here.bob_is("", "type='unsubscribed'", "");
+    assert_eq!(rounds(), 0);
+    here.fleeting.availability.lost(&here.bridge.handle());
+    assert_eq!(rounds(), 1);
+    let long = format!("{}@p.test", "b".repeat(MAX_IDS));
+    assert!(
+        !here
+            .fleeting
+            .availability
+            .asks_back(&carol(), &UserId::new(bob().network().clone(), long).unwrap())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,10 +284,12 @@ fn what_is_known_is_bounded_and_what_was_touched_last_stays() {
         state.note(online(bob(), "x"));
         state.ghosts.put((carol(), stranger(n)), There::Online);
         state.asked.put((stranger(n), carol()), Instant::now());
+        state.asked_back.put((stranger(n), carol()), ());
     }
     assert!(state.users.new.len() + state.users.old.len() <= PAIRS);
     assert!(state.ghosts.new.len() + state.ghosts.old.len() <= PAIRS);
     assert!(state.asked.new.len() + state.asked.old.len() <= PAIRS);
+    assert!(state.asked_back.new.len() + state.asked_back.old.len() <= PAIRS);
     assert_eq!(state.note(online(bob(), "x")), None);
     for n in 0..3 * CLIENTS {
         state.note(online(ann(), &n.to_string()));

@@ -3,7 +3,8 @@
 //! Puppets claim no presence but what the daemon shows of them ([`Availability`]), and only to those to
 //! whom it does. The component itself is online. A user's subscription to a puppet, and the answer to
 //! a puppet's, are gestures: they say whether the user wants to hear from it. Whoever subscribes to a
-//! puppet is asked for the same in return, because servers tell nobody else how a user is there.
+//! puppet is asked for the same in return, because servers tell nobody else how a user is there: once,
+//! so that two who ask in return do not ask each other for ever.
 
 use drawbridge_adapter::{Addressing, Bridge, Gesture, Party, There, UserId};
 use minidom::Element;
@@ -51,8 +52,7 @@ pub(crate) fn answers(
     let shown = |is| says(availability::stanza(is));
     match kind {
         "subscribe" => {
-            let sees = |(puppet, user): &(UserId, UserId)| availability.is_shown(user, puppet);
-            let asks = pair.as_ref().is_some_and(|pair| !sees(pair));
+            let asks = pair.is_some_and(|(puppet, user)| availability.asks_back(&puppet, &user));
             let asked = asks.then(|| says(Xml::new("presence").attr("type", "subscribe")));
             let subscribed = envelope.answer("presence", "subscribed");
             [subscribed, shown(is)].into_iter().chain(asked).collect()
