@@ -20,6 +20,7 @@ use crate::markup::MAX_BODY;
 use crate::outward::{Outward, Ready, Undelivered};
 use crate::privilege::Grants;
 use crate::reports::Reports;
+use crate::xml::Xml;
 use crate::{doctor, intake, link, message, presence};
 
 /// The longest text, in bytes. Servers end the stream of a component that sends them a stanza of
@@ -296,10 +297,8 @@ impl XmppAdapter {
                         if let Command::Message(Message { from, to, .. }) = &delivery.command {
                             self.folders.met(to, &from.user);
                             let availability = &self.fleeting.availability;
-                            let probe = availability.wonders(&from.user, to, &self.addresses);
-                            if let Some(probe) = probe {
-                                self.outward.mention(&probe);
-                            }
+                            let says = |probe: &Xml| self.outward.mention(probe);
+                            availability.wonders(&from.user, to, &self.addresses, says);
                         }
                         Ok(delivered)
                     }

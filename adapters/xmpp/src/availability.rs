@@ -130,23 +130,26 @@ impl Availability {
         }
     }
 
-    /// The question how a user is, who has something to do with a ghost, if nothing is known of it: no
-    /// server says it again to a bridge that was away.
+    /// Asks how a user is, who has something to do with a ghost, if nothing is known of it: no server says
+    /// it again to a bridge that was away. What `says` could not take is asked the next time.
     pub(crate) fn wonders(
         &self,
         ghost: &UserId,
         user: &UserId,
         addresses: &Addresses,
-    ) -> Option<Xml> {
+        says: impl FnOnce(&Xml) -> bool,
+    ) {
         let pair = (user.clone(), ghost.clone());
+        // Held until it is noted: the answer may come at once.
         let mut state = self.lock();
         if !fits(&pair) || state.users.get(&pair).is_some() || state.asked.get(&pair).is_some() {
-            return None;
+            return;
         }
-        state.asked.put(pair, Instant::now());
-        drop(state);
-        let from = addresses.address_of(ghost).ok()?;
-        Some(Xml::new("presence").attr("type", "probe").attr("from", from).attr("to", user.id()))
+        let Ok(from) = addresses.address_of(ghost) else { return };
+        let probe = Xml::new("presence").attr("type", "probe").attr("from", from);
+        if says(&probe.attr("to", user.id())) {
+            state.asked.put(pair, Instant::now());
+        }
     }
 
     /// Whether this, of a user to a ghost, only says that the ghost may not ask how the user is: it is a

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fleeting::Fleeting;
+use crate::outward::Outward;
 use crate::presence;
 
 const CAROL: &str = "elsewhere_carol@bridge.p.test";
@@ -221,8 +222,12 @@ async fn of_whom_nothing_is_known_is_asked_once_and_the_servers_word_is_no_gestu
     let here = Here::new();
     let availability = &here.fleeting.availability;
     let wonders = |user: &UserId| {
-        let probe = availability.wonders(&carol(), user, &here.addresses);
-        probe.map(|probe| probe.to_wire()).unwrap_or_default()
+        let mut said = String::new();
+        availability.wonders(&carol(), user, &here.addresses, |probe| {
+            said = probe.to_wire();
+            true
+        });
+        said
     };
     let probe = format!("<presence type='probe' from='{CAROL}' to='bob@p.test'/>");
     let unsubscribed = format!(
@@ -254,6 +259,40 @@ async fn of_whom_nothing_is_known_is_asked_once_and_the_servers_word_is_no_gestu
     tokio::time::advance(ANSWER).await;
     assert!(!is_answer());
     assert_eq!(wonders(&bob()), "");
+}
+
+#[tokio::test]
+async fn a_question_for_which_there_is_no_room_is_asked_the_next_time() {
+    let here = Here::new();
+    let availability = &here.fleeting.availability;
+    let outward = Outward::new("bridge.p.test".to_owned());
+    let wonders =
+        || availability.wonders(&carol(), &bob(), &here.addresses, |probe| outward.mention(probe));
+    let unsubscribed = format!(
+        "<presence xmlns='jabber:component:accept' from='bob@p.test' to='{CAROL}' \
+         type='unsubscribed'/>"
+    );
+    let unsubscribed: Element = unsubscribed.parse().unwrap();
+    let is_answer =
+        || availability.is_answer(&unsubscribed, &here.addresses, &here.bridge.handle());
+    // Not connected.
+    wonders();
+    let (answers, mut written) = tokio::sync::mpsc::channel(4);
+    outward.lend(answers.clone());
+    for _ in 0..2 {
+        answers.try_send(String::new()).unwrap();
+    }
+    wonders();
+    assert!(!is_answer());
+    for _ in 0..2 {
+        assert_eq!(written.try_recv().unwrap(), "");
+    }
+    wonders();
+    wonders();
+    let probe = format!("<presence type='probe' from='{CAROL}' to='bob@p.test'/>");
+    assert_eq!(written.try_recv().unwrap(), probe);
+    assert!(written.try_recv().is_err());
+    assert!(is_answer());
 }
 
 #[test]

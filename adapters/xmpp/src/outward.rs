@@ -140,13 +140,13 @@ impl Outward {
         self.lock().aside = Some(answers);
     }
 
-    /// Writes a stanza of which nobody waits for the outcome, if more than half of the room is left.
-    pub(crate) fn mention(&self, stanza: &Xml) {
+    /// Writes a stanza of which nobody waits for the outcome, if more than half of the room is left;
+    /// whether it is.
+    pub(crate) fn mention(&self, stanza: &Xml) -> bool {
         let state = self.lock();
         let room = |aside: &&mpsc::Sender<String>| aside.capacity() * 2 > aside.max_capacity();
-        if let Some(aside) = state.aside.as_ref().filter(room) {
-            let _ = aside.try_send(stanza.to_wire());
-        }
+        let aside = state.aside.as_ref().filter(room);
+        aside.is_some_and(|aside| aside.try_send(stanza.to_wire()).is_ok())
     }
 
     /// No more is taken; what was, may still be confirmed.

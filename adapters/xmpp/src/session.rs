@@ -266,9 +266,8 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                 self.fleeting.wrote(&event, &envelope.from, asks, self.bridge);
                 if let Destination::Direct(to) = &event.to {
                     let (by, availability) = (&event.sender.user, &self.fleeting.availability);
-                    if let Some(probe) = availability.wonders(to, by, self.addresses) {
-                        self.outward.mention(&probe);
-                    }
+                    let says = |probe: &Xml| self.outward.mention(probe);
+                    availability.wonders(to, by, self.addresses, says);
                 }
                 self.hand_over("message", *event, &envelope).await;
             }
