@@ -1,9 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use drawbridge_adapter::{
-    Content, ConversationId, NetworkId, Notice, Party, Report, ReportReason, Tag, Timestamp,
+    Content, ConversationId, NetworkId, Notice, Party, Presence, Report, ReportReason, Tag, There,
+    Timestamp,
 };
 use drawbridge_testkit::ReferenceBridge;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -73,4 +76,55 @@ async fn what_stands_behind_a_failure_for_now_is_not_tried() {
     let (outcomes, mut again) = tokio::join!(adapter.deliver(&batch), losing);
     assert!(matches!(outcomes[0], Err(DeliveryError::Unknown { .. })), "{outcomes:?}");
     assert!(outcomes.len() <= 2 && again.try_recv().is_err(), "{outcomes:?}");
+}
+
+/// Reads from a stream until this is in what was read, or it ends; what was read.
+async fn read_to(stream: &mut TcpStream, end: &str) -> String {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(end) {
+        if stream.read_buf(&mut read).await.unwrap() == 0 {
+            break;
+        }
+    }
+    String::from_utf8(read).unwrap()
+}
+
+#[tokio::test]
+async fn when_the_bridge_goes_it_is_said_of_all_ghosts_before_the_stream_ends() {
+    const GHOSTS: usize = 300;
+    let network = NetworkId::new("xmpp").unwrap();
+    let addresses = Addresses::new(network.clone(), "bridge.p.test".to_owned());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let server = ("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
+    let adapter = XmppAdapter::new(server, addresses, Secret::new("open"), Vec::new());
+    let reference = ReferenceBridge::new(network);
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_to(&mut stream, "to='bridge.p.test'>").await;
+        let header = "<stream:stream xmlns='jabber:component:accept' id='1' \
+            xmlns:stream='http://etherx.jabber.org/streams' from='bridge.p.test'>";
+        stream.write_all(header.as_bytes()).await.unwrap();
+        read_to(&mut stream, "</handshake>").await;
+        stream.write_all(b"<handshake/>").await.unwrap();
+        while !adapter.outward.mention(&Xml::new("presence")) {
+            tokio::task::yield_now().await;
+        }
+        for n in 0..GHOSTS {
+            let (by, to) = (format!("elsewhere:g{n}"), "xmpp:bob@p.test".parse().unwrap());
+            let by = by.parse().unwrap();
+            adapter.signal(Signal::Presence(Presence { by, to, is: There::Online }));
+        }
+        reference.stop();
+        let written = read_to(&mut stream, "</stream:stream>").await;
+        stream.write_all(b"</stream:stream>").await.unwrap();
+        written
+    };
+    let (ended, written) = tokio::join!(adapter.run(reference.handle()), serving);
+    assert!(ended.is_ok());
+    let said = |n: usize| {
+        let from = format!("<presence type='unavailable' from='elsewhere_g{n}@bridge.p.test'");
+        written.matches(&from).count() == 1
+    };
+    assert_eq!((0..GHOSTS).filter(|n| said(*n)).count(), GHOSTS);
+    assert!(written.ends_with("</stream:stream>"));
 }

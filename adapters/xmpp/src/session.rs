@@ -111,14 +111,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
                         }
                     },
                     () = self.bridge.stopping(), if stop.is_some() => {
-                        for gone in self.fleeting.availability.farewell(self.addresses) {
-                            self.outward.mention(&gone);
-                        }
+                        let farewell = self.fleeting.availability.farewell(self.addresses);
                         // What the server still has for us comes before its own goodbye.
                         self.outward.close();
                         last = Instant::now() + GOODBYE;
                         if let Some(stop) = stop.take() {
-                            let _ = stop.send(());
+                            let _ = stop.send(farewell.iter().map(Xml::to_wire).collect());
                         }
                     }
                     // Not by dropping the reader: it may hold a message that is being handed over.
@@ -329,30 +327,32 @@ fn domain(jid: &str) -> &str {
     bare.rsplit('@').next().unwrap_or_default()
 }
 
-/// Writes what there is, until it is told to close the stream; gives the half-connection back.
+/// Writes what there is, until it is told to close the stream, and what to say before that; gives the
+/// half-connection back.
 async fn write_all<W: AsyncWrite + Unpin>(
     mut write: W,
     mut outgoing: mpsc::Receiver<String>,
     mut answers: mpsc::Receiver<String>,
-    mut stopped: oneshot::Receiver<()>,
+    mut stopped: oneshot::Receiver<String>,
 ) -> Result<W, &'static str> {
-    let mut stopping = false;
-    while !stopping {
+    let mut stopping = None;
+    while stopping.is_none() {
         let mut together = tokio::select! {
-            _ = &mut stopped => {
-                stopping = true;
+            farewell = &mut stopped => {
+                stopping = Some(farewell.unwrap_or_default());
                 String::new()
             }
             Some(wire) = answers.recv() => wire,
             Some(wire) = outgoing.recv() => wire,
         };
-        while together.len() < TOGETHER || stopping {
+        while together.len() < TOGETHER || stopping.is_some() {
             match outgoing.try_recv().or_else(|_| answers.try_recv()) {
                 Ok(wire) => together.push_str(&wire),
                 Err(_) => break,
             }
         }
-        if stopping {
+        if let Some(farewell) = &stopping {
+            together.push_str(farewell);
             together.push_str("</stream:stream>");
         }
         let writing = async {
