@@ -109,6 +109,8 @@ impl Server {
 
     /// Takes a line of the bridge's, and gives what the server answers.
     fn takes(&self, line: &str) -> Result<String> {
+        // Once it is away it takes no line more, though one be there already.
+        ensure!(!self.state().away, "it is away");
         let words: Vec<_> = line.splitn(7, ' ').collect();
         match *words {
             ["answer", id, how] => {
@@ -156,7 +158,6 @@ async fn serve(server: Arc<Server>, listener: TcpListener) -> Result<()> {
             continue;
         }
         server.change(|state| state.connected = true);
-        // Once it is away it takes no line more, though one be there already.
         tokio::select! {
             biased;
             _ = server.wait(|state| state.away.then_some(())) => {}
