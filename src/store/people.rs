@@ -238,6 +238,13 @@ fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), St
     let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(sql)?.execute(parameters).map_err(StoreError::from)
     };
+    let set = |column: &str, user: &UserId, value: &dyn rusqlite::ToSql| {
+        let sql = format!(
+            "INSERT INTO settings (user, {column}) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET {column} = excluded.{column}"
+        );
+        run(&sql, &[&user.to_string(), value]).map(drop)
+    };
     match change {
         PeopleChange::Mute { owner, other, how, until } => {
             let (owner, other) = (owner.to_string(), other.to_string());
@@ -248,34 +255,10 @@ fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), St
             let pair = params![owner.to_string(), other.to_string()];
             run("DELETE FROM mutes WHERE owner = ? AND other = ?", pair)?;
         }
-        PeopleChange::Receipts { user, unseen } => {
-            run(
-                "INSERT INTO settings (user, unseen) VALUES (?, ?)
-                 ON CONFLICT DO UPDATE SET unseen = excluded.unseen",
-                params![user.to_string(), unseen],
-            )?;
-        }
-        PeopleChange::Presence { user, shown } => {
-            run(
-                "INSERT INTO settings (user, present) VALUES (?, ?)
-                 ON CONFLICT DO UPDATE SET present = excluded.present",
-                params![user.to_string(), shown],
-            )?;
-        }
-        PeopleChange::Inbox { user, apart } => {
-            run(
-                "INSERT INTO settings (user, apart) VALUES (?, ?)
-                 ON CONFLICT DO UPDATE SET apart = excluded.apart",
-                params![user.to_string(), apart],
-            )?;
-        }
-        PeopleChange::Strict { user, level } => {
-            run(
-                "INSERT INTO settings (user, strict) VALUES (?, ?)
-                 ON CONFLICT DO UPDATE SET strict = excluded.strict",
-                params![user.to_string(), level.as_str()],
-            )?;
-        }
+        PeopleChange::Receipts { user, unseen } => set("unseen", user, unseen)?,
+        PeopleChange::Presence { user, shown } => set("present", user, shown)?,
+        PeopleChange::Inbox { user, apart } => set("apart", user, apart)?,
+        PeopleChange::Strict { user, level } => set("strict", user, &level.as_str())?,
         PeopleChange::OwnClock(clock) => {
             let clock = serde_json::to_string(clock).map_err(|_| StoreError::Unwritable)?;
             schema::keep(connection, OWN_CLOCK, clock)?;
