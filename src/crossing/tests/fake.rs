@@ -1,0 +1,264 @@
+//! A network that does as the test says.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use drawbridge_adapter::{
+    AddressError, Code, Command, Content, Delivered, Delivery, DeliveryError, Emojis, EventId,
+    Fatal, Feature, Kind, Level, Message, Report, Secret, Signal, State, StatusNeeds, Text,
+    TextLimits, async_trait,
+};
+use tokio::sync::Notify;
+
+use super::*;
+
+/// What the fake network does with the next text "1".
+#[derive(Clone)]
+pub(super) enum Next {
+    Fails(DeliveryError),
+    Panics,
+    /// Takes it and crashes: the answer never comes.
+    Hangs,
+    /// Takes it, and has no time for the rest of its window.
+    Ends,
+}
+
+/// A network that takes everything, unless told otherwise.
+pub(super) struct Fake {
+    pub(super) network: NetworkId,
+    pub(super) needs: StatusNeeds,
+    pub(super) script: Mutex<VecDeque<Next>>,
+    pub(super) heard: Mutex<Vec<Delivery>>,
+    pub(super) signals: Mutex<usize>,
+    pub(super) passing: Mutex<Vec<Signal>>,
+    pub(super) changed: Notify,
+}
+
+impl Fake {
+    pub(super) fn new(network: &str, needs: StatusNeeds) -> Arc<Self> {
+        Arc::new(Self {
+            network: NetworkId::new(network).unwrap(),
+            needs,
+            script: Mutex::default(),
+            heard: Mutex::default(),
+            signals: Mutex::default(),
+            passing: Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn next(&self, next: Next) {
+        self.script.lock().unwrap().push_back(next);
+    }
+
+    pub(super) fn fails(&self, error: DeliveryError) {
+        self.next(Next::Fails(error));
+    }
+
+    pub(super) fn texts(&self) -> Vec<String> {
+        let text = |delivery: &Delivery| match &delivery.command {
+            Command::Message(message) => match &message.content {
+                Content::Text(Text { body, .. }) => Some(body.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(text).collect()
+    }
+
+    /// What the bridge itself said, and what it wanted to be written or shown.
+    pub(super) fn own(&self) -> Vec<String> {
+        let own = |delivery: &Delivery| match &delivery.command {
+            Command::Notice(notice) => Some(notice.text.clone()),
+            Command::Request(request) => Some(format!("request: {}", request.words)),
+            Command::RequestOver(over) => Some(format!("over: {}", over.accepted)),
+            Command::Block(entry) => {
+                Some(format!("{} {} {}", entry.owner, entry.other, entry.blocked))
+            }
+            Command::Mute(entry) => Some(format!("mute {} {:?}", entry.other, entry.muted)),
+            Command::Folder(folder) => {
+                let networks: Vec<_> = folder.networks.iter().map(NetworkId::as_str).collect();
+                Some(format!("folder {networks:?}"))
+            }
+            Command::Report(Report { about, by, reason, messages, .. }) => {
+                let messages: Vec<&str> = messages.iter().map(EventId::as_str).collect();
+                Some(format!("report {about} by {by}: {} {messages:?}", reason.as_str()))
+            }
+            Command::Access(access) => Some(format!("access {}", access.secret.is_some())),
+            Command::Message(_) | Command::Status(_) => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(own).collect()
+    }
+
+    /// The next thing that the bridge itself says, behind `known` others.
+    pub(super) async fn is_told(&self, known: usize) -> String {
+        self.until(|fake| fake.own().len() > known).await;
+        self.own()[known].clone()
+    }
+
+    pub(super) fn states(&self) -> Vec<State> {
+        let state = |delivery: &Delivery| match &delivery.command {
+            Command::Status(status) => Some(status.state),
+            _ => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(state).collect()
+    }
+
+    pub(super) async fn until(&self, done: impl Fn(&Self) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                if done(self) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        assert!(
+            waited.is_ok(),
+            "heard {:?}, {:?} and {:?}",
+            self.texts(),
+            self.states(),
+            self.own()
+        );
+    }
+
+    pub(super) async fn hears(&self, texts: &[&str]) {
+        self.until(|fake| fake.texts().len() >= texts.len()).await;
+        assert_eq!(self.texts(), texts);
+    }
+
+    pub(super) async fn learns(&self, states: &[State]) {
+        self.until(|fake| fake.states().len() >= states.len()).await;
+        assert_eq!(self.states(), states);
+    }
+}
+
+#[async_trait]
+impl Adapter for Fake {
+    fn describe(&self) -> Descriptor {
+        Descriptor { adapter: "fake", version: "1", window: 4, concurrency: 4, status: self.needs }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(TextLimits { max_bytes: 1000, controls: true })
+            .with(Kind::Text, Level::Full)
+            .with(Kind::Edit, Level::Full)
+            .with(Kind::Retraction, Level::Full)
+            .with(Kind::Reaction, Level::Full)
+            .with(Kind::Receipt, Level::Full)
+            .with(Kind::Typing, Level::Full)
+            .with(Kind::Location, Level::Full)
+            .with(Kind::Poll, Level::Fallback)
+            .with(Kind::Presence, Level::Full)
+            .bearing(Feature::Reply, Level::Full)
+            .bouncing()
+            .showing_requests()
+            .keeping_block_lists()
+            .muting()
+            .keeping_folders()
+            .taking_reports()
+            .taking_access()
+    }
+
+    async fn run(&self, bridge: Bridge) -> Result<(), Fatal> {
+        bridge.stopping().await;
+        Ok(())
+    }
+
+    async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
+        let mut results = Vec::new();
+        for delivery in batch {
+            let next = match &delivery.command {
+                Command::Message(message) if message.content == Content::text("1") => {
+                    self.script.lock().unwrap().pop_front()
+                }
+                Command::Access(access) if access.secret == Some(Secret::new("wrong")) => {
+                    Some(Next::Fails(not_taken(Code::Forbidden)))
+                }
+                Command::Folder(folder)
+                    if folder.owner.id()
+                        == if folder.networks.is_empty() { "stuck" } else { "closed" } =>
+                {
+                    Some(Next::Fails(not_taken(Code::Forbidden)))
+                }
+                Command::Mute(mute) if mute.other.id() == "loud" => {
+                    Some(Next::Fails(not_taken(Code::Forbidden)))
+                }
+                Command::Report(report) if report.about.id() == "unreported" => {
+                    Some(Next::Fails(not_taken(Code::NotReachable)))
+                }
+                _ => None,
+            };
+            let ends = matches!(next, Some(Next::Ends));
+            let result = match next {
+                None | Some(Next::Ends) => {
+                    self.heard.lock().unwrap().push(delivery.clone());
+                    Ok(Delivered {
+                        reactions: reactions(&delivery.command),
+                        id: self.texts().pop().and_then(|text| EventId::new(text).ok()),
+                    })
+                }
+                Some(Next::Fails(error)) => Err(error),
+                Some(Next::Panics) => panic!("as the test says"),
+                Some(Next::Hangs) => {
+                    self.heard.lock().unwrap().push(delivery.clone());
+                    self.changed.notify_waiters();
+                    std::future::pending().await
+                }
+            };
+            let fails =
+                matches!(&result, Err(error) if !matches!(error, DeliveryError::Refused { .. }));
+            results.push(result);
+            if ends || fails {
+                break;
+            }
+        }
+        self.changed.notify_waiters();
+        results
+    }
+
+    fn has_access(&self, user: &UserId) -> bool {
+        user.id() != "closed"
+    }
+
+    fn signal(&self, signal: Signal) {
+        match signal {
+            Signal::Accepted(_) => *self.signals.lock().unwrap() += 1,
+            passing => self.passing.lock().unwrap().push(passing),
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+/// What the network calls reactions that are new.
+fn reactions(command: &Command) -> Vec<(String, EventId)> {
+    let Command::Message(Message { content, .. }) = command else { return Vec::new() };
+    let Content::Reaction { emojis: Emojis::Now { new, .. }, .. } = content else {
+        return Vec::new();
+    };
+    let named = |emoji: &String| (emoji.clone(), EventId::new(format!("the {emoji}")).unwrap());
+    new.iter().map(named).collect()
+}
+
+impl Addressing for Fake {
+    fn canonical(&self, id: &str) -> Result<UserId, AddressError> {
+        if id.chars().any(char::is_uppercase) {
+            return Err(AddressError::Invalid("lower case only"));
+        }
+        UserId::new(self.network.clone(), id).map_err(|_| AddressError::Invalid("an id"))
+    }
+
+    fn domain<'a>(&self, _: &'a UserId) -> Option<&'a str> {
+        None
+    }
+
+    fn address_of(&self, foreign: &UserId) -> Result<String, AddressError> {
+        Ok(foreign.to_string())
+    }
+
+    fn user_at(&self, address: &str) -> Result<UserId, AddressError> {
+        address.parse().map_err(|_| AddressError::NotOurs)
+    }
+}
