@@ -346,7 +346,7 @@ impl Crossing {
         let taken = buckets.take(&event.sender.user, recipient, &rates, Instant::now());
         drop(buckets);
         let limited =
-            taken.err().map(|wait| Refusal { code: Code::RateLimited, retry_after: Some(wait) });
+            taken.err().map(|wait| Refusal { retry_after: Some(wait), ..Code::RateLimited.into() });
         Counted { event, limited, referred: Referred::default() }
     }
 

@@ -163,6 +163,7 @@ fn delivery(crossing: &Crossing, row: &Row, command: Command, tries: u32) -> Del
         accepted_at: row.at,
         attempt: tries.saturating_add(1).saturating_add(crossing.store.is_inherited(row).into()),
         command,
+        attached: None,
     }
 }
 

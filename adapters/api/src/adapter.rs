@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Bridge, Capabilities, Circumstances, Command, ConversationId, Diagnosis, EventId, Refusal,
-    Signal, Tag, Timestamp, UserId,
+    Attached, Bridge, Capabilities, Circumstances, Command, ConversationId, Diagnosis, EventId,
+    Incoming, Refusal, Signal, Tag, Timestamp, UserId,
 };
 
 /// One external network. It translates, in both directions, and decides nothing.
@@ -47,6 +47,23 @@ pub trait Adapter: Send + Sync + 'static {
     /// show once, as far as the network can tell. May be called for several conversations at
     /// once, never for one conversation twice at a time, and also while disconnected.
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>>;
+
+    /// Opens the file of an event of this network's: what stood in [`crate::Locator::Own`]. The daemon
+    /// reads it as fast as it can write, and drops it when it has enough. May be called long after
+    /// the event came, more than once, also after a restart; never for a file of a message that nobody
+    /// has accepted.
+    ///
+    /// [`DeliveryError::Retry`] and [`DeliveryError::Disconnected`] mean that it can be tried again;
+    /// a file that is not there any more is refused as [`crate::Code::Expired`].
+    async fn open(&self, _at: &str) -> Result<Incoming, DeliveryError> {
+        let why = "the adapter opens no files";
+        Err(DeliveryError::Refused { refusal: crate::Code::Malformed.into(), why })
+    }
+
+    /// The largest file that the network takes now, in bytes. Asked whenever a file is to cross.
+    fn max_media(&self) -> u64 {
+        u64::MAX
+    }
 
     /// Tries what the adapter needs of the world, for `drawbridge doctor`: without [`Adapter::run`],
     /// and without harm to a daemon that runs. Ends within thirty seconds.
@@ -138,6 +155,9 @@ pub struct Delivery {
     pub attempt: u32,
     /// What to do.
     pub command: Command,
+    /// The files of a [`crate::Content::Media`], whole: always there with one. A command with files
+    /// comes alone.
+    pub attached: Option<Attached>,
 }
 
 /// A command was carried out.

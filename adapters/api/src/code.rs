@@ -156,10 +156,41 @@ pub struct Refusal {
     pub code: Code,
     /// When a repeat may succeed; only with codes that time heals.
     pub retry_after: Option<Duration>,
+    /// How much would do, in bytes; only with [`Code::MediaTooLarge`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+impl Refusal {
+    /// A file is larger than `limit`, in bytes.
+    pub fn too_large(limit: u64) -> Self {
+        Self { limit: Some(limit), ..Code::MediaTooLarge.into() }
+    }
+
+    /// One sentence for the person whose message did not cross.
+    pub fn explain(self) -> String {
+        match self.limit {
+            Some(limit) if self.code == Code::MediaTooLarge => {
+                format!("The file is too large: at most {} can cross here.", in_units(limit))
+            }
+            _ => self.code.explain(),
+        }
+    }
+}
+
+/// So many bytes, in the unit in which they are best read, never rounded up.
+fn in_units(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = UNITS.iter().find(|(unit, _)| bytes >= *unit);
+    let Some((unit, name)) = unit else { return format!("{bytes} bytes") };
+    match (bytes / unit, bytes % unit * 10 / unit) {
+        (whole, tenth) if whole < 10 && tenth > 0 => format!("{whole}.{tenth} {name}"),
+        (whole, _) => format!("{whole} {name}"),
+    }
 }
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, retry_after: None }
+        Self { code, retry_after: None, limit: None }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContactCard, EventId, Location, Poll, Rich, Timestamp};
+use crate::{ContactCard, EventId, Location, Media, Poll, Rich, Timestamp};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $text:literal,)*) => {
@@ -120,6 +120,8 @@ pub enum Content {
         /// What they are.
         emojis: Emojis,
     },
+    /// A file.
+    Media(Box<Media>),
     /// A place.
     Location(Location),
     /// A contact card.
@@ -248,6 +250,7 @@ impl Content {
             Self::Edit { .. } => Kind::Edit,
             Self::Retraction { .. } => Kind::Retraction,
             Self::Reaction { .. } => Kind::Reaction,
+            Self::Media(media) => media.kind.kind(),
             Self::Location(_) => Kind::Location,
             Self::Contact(_) => Kind::Contact,
             Self::Poll(_) => Kind::Poll,
@@ -255,10 +258,11 @@ impl Content {
         }
     }
 
-    /// What is written in it, if it is a text or an edit.
+    /// What is written in it: a text, an edit, or what stands with a file.
     pub fn written(&self) -> Option<&Text> {
         match self {
             Self::Text(text) | Self::Edit { text, .. } => Some(text),
+            Self::Media(media) => media.caption.as_ref(),
             _ => None,
         }
     }
@@ -270,6 +274,7 @@ impl Content {
                 Some(of)
             }
             Self::Text(_)
+            | Self::Media(_)
             | Self::Location(_)
             | Self::Contact(_)
             | Self::Poll(_)
@@ -281,6 +286,7 @@ impl Content {
     pub fn size(&self) -> usize {
         match self {
             Self::Reaction { emojis, .. } => emojis.shown().iter().map(String::len).sum(),
+            Self::Media(media) => media.size(),
             Self::Location(place) => place.size(),
             Self::Contact(card) => card.size(),
             Self::Poll(poll) => poll.size(),
@@ -330,7 +336,8 @@ pub enum Level {
     #[default]
     Rejected,
     /// As something else that can be read: a quoted text for a reply, words for a place, a contact
-    /// card or a poll, which then come to the adapter as [`Content::Text`].
+    /// card or a poll, which then come to the adapter as [`Content::Text`]; a document for any other
+    /// file, and an audio file for a voice note, if that is carried.
     Fallback,
     /// With losses that are documented.
     Partial,

@@ -22,6 +22,7 @@ mod diagnosis;
 mod event;
 mod id;
 pub mod log;
+mod media;
 mod rarely;
 mod rich;
 mod secret;
@@ -46,6 +47,9 @@ pub use event::{
 };
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};
+pub use media::{
+    Attached, Body, FileInfo, Incoming, Locator, Media, MediaKind, Sha256, Spooled, Thumbnail,
+};
 pub use rarely::Rarely;
 pub use rich::{Block, Inline, Rich};
 pub use secret::{Secret, SecretFile};

@@ -286,6 +286,7 @@ mod tests {
             conversation: ConversationId::direct(&alice, &carol),
             accepted_at: Timestamp(0),
             attempt: 1,
+            attached: None,
             command: Command::Message(Message {
                 from: Party { user: alice, name: None },
                 to: carol,

@@ -249,7 +249,7 @@ fn refuse(refuse: &frame::Refuse) -> Result<Frame, Flaw> {
         return Err(flaw("retry_after_seconds", "is more than a day"));
     }
     let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    Ok(Frame::Refuse { id: refuse.id.clone(), refusal: Refusal { code, retry_after } })
+    Ok(Frame::Refuse { id: refuse.id.clone(), refusal: Refusal { retry_after, ..code.into() } })
 }
 
 fn user(place: &str, id: &str, addressing: &PartnerAddressing) -> Result<UserId, Flaw> {

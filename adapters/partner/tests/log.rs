@@ -98,6 +98,7 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
         conversation: ConversationId::direct(&alice, &carol),
         accepted_at: Timestamp(0),
         attempt: 1,
+        attached: None,
         command: Command::Message(Message {
             from: Party { user: alice, name: None },
             to: carol.clone(),

@@ -30,6 +30,7 @@ fn delivery(key: &str, command: Command) -> Delivery {
         accepted_at: Timestamp(0),
         attempt: 1,
         command,
+        attached: None,
     }
 }
 

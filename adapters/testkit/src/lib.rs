@@ -56,6 +56,7 @@ pub mod checks;
 mod addressing;
 mod breaches;
 mod capture;
+mod files;
 mod journal;
 mod peer;
 mod play;
@@ -63,7 +64,8 @@ mod reference;
 mod suite;
 
 pub use addressing::check_addressing;
+pub use files::{sample, spooled};
 pub use journal::{Handed, Journal, text_of};
-pub use peer::{Deed, Heard, Peer, Scene, Sight, Stage, Tried};
+pub use peer::{Deed, Heard, Peer, Sample, Scene, Sight, Stage, Tried};
 pub use reference::{ELSEWHERE, ReferenceBridge};
 pub use suite::{CHECKS, Check, Done, Playing, Report, play, run_all, test, write_report};

@@ -1,12 +1,13 @@
 //! What the author of an adapter brings: a user of the network, and the stage to meet on.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use drawbridge_adapter::{
-    Adapter, Addressing, Code, Content, Kind, MuteFor, NetworkId, Secret, There, UserId,
+    Adapter, Addressing, Code, Content, Kind, MediaKind, MuteFor, NetworkId, Secret, There, UserId,
 };
 
 /// One user of the network, played from outside: through the network's own protocol, as a foreign
@@ -127,6 +128,12 @@ pub trait Peer: Send + Sync {
         Ok(None)
     }
 
+    /// Downloads what lies under a link that the adapter gave ([`drawbridge_adapter::Locator::Link`]), as
+    /// a browser would. `None` if it cannot.
+    async fn downloads(&mut self, _link: &str) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     /// Cuts the adapter off from its network, and keeps it so.
     async fn network_goes_away(&mut self) -> Result<Tried> {
         Ok(Tried::Impossible)
@@ -163,6 +170,32 @@ pub enum Deed {
     Sends(Content),
     /// Lets the other user see that it is there, not at the device, or gone.
     Is(There),
+    /// Sends a file.
+    SendsFile(Sample),
+}
+
+/// A file, and what is said of it. Two are the same if all is that their network has.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// As what it is sent, and shown.
+    pub kind: MediaKind,
+    /// Its name.
+    pub name: String,
+    /// Its MIME type.
+    pub mime: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What is written with it.
+    pub caption: Option<String>,
+    /// How long it plays.
+    pub duration: Option<Duration>,
+}
+
+impl fmt::Debug for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, mime, bytes, caption, duration } = self;
+        write!(f, "{kind:?} {name} ({mime}) of {} bytes, {caption:?}, {duration:?}", bytes.len())
+    }
 }
 
 /// Something that a client shows besides a plain text.
@@ -187,6 +220,9 @@ pub enum Sight {
     Shows(Content),
     /// The other user is there, not at the device, or gone.
     Presence(There),
+    /// A new message which is this file: the same bytes, of the same kind and type, under this name,
+    /// with this caption. The duration is held against it only where the network has one.
+    ShowsFile(Sample),
 }
 
 /// Whether an optional act was done.

@@ -375,6 +375,7 @@ impl Play {
             accepted_at: bridge.now(),
             attempt: 1,
             command,
+            attached: None,
         })
     }
 
@@ -414,6 +415,37 @@ impl Play {
     pub(crate) async fn deliver_one(&self, one: &Delivery) -> Result<Delivered> {
         let done = self.delivers(std::slice::from_ref(one)).await?;
         done.into_iter().next().context("nothing was delivered")
+    }
+
+    /// Has this one carried out, while the peer waits until it is shown this: it may be that the one
+    /// ends only when the other has.
+    pub(crate) async fn delivers_while_it_sees(
+        &mut self,
+        one: &Delivery,
+        sight: &Sight,
+    ) -> Result<Tried> {
+        let from = self.address()?;
+        let (adapter, patience) = (Arc::clone(&self.adapter), self.patience);
+        let mut delivery = one.clone();
+        let delivers = async {
+            loop {
+                match adapter.deliver(std::slice::from_ref(&delivery)).await.pop() {
+                    Some(Ok(_)) => return Ok(()),
+                    Some(Err(DeliveryError::Refused { refusal, why })) => {
+                        bail!("the delivery was refused: {}: {why}", refusal.code)
+                    }
+                    Some(Err(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    None => bail!("deliver gave no answer at all"),
+                }
+                delivery.attempt += 1;
+            }
+        };
+        let both = async { tokio::join!(delivers, self.peer.is_shown(&from, sight)) };
+        let (delivered, seen) = timeout(patience, both)
+            .await
+            .with_context(|| format!("the peer was not shown this: {sight:?}"))?;
+        delivered?;
+        seen
     }
 
     /// Hands one batch over, once, and checks the form of the answer.

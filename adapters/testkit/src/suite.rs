@@ -96,6 +96,8 @@ macro_rules! __checks {
             poll_out
             presence_in
             presence_out
+            media_in
+            media_out
             stops
             stops_early
             drain

@@ -97,7 +97,7 @@ pub(crate) fn refuse(
     let error = Xml::new("error")
         .attr("type", if retriable { WAIT } else { kind })
         .child(Xml::within(condition, ns::STANZAS))
-        .child(Xml::within("text", ns::STANZAS).attr("xml:lang", "en").text(refusal.code.explain()))
+        .child(Xml::within("text", ns::STANZAS).attr("xml:lang", "en").text(refusal.explain()))
         .child(code);
     envelope.answer(name, "error").child(error)
 }
@@ -150,7 +150,7 @@ fn meaning(stanza: &Element) -> (Refusal, &'static str) {
     match condition(stanza) {
         // RFC 6120, 8.3.3: what time may heal says so by its type.
         _ if error.attr("type") == Some(WAIT) => (
-            Refusal { code: Code::RateLimited, retry_after: Some(LATER) },
+            Refusal { retry_after: Some(LATER), ..Code::RateLimited.into() },
             "the recipient's server asks to wait",
         ),
         "service-unavailable"
@@ -199,7 +199,7 @@ mod tests {
             assert_eq!(bounced(kind, condition), code.into(), "{kind} {condition}");
         }
         let wait = bounced("wait", "resource-constraint");
-        assert_eq!(wait, Refusal { code: Code::RateLimited, retry_after: Some(LATER) });
+        assert_eq!(wait, Refusal { retry_after: Some(LATER), ..Code::RateLimited.into() });
         let empty = "<message xmlns='jabber:component:accept' type='error'/>".parse().unwrap();
         assert_eq!(read(&empty).refusal, Code::NotReachable.into());
     }

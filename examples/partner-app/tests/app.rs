@@ -177,6 +177,7 @@ fn delivery(key: &str, command: Order) -> Delivery {
         accepted_at: Timestamp(0),
         attempt: 1,
         command,
+        attached: None,
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use drawbridge_adapter::{Content, There};
 
+use crate::SampleFile;
+
 /// How long a user waits for something that should come.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -49,6 +51,8 @@ pub enum Deed<'a> {
     Sends(Content),
     /// Lets the other see that it is there, not at the device, or gone.
     Is(There),
+    /// Sends a file.
+    SendsFile(&'a SampleFile),
 }
 
 /// Something that a client shows besides a plain text. Ids are those of messages on the user's own
@@ -73,4 +77,8 @@ pub enum Sight<'a> {
     Shows(Content),
     /// The other is there, not at the device, or gone.
     Presence(There),
+    /// A message which is this file: the same bytes, of the same kind and type, under this name, with
+    /// this caption; and with this duration, where the network has one. Such a message is nothing to
+    /// [`crate::User::hears`].
+    ShowsFile(&'a SampleFile),
 }

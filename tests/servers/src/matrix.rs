@@ -418,7 +418,9 @@ impl User for MatrixUser {
             Deed::Sends(Content::Poll(ref poll)) => {
                 return self.sends(&to, "org.matrix.msc3381.poll.start", &poll_of(poll));
             }
-            Deed::Sends(_) | Deed::Is(_) => bail!("Matrix clients cannot: {deed:?}"),
+            Deed::Sends(_) | Deed::SendsFile(_) | Deed::Is(_) => {
+                bail!("Matrix clients cannot: {deed:?}")
+            }
         };
         command["as"] = json!(self.name);
         let answer = self.script.ask(command)?;
@@ -455,7 +457,9 @@ impl User for MatrixUser {
             Sight::Shows(Content::Location(ref place)) => {
                 messages()?.iter().any(|line| is_place(&line["content"], place))
             }
-            Sight::Shows(_) | Sight::Presence(_) => bail!("Matrix clients cannot see: {sight:?}"),
+            Sight::Shows(_) | Sight::ShowsFile(_) | Sight::Presence(_) => {
+                bail!("Matrix clients cannot see: {sight:?}")
+            }
         })
     }
 

@@ -483,6 +483,7 @@ impl User for PartnerUser {
                 command
             }
             Deed::Is(is) => json!({"do": "presence", "state": state_of(*is)}),
+            Deed::SendsFile(_) => anyhow::bail!("this app cannot: {deed:?}"),
         };
         let id = self.new_id()?;
         (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
@@ -568,7 +569,7 @@ pub(crate) fn shows(events: &[Value], sight: &Sight<'_>) -> bool {
         Sight::Shows(thing) => {
             events.iter().any(|frame| from_wire(&frame["content"]).as_ref() == Some(thing))
         }
-        Sight::Read(_) | Sight::Typing(_) | Sight::Presence(_) => false,
+        Sight::Read(_) | Sight::Typing(_) | Sight::Presence(_) | Sight::ShowsFile(_) => false,
     }
 }
 

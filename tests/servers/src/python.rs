@@ -190,7 +190,7 @@ impl User for PythonUser {
                 json!({"type": "reaction", "to": reference(to), "emojis": emojis})
             }
             Deed::Sends(thing) => to_wire(thing),
-            Deed::Reads(_) | Deed::Types(_) | Deed::Is(_) => {
+            Deed::Reads(_) | Deed::Types(_) | Deed::Is(_) | Deed::SendsFile(_) => {
                 bail!("the Python client cannot: {deed:?}")
             }
         };

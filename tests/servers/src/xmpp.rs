@@ -349,7 +349,7 @@ impl XmppUser {
                 "do": "place", "body": place.to_geo(), "lat": place.latitude(), "lon": place.longitude(),
                 "accuracy": place.uncertainty, "text": place.name,
             }),
-            Deed::Sends(_) => bail!("this client cannot: {deed:?}"),
+            Deed::Sends(_) | Deed::SendsFile(_) => bail!("this client cannot: {deed:?}"),
             Deed::Is(there) => {
                 self.befriends(to)?;
                 json!({"do": "there", "show": shown(there)})
@@ -400,6 +400,7 @@ impl XmppUser {
                     |line: &Value| place(line).map(Content::Location).as_ref() == Some(content);
                 all("place", None).iter().any(is)
             }
+            Sight::ShowsFile(_) => false,
             Sight::Presence(there) => {
                 let mut all = all("presence", None).into_iter().rev();
                 let last = all.find(|line| {

@@ -77,7 +77,8 @@ pub(crate) fn code() -> impl Strategy<Value = Code> {
 }
 
 pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
-    (code(), option::of(duration())).prop_map(|(code, retry_after)| Refusal { code, retry_after })
+    (code(), option::of(duration()), option::of(any::<u64>()))
+        .prop_map(|(code, retry_after, limit)| Refusal { code, retry_after, limit })
 }
 
 fn inline() -> impl Strategy<Value = Inline> {

@@ -55,6 +55,7 @@ fn debug_is_silent() {
         conversation: ConversationId::direct(&alice().user, &bob()),
         accepted_at: Timestamp(0),
         attempt: 1,
+        attached: None,
         command: Command::Message(message),
     };
     is_silent(&format!("{event:?}"));

@@ -111,7 +111,7 @@ proptest! {
         prop_assert_eq!(State::FailedRetriable(refusal).refusal(), Some(refusal));
         prop_assert_eq!(State::FailedPermanent(refusal).refusal(), Some(refusal));
         prop_assert_eq!(State::Accepted.refusal().or(State::Pending.refusal()), None);
-        let plain = Refusal { code: refusal.code, retry_after: None };
+        let plain = Refusal { retry_after: None, limit: None, ..refusal };
         prop_assert_eq!(Refusal::from(refusal.code), plain);
     }
 

@@ -20,7 +20,11 @@ use crate::homeserver::{As, CallError};
 use crate::refs::{Known, Way};
 
 const GONE: DeliveryError = DeliveryError::Refused {
-    refusal: drawbridge_adapter::Refusal { code: Code::TargetNotFound, retry_after: None },
+    refusal: drawbridge_adapter::Refusal {
+        code: Code::TargetNotFound,
+        retry_after: None,
+        limit: None,
+    },
     why: "what it is about is not in the portal of the two",
 };
 

@@ -52,7 +52,7 @@ fn content(status: &Status) -> Value {
         let code = refusal.code.to_string();
         content["reason"] = code.clone().into();
         content["error"] = code.into();
-        content["message"] = refusal.code.explain().into();
+        content["message"] = refusal.explain().into();
         if let Some(after) = refusal.retry_after {
             content["retry_after_ms"] = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).into();
         }

@@ -32,6 +32,7 @@ fn delivery(stub: &Stub, key: &str, command: Command) -> Delivery {
         accepted_at: bridge.now(),
         attempt: 1,
         command,
+        attached: None,
     }
 }
 

@@ -99,7 +99,9 @@ impl MatrixPeer {
                 self.sends(to, "org.matrix.msc3381.poll.start", poll_of(poll)).await?;
                 self.said.clone_from(&self.last);
             }
-            Deed::EditsInto(_) | Deed::Sends(_) | Deed::Is(_) => return Ok(Tried::Impossible),
+            Deed::EditsInto(_) | Deed::Sends(_) | Deed::SendsFile(_) | Deed::Is(_) => {
+                return Ok(Tried::Impossible);
+            }
         }
         Ok(Tried::Done)
     }
@@ -151,7 +153,7 @@ impl MatrixPeer {
                     && extended["uri"] == content["geo_uri"]
                     && extended["description"].as_str() == name
             }),
-            Sight::Shows(_) | Sight::Presence(_) => false,
+            Sight::Shows(_) | Sight::ShowsFile(_) | Sight::Presence(_) => false,
         }
     }
 

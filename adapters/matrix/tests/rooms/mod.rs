@@ -92,6 +92,7 @@ impl Play {
             accepted_at: bridge.now(),
             attempt: 1,
             command,
+            attached: None,
         })
     }
 

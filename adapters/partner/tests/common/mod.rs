@@ -248,6 +248,7 @@ pub fn delivery(key: &str, body: &str) -> Delivery {
         conversation: ConversationId::direct(&alice, &carol),
         accepted_at: Timestamp(0),
         attempt: 1,
+        attached: None,
         command: Command::Message(drawbridge_adapter::Message {
             from: Party { user: alice, name: Some("Alice".to_owned()) },
             to: carol,

@@ -57,7 +57,7 @@ impl Chat {
                 json!({"type": "reaction", "to": {"bridge": self.heard}, "emojis": emojis})
             }
             Deed::Sends(thing) => to_wire(thing),
-            Deed::Reads | Deed::Types(_) | Deed::Is(_) => Value::Null,
+            Deed::Reads | Deed::Types(_) | Deed::Is(_) | Deed::SendsFile(_) => Value::Null,
         }
     }
 
@@ -128,6 +128,7 @@ impl Chat {
             Sight::Read => self.read.contains(&self.said),
             Sight::Typing(typing) => self.typing.get(from) == Some(typing),
             Sight::Shows(thing) => self.shown.as_ref() == Some(thing),
+            Sight::ShowsFile(_) => false,
             Sight::Presence(is) => self.there.get(from) == Some(is),
         }
     }

@@ -9,6 +9,7 @@ mod content;
 mod failure;
 mod inward;
 mod logs;
+mod media;
 mod outward;
 mod people;
 mod response;
@@ -32,6 +33,7 @@ pub use inward::{
     disappearing_in, duplicate_in, equal_in, long_in, order_in, sticker_in, text_in, unicode_in,
 };
 pub use logs::silence;
+pub use media::{media_in, media_out};
 pub use outward::{
     duplicate_out, early_out, equal_out, long_out, nobody_out, order_out, text_out, unicode_out,
 };

@@ -238,6 +238,7 @@ impl Dora {
                 server.with(|state| state.signs.push_back(Sign::Types(*typing)));
             }
             Deed::Is(is) => server.with(|state| state.signs.push_back(Sign::Is(*is))),
+            Deed::SendsFile(_) => {}
             Deed::Sends(thing) => {
                 self.said.push(send("", Kind::Text, Act::Sends(thing.clone())));
             }
@@ -256,6 +257,7 @@ impl Dora {
             Sight::Read => Look::Read(said),
             Sight::Typing(typing) => return state.typing == Some(*typing),
             Sight::Presence(is) => return state.there == Some(*is),
+            Sight::ShowsFile(_) => return false,
             Sight::Shows(thing) => Look::Shows(thing.clone()),
             Sight::Reactions(all) => {
                 let here = state.reactions.values().filter(|(to, _)| *to == said);

@@ -29,6 +29,7 @@ impl Here {
             conversation: ConversationId::direct(&user, &to),
             accepted_at: bridge.now(),
             attempt: 1,
+            attached: None,
             command: Command::Message(Message {
                 from: Party { user, name: None },
                 to,

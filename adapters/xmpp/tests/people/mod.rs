@@ -39,6 +39,7 @@ impl Here {
             accepted_at: bridge.now(),
             attempt: 1,
             command,
+            attached: None,
         };
         let answers = self.adapter.deliver(std::slice::from_ref(&delivery)).await;
         answers.into_iter().next().ok_or_else(|| anyhow!("deliver gave no answer"))

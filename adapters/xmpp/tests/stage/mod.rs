@@ -277,6 +277,9 @@ impl Peer for Bob {
         }
         let (address, deed) = (to.to_owned(), deed.clone());
         let said = self.said.last().map(|(id, ..)| id.clone()).unwrap_or_default();
+        if matches!(deed, Deed::SendsFile(_)) {
+            return Ok(Tried::Impossible);
+        }
         let heard = self.heard.clone();
         let bob = self.client()?;
         let new = match &deed {
@@ -300,6 +303,7 @@ impl Peer for Bob {
             Deed::Types(types) => bob.acts(&address, &Does::Types(*types)),
             Deed::Sends(content) => bob.acts(&address, &Does::Sends(content.clone())),
             Deed::Is(there) => bob.acts(&address, &Does::Is(*there)),
+            Deed::SendsFile(_) => Ok(String::new()),
         };
         let id = with(bob, act).await?;
         if let Some(text) = new {
@@ -324,6 +328,7 @@ impl Peer for Bob {
             Sight::Typing(types) => Sees::Typing(*types),
             Sight::Shows(content) => Sees::Shows(content.clone()),
             Sight::Presence(there) => Sees::Presence(*there),
+            Sight::ShowsFile(_) => return Ok(Tried::Impossible),
         };
         let bob = self.client()?;
         while !bob.shows(from, &sight) {

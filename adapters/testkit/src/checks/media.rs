@@ -1,0 +1,104 @@
+//! Files.
+
+use anyhow::{Context, Result, bail, ensure};
+use drawbridge_adapter::{Attached, Content, FileInfo, Level, Locator, Media, MediaKind, Text};
+use futures_util::StreamExt;
+
+use crate::files::{sample, spooled};
+use crate::play::Play;
+use crate::{Deed, Done, Sample, Sight, Stage, Tried};
+
+/// Rule: a file of each kind that is declared arrives whole, as its kind, with its name, its type and
+/// what is written with it.
+pub async fn media_in(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    let samples = declared(&play, Level::Rejected);
+    if samples.is_empty() {
+        return Ok(Done::Undeclared("the adapter does not carry files"));
+    }
+    for sample in samples {
+        if play.performs(&Deed::SendsFile(sample.clone())).await? == Tried::Impossible {
+            return Ok(Done::Skipped("the peer cannot send files"));
+        }
+        let kind = sample.kind;
+        let came = play.takes("file", |event| match &event.content {
+            Content::Media(media) if media.kind == kind => Some(media.clone()),
+            _ => None,
+        });
+        let media = came.await.with_context(|| format!("{kind:?}"))?;
+        let info = media.info.clone().clean();
+        ensure!(info.name.as_deref() == Some(&sample.name), "{kind:?} has another name");
+        ensure!(info.mime.as_deref() == Some(&sample.mime), "{kind:?} has another type");
+        let size = sample.bytes.len() as u64;
+        ensure!(info.size.is_none_or(|said| said == size), "{kind:?} has another size");
+        let caption = media.caption.as_ref().map(|text| text.body.clone());
+        ensure!(caption == sample.caption, "what is written with {kind:?} is not what was");
+        let same = info.duration.is_none() || info.duration == sample.duration;
+        ensure!(same, "{kind:?} plays for another time");
+        let Some(bytes) = fetched(&mut play, &media.at).await? else {
+            return Ok(Done::Skipped("the peer cannot download what it sent"));
+        };
+        ensure!(bytes == sample.bytes, "{kind:?} has other bytes: {} of {size}", bytes.len());
+    }
+    play.crosses_in("end").await?;
+    play.closes().await
+}
+
+/// Rule: a file of each kind that is declared as more than `fallback` is shown whole, as its kind, with
+/// its name, its type and what is written with it.
+pub async fn media_out(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    let samples = declared(&play, Level::Fallback);
+    if samples.is_empty() {
+        return Ok(Done::Undeclared("the adapter does not carry files"));
+    }
+    for sample in samples {
+        let size = sample.bytes.len() as u64;
+        ensure!(play.adapter.max_media() >= size, "it takes no file of {size} bytes");
+        let spooled = spooled(&sample.bytes)?;
+        let info = FileInfo {
+            name: Some(sample.name.clone()),
+            mime: Some(sample.mime.clone()),
+            size: Some(size),
+            sha256: Some(spooled.sha256()),
+            duration: sample.duration,
+            ..FileInfo::default()
+        };
+        let caption = sample.caption.clone().map(Text::plain);
+        let media =
+            Media { kind: sample.kind, at: Locator::Attached, info, thumbnail: None, caption };
+        let mut delivery = play.content(Content::Media(Box::new(media)), None)?;
+        delivery.attached = Some(Attached { file: spooled, thumbnail: None });
+        // Who fetches a file before it says that it has it does both at once.
+        let sight = Sight::ShowsFile(sample);
+        if play.delivers_while_it_sees(&delivery, &sight).await? == Tried::Impossible {
+            return Ok(Done::Skipped("the peer cannot be shown files"));
+        }
+    }
+    play.crosses_out("end").await?;
+    play.closes().await
+}
+
+/// One file of each kind that the adapter carries better than so.
+fn declared(play: &Play, than: Level) -> Vec<Sample> {
+    let can = play.adapter.capabilities();
+    let all = MediaKind::ALL.into_iter().filter(|kind| can.level(kind.kind()) > than);
+    all.map(sample).collect()
+}
+
+async fn fetched(play: &mut Play, at: &Locator) -> Result<Option<Vec<u8>>> {
+    let own = match at {
+        Locator::Own(own) => own,
+        Locator::Link(link) => return play.peer.downloads(link).await,
+        Locator::Attached => bail!("an event names a file that is attached to it"),
+    };
+    let incoming = play.adapter.open(own).await;
+    let incoming = incoming.map_err(|error| anyhow::anyhow!("it was not opened: {error:?}"))?;
+    let (mut body, mut bytes) = (incoming.body, Vec::new());
+    while let Some(piece) = body.next().await {
+        bytes.extend_from_slice(&piece?);
+    }
+    let whole = incoming.size.is_none_or(|size| size == bytes.len() as u64);
+    ensure!(whole, "it said that {:?} bytes would come", incoming.size);
+    Ok(Some(bytes))
+}
