@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,10 @@ impl MediaKind {
     /// its sender's word only.
     pub fn of_mime(mime: &str) -> Self {
         let class = mime.split('/').next().unwrap_or_default();
-        match class.trim().to_ascii_lowercase().as_str() {
+        let class = class.trim().to_ascii_lowercase();
+        match class.as_str() {
+            // A drawing of text can hold programs.
+            "image" if mime.to_ascii_lowercase().contains("svg") => Self::Document,
             "image" => Self::Image,
             "video" => Self::Video,
             "audio" => Self::Audio,
@@ -182,7 +185,9 @@ impl FileInfo {
         let pixels = |count: &u32| (1..=Self::MAX_PIXELS).contains(count);
         let mut waveform = self.waveform;
         waveform.truncate(Self::MAX_WAVEFORM);
-        waveform.iter_mut().for_each(|step| *step = (*step).min(Self::LOUDEST));
+        for step in &mut waveform {
+            *step = (*step).min(Self::LOUDEST);
+        }
         Self {
             name: self.name.as_deref().and_then(clean_name),
             mime: self.mime.as_deref().and_then(clean_mime),
@@ -205,7 +210,7 @@ impl fmt::Debug for FileInfo {
 }
 
 /// Names that mean a device on some systems, whatever follows their first dot.
-const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
+const DEVICES: [&str; 8] = ["con", "prn", "aux", "nul", "com", "lpt", "conin$", "conout$"];
 
 /// A name that shows what it is, and that any file system takes; `None` if nothing is left of it.
 fn clean_name(name: &str) -> Option<String> {
@@ -214,9 +219,9 @@ fn clean_name(name: &str) -> Option<String> {
     let odd = |c: char| c.is_control() || is_invisible(c);
     let safe = |c| if matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c };
     let name: String = name.chars().filter(|c| !odd(*c)).map(safe).collect();
-    let name = name.trim().trim_end_matches('.').trim_end();
+    let name = ending_well(name.trim_start());
     let (stem, rest) = name.split_once('.').map_or((name, None), |(stem, rest)| (stem, Some(rest)));
-    let plain = stem.trim_end().trim_end_matches(|c: char| c.is_ascii_digit());
+    let plain = stem.trim_end().trim_end_matches(|c: char| c.is_ascii_digit() || "¹²³".contains(c));
     let is_device = DEVICES.contains(&plain.to_ascii_lowercase().as_str());
     let name = match (is_device, rest) {
         (false, _) => name.to_owned(),
@@ -224,7 +229,13 @@ fn clean_name(name: &str) -> Option<String> {
         (true, Some(rest)) => format!("{stem}_.{rest}"),
     };
     let name = shortened(&name);
-    (!name.trim_matches(['.', ' ']).is_empty()).then_some(name)
+    let name = ending_well(&name);
+    (!name.trim_start_matches(['.', ' ']).is_empty()).then(|| name.to_owned())
+}
+
+/// Without the dots and spaces at the end, which some systems pass over.
+fn ending_well(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
 }
 
 /// A name of at most [`FileInfo::MAX_NAME`] bytes, with its extension.
@@ -242,8 +253,8 @@ fn shortened(name: &str) -> String {
 /// shown as a picture.
 fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{fffe}' | '\u{ffff}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The type alone, in lower case; `None` if it is none.
@@ -409,7 +420,7 @@ impl Spooled {
             };
             Some((piece, (file, end)))
         };
-        Box::pin(futures_util::stream::unfold((self.clone(), start), next))
+        Box::pin(futures_util::stream::unfold((self.clone(), start), next).fuse())
     }
 }
 
@@ -453,7 +464,8 @@ mod tests {
             ("CON", Some("CON_")),
             ("lpt1.txt", Some("lpt1_.txt")),
             ("console.txt", Some("console.txt")),
-            ("trailing. ", Some("trailing")),
+            ("trailing. . ", Some("trailing")),
+            ("COM¹.txt", Some("COM¹_.txt")),
             ("Grüße 👋.ogg", Some("Grüße 👋.ogg")),
             ("..", None),
             ("/", None),
@@ -492,7 +504,8 @@ mod tests {
             if let Some(clean) = cleaned(&name) {
                 let odd = clean.contains(['/', '\\', ':', '\n', '\u{202e}', '\0']);
                 prop_assert!(!odd);
-                prop_assert!(clean.len() <= FileInfo::MAX_NAME);
+                prop_assert!(clean.len() <= FileInfo::MAX_NAME && !clean.ends_with(['.', ' ']));
+                prop_assert_eq!(cleaned(&clean), Some(clean));
             }
         }
 

@@ -427,7 +427,7 @@ impl Play {
         let from = self.address()?;
         let (adapter, patience) = (Arc::clone(&self.adapter), self.patience);
         let mut delivery = one.clone();
-        let delivers = async {
+        let work = async {
             loop {
                 match adapter.deliver(std::slice::from_ref(&delivery)).await.pop() {
                     Some(Ok(_)) => return Ok(()),
@@ -440,7 +440,7 @@ impl Play {
                 delivery.attempt += 1;
             }
         };
-        let both = async { tokio::join!(delivers, self.peer.is_shown(&from, sight)) };
+        let both = async { tokio::join!(work, self.peer.is_shown(&from, sight)) };
         let (delivered, seen) = timeout(patience, both)
             .await
             .with_context(|| format!("the peer was not shown this: {sight:?}"))?;
