@@ -80,7 +80,7 @@ pub(crate) async fn run(
     let reloader = Reloader::new(load, log, loaded.values);
     let notifier = Notifier::from_environment();
     let setups = setups(loaded.networks, &loaded.place)?;
-    let crossing = Crossing::open(&loaded.data_dir, setups, limits).await?;
+    let crossing = Crossing::open(&loaded.data_dir, setups, limits, loaded.spool).await?;
     let operator = Operator::start(&loaded.operator, Arc::clone(&crossing)).await?;
     let mut adapters = JoinSet::new();
     for (id, adapter, bridge) in crossing.adapters() {
@@ -164,6 +164,7 @@ pub(crate) fn limits(loaded: &Loaded) -> Limits {
         expire_after: loaded.expire_after,
         pending_after: PENDING,
         keep_ids: loaded.keep_ids,
+        max_file: loaded.max_file,
         rates: Rates {
             network: rate(limits.network_messages_per_minute, limits.network_burst_messages),
             sender: rate(limits.sender_messages_per_minute, limits.sender_burst_messages),
@@ -180,10 +181,10 @@ fn setups(networks: Vec<Network>, place: &Place) -> Result<Vec<NetworkSetup>, Da
         if network.policy.inactive {
             log!(NETWORK_INACTIVE, network = %network.id);
         }
-        let Network { id, role, local_domains, policy, addressing, adapter, .. } = network;
+        let Network { id, role, local_domains, policy, hosts, addressing, adapter, .. } = network;
         match adapter.build(place) {
             Ok(adapter) => {
-                let rules = watch::Sender::new(NetworkRules { local_domains, policy });
+                let rules = watch::Sender::new(NetworkRules { local_domains, policy, hosts });
                 setups.push(NetworkSetup { id, role, rules, adapter, addressing });
             }
             Err(found) => findings.extend(found),

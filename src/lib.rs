@@ -16,6 +16,7 @@ mod generated;
 mod log;
 pub mod operator;
 mod people;
+mod proxy;
 mod reload;
 mod store;
 mod words;

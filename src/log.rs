@@ -211,6 +211,16 @@ drawbridge_adapter::log_events! {
     pub(crate) STORE_FAILED: ERROR, "the store failed",
         fields [error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
+    /// As many files lie on disk as may: the next wait until some are delivered.
+    /// At most one line a minute.
+    pub(crate) SPOOL_FULL: WARN, "files wait for room",
+        fields [bytes: "how many bytes of files lie on disk"],
+        action "None if it passes. If it comes often, raise `media.spool_mib`.";
+    /// A file could not be written to disk, or nearly nothing is free there. It is tried again.
+    /// At most one line a minute.
+    pub(crate) SPOOL_FAILED: ERROR, "a file cannot be kept on disk",
+        fields [error],
+        action "Look at the disk below `data_dir`: is it full, or failing?";
     /// The store failed while a conversation was worked on. It is tried again.
     /// At most one line a minute.
     pub(crate) QUEUE_FAILED: ERROR, "the queue failed",

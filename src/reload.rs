@@ -68,6 +68,6 @@ impl<F: Fn() -> Result<Loaded, Vec<Finding>>> Reloader<F> {
 }
 
 fn rules(network: Network) -> (NetworkId, NetworkRules) {
-    let Network { id, local_domains, policy, .. } = network;
-    (id, NetworkRules { local_domains, policy })
+    let Network { id, local_domains, policy, hosts, .. } = network;
+    (id, NetworkRules { local_domains, policy, hosts })
 }

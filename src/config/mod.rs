@@ -73,6 +73,10 @@ pub struct Loaded {
     pub keep_ids: Duration,
     /// How much may come from a third-party network.
     pub limits: LimitSettings,
+    /// The largest file that crosses, in bytes.
+    pub max_file: u64,
+    /// How much of files may lie on disk at one time, in bytes.
+    pub spool: u64,
     /// The networks, by id.
     pub networks: Vec<Network>,
     /// Where adapters find their files.
@@ -166,6 +170,13 @@ fn read_text(
     let mut checker = Checker::new(&origins, &mut findings);
     let (settings, networks) = read_merged(merged, &mut checker, adapters);
     let operator = settings.as_ref().map(|settings| operator(settings, folder, &mut checker));
+    if settings.as_ref().is_some_and(|it| it.media.spool_mib / 2 < it.media.max_mib) {
+        let what = "expected at least twice media.max_mib";
+        checker.error_unless_repaired(
+            &KeyPath::default().then("media").then("spool_mib"),
+            what.to_owned(),
+        );
+    }
     let values = Values::new(std::mem::take(&mut checker.effective), Arc::clone(&origins));
     if !findings.is_empty() {
         findings.sort_by(Finding::order);
@@ -183,10 +194,16 @@ fn read_text(
         operator,
         keep_ids: Duration::from_hours(u64::from(settings.retention.ids_days) * 24),
         limits: settings.limits,
+        max_file: mebibytes(settings.media.max_mib),
+        spool: mebibytes(settings.media.spool_mib),
         networks,
         place: Place { config_dir: folder.to_owned(), credentials_dir },
         values,
     })
+}
+
+fn mebibytes(count: u32) -> u64 {
+    u64::from(count) << 20
 }
 
 /// The longest path of a Unix socket that the kernel takes, in bytes.

@@ -14,6 +14,7 @@ use super::origin::{KeyPath, Origins};
 use super::settings::{NetworkSettings, Remote};
 use super::{Finding, Origin};
 use crate::gate::{Offer, Policy, RemoteUsers, Role};
+use crate::proxy::{BadHost, Hosts};
 
 /// One configured network.
 pub struct Network {
@@ -25,6 +26,8 @@ pub struct Network {
     pub local_domains: Vec<String>,
     /// What the operator allows on it.
     pub policy: Policy,
+    /// From where files of its messages are fetched.
+    pub(crate) hosts: Hosts,
     /// How its users are named.
     pub addressing: Arc<dyn Addressing>,
     /// The report by which it was admitted, if it is a third-party network and was.
@@ -193,13 +196,14 @@ pub(super) fn read(
     if let Some(settings) = &settings {
         local_users(settings, adapter, &at, checker);
     }
+    let hosts = settings.as_ref().map(|settings| hosts(settings, &at, checker));
     let own_schema = (adapter.schema)();
     let configuration = checker.read(&own_schema, own, &at, COMMON, adapter.read)?;
     for problem in configuration.problems() {
         checker.error_unless_repaired(&at.below(&problem.key), problem.what);
     }
 
-    let (id, settings, policy) = (id?, settings?, policy?);
+    let (id, settings, policy, hosts) = (id?, settings?, policy?, hosts?);
     if checker.count() != before {
         return None;
     }
@@ -207,6 +211,7 @@ pub(super) fn read(
         role: settings.role,
         local_domains: settings.users.local,
         policy,
+        hosts,
         conformance_report: settings.admission.map(|admission| admission.conformance_report),
         addressing: configuration.addressing(&id),
         adapter: NetworkAdapter { id: id.clone(), configuration, origins: checker.origins() },
@@ -226,6 +231,9 @@ const COMMON: &[&str] = &[
     "kinds.allow",
     "admission",
     "available_to",
+    "media",
+    "media.hosts",
+    "media.private_hosts",
 ];
 
 fn adapter_type<'a>(
@@ -284,6 +292,20 @@ fn offer(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) ->
     }
     let domains = available.domains.iter().cloned().collect();
     Offer { users, domains, share_percent: available.share_percent }
+}
+
+/// From where files are fetched.
+fn hosts(settings: &NetworkSettings, at: &KeyPath, checker: &mut Checker<'_>) -> Hosts {
+    let mut wrong = |key: &str, BadHost { which, why }: BadHost| {
+        let key = at.below(key);
+        checker.error_at(&key, &key.item(which), why);
+        Hosts::default()
+    };
+    let media = &settings.media;
+    let open = Hosts::new(&media.hosts).unwrap_or_else(|bad| wrong("media.hosts", bad));
+    let all = open.and_private(&media.private_hosts);
+    let all = all.unwrap_or_else(|bad| wrong("media.private_hosts", bad));
+    all.and_domains(&settings.users.local)
 }
 
 fn policy_of(

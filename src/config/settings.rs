@@ -32,9 +32,32 @@ pub(super) struct Settings {
     /// What waits for a network that is down.
     #[serde(default)]
     pub(super) queue: QueueSettings,
+    /// Files that people send: pictures, films, sounds, voice notes, documents.
+    #[serde(default)]
+    pub(super) media: MediaSettings,
     /// For how long something is kept of a message. Its body never is, after its final status.
     #[serde(default)]
     pub(super) retention: RetentionSettings,
+}
+
+/// Files that people send.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MediaSettings {
+    /// The largest file that crosses, in MiB, if both networks take it: `media_too_large`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_mib: u32,
+    /// How much of files may lie in `data_dir` at one time, in MiB, while they are on their way:
+    /// at least twice as much as the largest file, because no network may take up more than half of it.
+    /// What finds no room waits.
+    #[schemars(range(min = 2, max = 10_000_000))]
+    pub(super) spool_mib: u32,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self { max_mib: 256, spool_mib: 2048 }
+    }
 }
 
 /// The log, on standard error.
@@ -179,6 +202,25 @@ pub(super) struct NetworkSettings {
     /// To whom of your users a third-party network is offered; without it, to all.
     #[serde(default)]
     pub(super) available_to: Option<OfferSettings>,
+    /// From where files are fetched to which its messages hold links.
+    #[serde(default)]
+    pub(super) media: MediaHostSettings,
+}
+
+/// From where files are fetched to which messages hold links.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MediaHostSettings {
+    /// These hosts, over HTTPS: `files.example.org`, with a port if it is not 443, `*.example.org` for
+    /// all below a domain, `*` for any; and, without being named, all at and below the domains of
+    /// `users.local`. What lies elsewhere is refused: `host_denied`. Addresses of private networks
+    /// are never fetched from, whatever name leads there.
+    #[schemars(example = ["files.example.org"])]
+    pub(super) hosts: Vec<String>,
+    /// These hosts too, also over plain HTTP, and also if they are in a private network or this
+    /// machine: for an upload service of your own, with its port if it is not 443 (or 80).
+    #[schemars(example = ["upload.example.org:5281"])]
+    pub(super) private_hosts: Vec<String>,
 }
 
 /// By what a third-party network was admitted.

@@ -17,6 +17,7 @@ const RELOADABLE: &[&str] = &[
     "limits.sender_burst_messages",
     "limits.sender_messages_per_minute",
     "log.level",
+    "media.max_mib",
     "queue.expire_after_hours",
     "queue.max_messages",
     "retention.ids_days",
@@ -28,6 +29,8 @@ const RELOADABLE: &[&str] = &[
     "networks.*.available_to.users",
     "networks.*.kinds.deny",
     "networks.*.kinds.allow",
+    "networks.*.media.hosts",
+    "networks.*.media.private_hosts",
 ];
 
 /// The value of every key, set or by default. Never printed.

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::desk::{Asked, Obeyed};
 use super::refer::{self, Referred};
-use super::{Crossing, Network, NetworkRules, abuse, name, pace, shape, things};
+use super::{Crossing, Network, NetworkRules, abuse, files, name, pace, shape, things};
 use crate::clock;
-use crate::gate::{self, As, Between, Facts, Role, Side, Standing, Verdict};
+use crate::gate::{self, As, Between, Facts, FileFacts, Role, Side, Standing, Verdict};
 use crate::log::{
     COMMAND_ANSWERED, EVENT_AGAINST_CONTRACT, MESSAGE_ACCEPTED, MESSAGE_HELD, MESSAGE_REFUSED,
     STORE_FAILED,
 };
-use crate::store::{Admission, Hold, NewRow, Payload, PeopleChange, Source, StoreError};
+use crate::store::{Admission, Hold, NewRow, Payload, PeopleChange, Source, StoreError, bare_file};
 
 /// What the log says of an event, once its verdict is on disk.
 struct Judged {
@@ -333,7 +333,8 @@ impl Crossing {
 
     /// Counts an event of a third-party network, before anything is known of its recipient, so that
     /// the answer tells nothing of them. A home network's own server has limits of its own.
-    fn counted(&self, source: &Network, event: Event) -> Counted {
+    fn counted(&self, source: &Network, mut event: Event) -> Counted {
+        files::tidy(&mut event);
         if source.setup.role == Role::Home {
             return Counted { event, limited: None, referred: Referred::default() };
         }
@@ -412,7 +413,8 @@ impl Crossing {
         let event_id = event.id.clone();
         let source = Source { network, event: event_id, reply_path, about, kind, waited: false };
         let payload = if swallow {
-            Payload::Swallowed { from: sender, to: recipient, source, taken_back: false }
+            let file = bare_file(event.content.clone());
+            Payload::Swallowed { from: sender, to: recipient, source, file, taken_back: false }
         } else {
             let name = event.sender.name.as_deref().and_then(name::clean);
             let from = Party { user: sender, name };
@@ -526,14 +528,20 @@ impl Crossing {
     ) -> Verdict {
         let sender = &event.sender.user;
         let between = target.map(|(_, to)| self.between(sender, to, now));
+        let most = target.map(|(target, _)| self.most_between(source, target));
         // Two networks, never one: no lock is taken twice.
         let source_rules = source.setup.rules.borrow();
+        let file = FileFacts {
+            most: most.unwrap_or_default(),
+            host_allowed: files::is_host_allowed(event, &source_rules.hosts),
+        };
         let target = target.map(|(target, to)| (target, to, target.setup.rules.borrow()));
         let facts = Facts {
             source: source.side(sender, &source_rules),
             target: target.as_ref().map(|(target, to, rules)| target.side(to, rules)),
             between: between.unwrap_or_default(),
             about,
+            file,
         };
         gate::decide(&facts, event)
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::accept::failed;
 use super::lanes::{Lanes, Left};
-use super::{Crossing, Network, pace, refer};
+use super::{Crossing, Network, files, pace, refer};
 use crate::clock;
 use crate::gate::{self, Posture, Role, Verdict};
 use crate::log::{
@@ -131,7 +131,7 @@ pub(super) enum Outcome {
 }
 
 /// What became of a command of a window.
-enum Done {
+pub(super) enum Done {
     Carried(Result<Delivered, DeliveryError>),
     Swallowed,
 }
@@ -146,16 +146,20 @@ pub(super) enum Stopped {
 }
 
 /// What became of a window.
-struct Carried {
+pub(super) struct Carried {
     /// How to leave the lane, if it must be left.
-    left: Option<Left>,
+    pub(super) left: Option<Left>,
     /// Whether each of its commands was tried.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 const TOO_LONG: &str = "the adapter took too long";
 
-fn delivery(crossing: &Crossing, row: &Row, command: Command, tries: u32) -> Delivery {
+/// Why a command is refused after all.
+pub(super) const NOT_ANY_MORE: &str =
+    "a network is off for one of the two by now, or more is demanded";
+
+pub(super) fn delivery(crossing: &Crossing, row: &Row, command: Command, tries: u32) -> Delivery {
     Delivery {
         key: row.key.clone(),
         tag: crossing.tag(row),
@@ -191,11 +195,16 @@ impl Crossing {
         }
         let all = due.len();
         // What is about another of this very window waits until that one has its name there.
-        let (due, _) = due.split_at_mut(refer::independent(due));
+        let (due, _) = due.split_at_mut(refer::independent(due).min(files::together(due)));
+        if let [row] = due
+            && files::borne(row).is_some()
+        {
+            let carried = self.carry_file(network, row, tries).await?;
+            return Ok(Carried { whole: carried.whole && all == 1, ..carried });
+        }
         let mut wanted = Vec::with_capacity(due.len());
         for row in due.iter_mut() {
-            let named = self.name_there(row).await?;
-            let command = named.and_then(|()| self.wanted(row));
+            let command = self.its_turn(row).await?;
             wanted.push(command.map(|command| delivery(self, row, command, tries)));
         }
         let stopped: Vec<Option<Stopped>> =
@@ -221,6 +230,15 @@ impl Crossing {
         let results = with_stopped(&stopped, results);
         let whole = results.len() >= all;
         Ok(Carried { left: self.conclude(network, due, results, tries).await?, whole })
+    }
+
+    /// What is to be carried out of a row, with what it is about named as its network does.
+    pub(super) async fn its_turn(
+        &self,
+        row: &mut Row,
+    ) -> Result<Result<Command, Stopped>, StoreError> {
+        let named = self.name_there(row).await?;
+        Ok(named.and_then(|()| self.wanted(row)))
     }
 
     /// What is to be carried out of a row, now that it is its turn: nothing of somebody whom the
@@ -271,7 +289,7 @@ impl Crossing {
 
     /// Records the results of a window, and tells the senders. How to leave the lane, if it
     /// must be left.
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         network: &Network,
         rows: &[Row],
@@ -535,7 +553,7 @@ fn with_stopped(
                 continue;
             }
             Some(Stopped::Refused(refusal)) => {
-                let why = "a network is off for one of the two by now, or more is demanded";
+                let why = NOT_ANY_MORE;
                 all.push(Done::Carried(Err(DeliveryError::Refused { refusal, why })));
                 continue;
             }

@@ -15,6 +15,7 @@ mod accept;
 mod choices;
 mod desk;
 mod dispatcher;
+mod files;
 mod lane;
 mod lanes;
 mod name;
@@ -47,7 +48,7 @@ use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, EventId, NetworkId, Rarely,
     Tag, Timestamp, UserId, log,
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,10 +57,12 @@ use crate::clock;
 use crate::gate::{Policy, Role};
 use crate::log::{BETWEEN_COMPLAINTS, DELIVERIES_LEFT};
 use crate::people::People;
+use crate::proxy::Hosts;
 use crate::store::{OnCommit, Store, StoreError};
 use crate::words::Words;
+use files::Files;
 use lanes::Lanes;
-use pace::Pace;
+use pace::{FilePace, Pace};
 use passing::Lossy;
 pub(crate) use people::{Change, PeopleError};
 use presence::Presences;
@@ -94,6 +97,8 @@ pub(crate) struct NetworkRules {
     /// The domains whose users are local; empty where the network has no domains.
     pub(crate) local_domains: Vec<String>,
     pub(crate) policy: Policy,
+    /// From where files of its messages are fetched.
+    pub(crate) hosts: Hosts,
 }
 
 /// The bounds that the operator set.
@@ -107,6 +112,8 @@ pub(crate) struct Limits {
     pub(crate) pending_after: Duration,
     /// For how long ids are kept after they were accepted, and longer if messages may wait longer.
     pub(crate) keep_ids: Duration,
+    /// The largest file that crosses, in bytes.
+    pub(crate) max_file: u64,
     /// How much a third-party network may send.
     pub(crate) rates: Rates,
 }
@@ -127,6 +134,10 @@ struct Network {
     tally: Tally,
     /// How long its deliveries take.
     pace: Pace,
+    /// The same of files.
+    file_pace: FilePace,
+    /// How many more files may be on their way to it.
+    transfers: Semaphore,
     /// How much it may still send, if it is a third-party network.
     buckets: Mutex<Buckets>,
     /// What its users do that is fleeting.
@@ -164,6 +175,8 @@ pub(crate) struct Crossing {
     consoled: Sparing,
     /// Who is there.
     presences: Presences,
+    /// What files need.
+    files: Files,
     words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
@@ -177,11 +190,13 @@ pub(crate) struct Crossing {
 }
 
 impl Crossing {
-    /// Opens the store in `data_dir` and takes up what waits there.
+    /// Opens the store in `data_dir` and takes up what waits there. Of files at most `spool` bytes may
+    /// lie there at one time.
     pub(crate) async fn open(
         data_dir: &Path,
         setups: Vec<NetworkSetup>,
         limits: Limits,
+        spool: u64,
     ) -> Result<Arc<Self>, StoreError> {
         let mut networks = BTreeMap::new();
         let mut queues = BTreeMap::new();
@@ -212,6 +227,8 @@ impl Crossing {
         });
         let salt = [clock::random().to_le_bytes(), clock::random().to_le_bytes()].concat();
         let store = Store::open(data_dir, &salt, on_commit)?;
+        // Behind the store, which is one daemon's alone.
+        let files = Files::open(data_dir, spool).map_err(StoreError::Spool)?;
         let known = Arc::clone(&people);
         store.read_people(move |change| known.apply(&change)).await?;
         for (id, network) in &networks {
@@ -227,6 +244,7 @@ impl Crossing {
                 .with_together(REPORTS_TOGETHER),
             consoled: Sparing::new(10, Duration::from_hours(1)),
             presences: Presences::default(),
+            files,
             words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
@@ -328,6 +346,8 @@ impl Network {
             oldest: AtomicI64::new(0),
             tally: Tally::new(),
             pace: Pace::default(),
+            file_pace: FilePace::default(),
+            transfers: Semaphore::new(files::AT_ONCE),
             buckets: Mutex::default(),
             passing: Lossy::default(),
             setup,

@@ -1,5 +1,6 @@
 //! How long a network's deliveries took lately, so that what is not delivered can take as long.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,34 @@ impl Pace {
         let count = times.last.len().max(1) as u64;
         let place = usize::try_from(random % count).unwrap_or(0);
         times.last.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// The times of the last deliveries of files to one network, and how large these were.
+#[derive(Default)]
+pub(super) struct FilePace(Mutex<VecDeque<(u64, Duration)>>);
+
+/// How many bytes take as long as all that is not the file.
+const AROUND: u64 = 64 * 1024;
+
+impl FilePace {
+    /// A file of so many bytes took so long.
+    pub(super) fn note(&self, bytes: u64, took: Duration) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() >= REMEMBERED {
+            last.pop_front();
+        }
+        last.push_back((bytes, took));
+    }
+
+    /// How long one of so many bytes could take, by a random number; no time if none was seen yet.
+    pub(super) fn like(&self, bytes: u64, random: u64) -> Duration {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = last.len().max(1) as u64;
+        let place = usize::try_from(random % count).unwrap_or(0);
+        let Some((size, took)) = last.get(place) else { return Duration::ZERO };
+        let micros = took.as_micros() * u128::from(bytes + AROUND) / u128::from(size + AROUND);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::refer::Link;
 use super::{Crossing, Network};
 use crate::clock;
-use crate::gate::{self, Facts};
+use crate::gate::{self, Facts, FileFacts};
 use crate::store::StoreError;
 
 /// How much may wait of one network; what comes then is dropped.
@@ -113,6 +113,7 @@ impl Crossing {
             target: Some(target.side(to, &target_rules)),
             between,
             about: None,
+            file: FileFacts::default(),
         };
         gate::may_pass(&facts, &back, kind).then_some(target)
     }

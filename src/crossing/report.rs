@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) writes: Writes,
     /// The bytes of the database and its log on disk, if they can be told.
     pub(crate) stored_bytes: Option<u64>,
+    /// The bytes of files on their way that lie on disk.
+    pub(crate) spooled_bytes: u64,
     pub(crate) stalls: Vec<Stall>,
 }
 
@@ -64,6 +66,7 @@ impl Crossing {
             networks,
             writes: self.store.writes(),
             stored_bytes: self.store.bytes(),
+            spooled_bytes: self.files.spooled(),
             stalls: self.stalled(Instant::now()),
         }
     }

@@ -35,6 +35,9 @@ pub(super) fn fit(
     let empty = reply.as_ref().is_some_and(|it| it.to.is_none() && it.quote.is_none());
     if empty || !has(Feature::Reply) {
         let quote = reply.take().and_then(|reply| reply.quote);
+        if let (Some(_), Content::Media(media)) = (&quote, &mut content) {
+            media.caption.get_or_insert_default();
+        }
         if let (Some(quote), Some(text)) = (quote, written(&mut content)) {
             let plain = text.clone();
             quoted(text, &quote);
@@ -49,6 +52,7 @@ pub(super) fn fit(
 fn written(content: &mut Content) -> Option<&mut Text> {
     match content {
         Content::Text(text) | Content::Edit { text, .. } => Some(text),
+        Content::Media(media) => media.caption.as_mut(),
         _ => None,
     }
 }
@@ -56,7 +60,8 @@ fn written(content: &mut Content) -> Option<&mut Text> {
 /// Puts what is answered before the answer.
 fn quoted(text: &mut Text, quote: &str) {
     let lines: Vec<String> = quote.lines().map(|line| format!("> {line}")).collect();
-    text.body = format!("{}\n\n{}", lines.join("\n"), text.body);
+    let lines = lines.join("\n");
+    text.body = if text.body.is_empty() { lines } else { format!("{lines}\n\n{}", text.body) };
     if let Some(rich) = &mut text.rich {
         let line = |line: &str| Block::Paragraph(vec![Inline::Text(line.to_owned())]);
         rich.0.insert(0, Block::Quote(quote.lines().map(line).collect()));
@@ -68,8 +73,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
     use drawbridge_adapter::{
-        Destination, EventId, Kind, Marks, NetworkId, Party, Reference, Repeats, ReplyPath,
-        TextLimits, Timestamp, UserId, Was,
+        Destination, EventId, FileInfo, Kind, Locator, Marks, Media, MediaKind, NetworkId, Party,
+        Reference, Repeats, ReplyPath, TextLimits, Timestamp, UserId, Was,
     };
 
     use super::*;
@@ -116,6 +121,25 @@ mod tests {
         // Who shows answers knows best how to show one to nothing.
         assert_eq!(body(&unknown, &[Feature::Reply]), ("fine".to_owned(), true));
         assert_eq!(body(&unknown, &[]), (quoted, false));
+    }
+
+    #[test]
+    fn a_file_without_words_answers_too() {
+        let media = Media {
+            kind: MediaKind::Image,
+            at: Locator::Own("1".to_owned()),
+            info: FileInfo::default(),
+            thumbnail: None,
+            caption: None,
+        };
+        let mut event = said(Text::plain("-"), Some(reply(true)));
+        event.content = Content::Media(Box::new(media));
+        let written = |features: &[Feature]| {
+            let (content, _) = fit(&event, None, &bearing(features));
+            content.written().map(|text| text.body.clone())
+        };
+        assert_eq!(written(&[Feature::Reply]), None);
+        assert_eq!(written(&[]).as_deref(), Some("> how are\n> you?"));
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(super) struct Tally {
     returned: ByCode,
     swallowed: AtomicU64,
     put_off: AtomicU64,
+    file_bytes: AtomicU64,
     connects: AtomicU64,
     disconnects: AtomicU64,
     milliseconds: Histogram,
@@ -71,6 +72,8 @@ pub(crate) struct Tallied {
     pub(crate) swallowed: u64,
     /// Tries after which a conversation had to wait for another.
     pub(crate) put_off: u64,
+    /// The bytes of files that this network took.
+    pub(crate) file_bytes: u64,
     /// How often the connection came.
     pub(crate) connects: u64,
     /// How often the connection was lost.
@@ -95,6 +98,7 @@ impl Tally {
             returned: ByCode::default(),
             swallowed: AtomicU64::new(0),
             put_off: AtomicU64::new(0),
+            file_bytes: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             disconnects: AtomicU64::new(0),
             milliseconds: Histogram::new(MILLISECONDS),
@@ -149,6 +153,11 @@ impl Tally {
         self.put_off.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The network took a file of so many bytes.
+    pub(super) fn carried(&self, bytes: u64) {
+        self.file_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The connection came, or was lost.
     pub(super) fn switched(&self, up: bool) {
         let counter = if up { &self.connects } else { &self.disconnects };
@@ -170,6 +179,7 @@ impl Tally {
             returned: self.returned.read(),
             swallowed: count(&self.swallowed),
             put_off: count(&self.put_off),
+            file_bytes: count(&self.file_bytes),
             connects: count(&self.connects),
             disconnects: count(&self.disconnects),
             milliseconds: self.milliseconds.read(),

@@ -5,6 +5,7 @@
 mod blocks;
 mod choices;
 mod fake;
+mod files;
 mod operator;
 mod outliving;
 mod refer;
@@ -31,12 +32,16 @@ struct Town {
     said: u64,
 }
 
+/// How much of files may lie on disk.
+const SPOOL: u64 = 64 << 20;
+
 fn limits() -> Limits {
     Limits {
         queue: 1000,
         expire_after: Duration::from_hours(1),
         pending_after: Duration::from_hours(1),
         keep_ids: Duration::from_hours(90 * 24),
+        max_file: 16 << 20,
         rates: Rates::FREE,
     }
 }
@@ -68,7 +73,7 @@ impl Town {
     ) -> Self {
         let (left, right) = (Fake::new("left", needs), Fake::new("right", needs));
         let setups = vec![setup(&left, left_role), setup(&right, right_role)];
-        let crossing = Crossing::open(dir.path(), setups, limits).await.unwrap();
+        let crossing = Crossing::open(dir.path(), setups, limits, SPOOL).await.unwrap();
         crossing.start();
         let town = Self { crossing, left, right, said: 0 };
         town.connects("left");

@@ -4,6 +4,7 @@
 //! chat model. Each rule is a small function of its own; their order is [`RULES`], and the first
 //! that refuses is the answer. Invariant: no rule delivers what another refuses.
 
+mod files;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use drawbridge_adapter::{Capabilities, Code, Event, Kind, Level, Refusal, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use files::{FileFacts, as_media, carried_as, may_turn_out, shown_as};
 
 /// How strict the bridge is for a user, by that user's own word.
 #[derive(
@@ -188,6 +191,8 @@ pub struct Facts<'a> {
     pub between: Between,
     /// The message that the event is about, if it is about one that is known.
     pub about: Option<About>,
+    /// What must be known of its file, if it brings one.
+    pub file: FileFacts,
 }
 
 /// A message of before that an event is about.
@@ -254,6 +259,7 @@ const RULES: &[Rule] = &[
     rules::text_fits,
     rules::reactions_fit,
     rules::things_fit,
+    files::file_fits,
     rules::request_has_room,
 ];
 

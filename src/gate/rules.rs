@@ -1,9 +1,11 @@
 //! The rules, each with its reason.
 
 use drawbridge_adapter::{
-    Code, ContactCard, Content, Destination, Emojis, Event, Kind, Level, Location, Poll, Refusal,
+    Code, ContactCard, Content, Destination, Emojis, Event, Kind, Level, Location, MediaKind, Poll,
+    Refusal,
 };
 
+use super::files::carried_as;
 use super::{Facts, MOST_HELD, Posture, Role, Side, Strictness, WORDS_AROUND};
 
 fn refuse(code: Code) -> Result<(), Refusal> {
@@ -118,6 +120,13 @@ pub(super) fn kind_carried(facts: &Facts<'_>, event: &Event) -> Result<(), Refus
     };
     if matches!(event.content, Content::Unsupported { .. }) || !both(kind) {
         return refuse(Code::UnsupportedKind(kind));
+    }
+    if let (Content::Media(media), Some(target)) = (&event.content, &facts.target) {
+        let denied = |kind: &Kind| target.policy.denied.contains(kind);
+        let shown = carried_as(media.kind, target.capabilities).map(MediaKind::kind);
+        if shown.is_none_or(|kind| denied(&kind)) {
+            return refuse(Code::UnsupportedKind(kind));
+        }
     }
     // A sticker beside a text must not be lost on the way.
     if event.marks.sticker && !both(Kind::Sticker) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod files;
 mod laws;
 mod things;
 
@@ -59,6 +60,7 @@ fn verdict(event: &Event, change: impl FnOnce(&mut Facts<'_>)) -> Verdict {
         target: Some(Side { role: Role::ThirdParty, ..side }),
         between: friends(),
         about: None,
+        file: FileFacts::default(),
     };
     change(&mut facts);
     decide(&facts, event)
@@ -128,7 +130,13 @@ fn stickers_need_two_home_networks_that_both_allow_them() {
     ] {
         assert_eq!(
             decide(
-                &Facts { source, target: Some(target), between: friends(), about: None },
+                &Facts {
+                    source,
+                    target: Some(target),
+                    between: friends(),
+                    about: None,
+                    file: FileFacts::default()
+                },
                 &event
             ),
             expected
@@ -165,7 +173,13 @@ fn remote_users_need_the_operators_word() {
     ] {
         assert_eq!(
             decide(
-                &Facts { source, target: Some(target), between: friends(), about: None },
+                &Facts {
+                    source,
+                    target: Some(target),
+                    between: friends(),
+                    about: None,
+                    file: FileFacts::default()
+                },
                 &event
             ),
             expected
@@ -199,7 +213,13 @@ fn a_third_party_that_is_off_looks_like_nobody() {
         (third, third, friends(), Verdict::Deliver),
         (home, home, Between::default(), Verdict::Deliver),
     ] {
-        let facts = Facts { source, target: Some(target), between, about: None };
+        let facts = Facts {
+            source,
+            target: Some(target),
+            between,
+            about: None,
+            file: FileFacts::default(),
+        };
         assert_eq!(decide(&facts, &event), expected, "{source:?} {target:?} {between:?}");
         // It hides whatever else there is to say of the two.
         if expected == nobody {
@@ -240,7 +260,13 @@ fn strangers_wait_for_a_word() {
         (third, home, Between { blocked: true, ..held(5) }, limit),
         (third, home, Between { blocked: true, ..friends() }, Verdict::Swallow(As::Delivered)),
     ] {
-        let facts = Facts { source, target: Some(target), between, about: None };
+        let facts = Facts {
+            source,
+            target: Some(target),
+            between,
+            about: None,
+            file: FileFacts::default(),
+        };
         assert_eq!(decide(&facts, &event), expected, "{source:?} {target:?} {between:?}");
     }
 }
@@ -257,14 +283,26 @@ fn each_side_and_the_operator_narrow_the_kinds() {
     for narrow in [Side { capabilities: &nothing, ..side }, Side { policy: &denying, ..side }] {
         assert_eq!(
             decide(
-                &Facts { source: narrow, target: Some(side), between: friends(), about: None },
+                &Facts {
+                    source: narrow,
+                    target: Some(side),
+                    between: friends(),
+                    about: None,
+                    file: FileFacts::default()
+                },
                 &event
             ),
             expected
         );
         assert_eq!(
             decide(
-                &Facts { source: side, target: Some(narrow), between: friends(), about: None },
+                &Facts {
+                    source: side,
+                    target: Some(narrow),
+                    between: friends(),
+                    about: None,
+                    file: FileFacts::default()
+                },
                 &event
             ),
             expected
@@ -311,7 +349,13 @@ fn a_network_is_dead_until_it_is_admitted_and_held_to_its_minimum() {
         (home, third(&bridged), refused(Code::E2eeRequired)),
         (home, third(&fine), Verdict::Deliver),
     ] {
-        let facts = Facts { source, target: Some(target), between: friends(), about: None };
+        let facts = Facts {
+            source,
+            target: Some(target),
+            between: friends(),
+            about: None,
+            file: FileFacts::default(),
+        };
         assert_eq!(decide(&facts, &event(Content::text("hi"))), expected);
     }
 }

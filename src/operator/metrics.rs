@@ -75,6 +75,7 @@ metrics! {
     RETURNED: Counter "drawbridge_messages_returned_total" ["network, code"] "Messages that the network took and sent back; their senders were told.";
     SWALLOWED: Counter "drawbridge_messages_swallowed_total" ["network"] "Messages for the network's users that their blocks swallowed.";
     PUT_OFF: Counter "drawbridge_deliveries_put_off_total" ["network"] "Tries to deliver after which a conversation waits for another.";
+    FILE_BYTES: Counter "drawbridge_file_bytes_total" ["network"] "The bytes of files that the network took.";
     LATENCY: Histogram "drawbridge_delivery_seconds" ["network"] "Time from a message's acceptance until the network took it.";
     HEARD: Gauge "drawbridge_last_heard_seconds" ["network"] "When an event last came from the network, as a Unix time.";
     DELIVERED: Gauge "drawbridge_last_delivered_seconds" ["network"] "When the network last took something, as a Unix time.";
@@ -86,6 +87,7 @@ metrics! {
     COMMIT_TIME: Histogram "drawbridge_commit_seconds" [""] "How long a commit took.";
     COMMIT_FAILED: Counter "drawbridge_commit_failures_total" [""] "Commits that the disk or the database refused.";
     STORED: Gauge "drawbridge_store_bytes" [""] "The bytes of the database and its log on disk.";
+    SPOOLED: Gauge "drawbridge_spool_bytes" [""] "The bytes of files on their way that lie on disk.";
 }
 
 /// The page, of a report and the judgement on it.
@@ -110,6 +112,7 @@ pub(crate) fn page(report: &Report, health: &Health, started: Timestamp) -> Stri
     if let Some(bytes) = report.stored_bytes {
         page.one(&STORED, &[], bytes);
     }
+    page.one(&SPOOLED, &[], report.spooled_bytes);
     page.text
 }
 
@@ -137,7 +140,7 @@ impl Page {
         self.each(report, &SINCE, |page, network, id| {
             page.sample(SINCE.name, &[("network", id)], seconds(network.since));
         });
-        let numbers: [(&Metric, Number); 9] = [
+        let numbers: [(&Metric, Number); 10] = [
             (&CONNECTS, |network| network.tallied.connects),
             (&DISCONNECTS, |network| network.tallied.disconnects),
             (&ACCEPTED, |network| network.tallied.accepted),
@@ -145,6 +148,7 @@ impl Page {
             (&CROSSED, |network| network.tallied.crossed),
             (&SWALLOWED, |network| network.tallied.swallowed),
             (&PUT_OFF, |network| network.tallied.put_off),
+            (&FILE_BYTES, |network| network.tallied.file_bytes),
             (&QUEUED, |network| network.queued),
             (&LIMIT, |network| network.queue_limit),
         ];

@@ -33,9 +33,10 @@ impl House {
             expire_after: Duration::from_hours(1),
             pending_after: Duration::from_hours(1),
             keep_ids: Duration::from_hours(1),
+            max_file: 1 << 20,
             rates: Rates::FREE,
         };
-        let crossing = Crossing::open(dir.path(), Vec::new(), limits).await.unwrap();
+        let crossing = Crossing::open(dir.path(), Vec::new(), limits, 2 << 20).await.unwrap();
         crossing.start();
         // A port that was free a moment ago; nobody else takes it by its number.
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -36,7 +36,7 @@ pub(crate) use people::{Block, Held, PeopleChange};
 use reader::Reader;
 pub(crate) use record::{
     Admission, Admitted, Back, Chunk, Fate, Hold, NewRow, Payload, Retracted, Row, Settlement,
-    Source, Tiding, Window,
+    Source, Tiding, Window, bare_file,
 };
 pub(crate) use reference::{Found, Reacted, Reacting, Shown, Sought};
 use vitals::Pulse;
@@ -70,6 +70,9 @@ pub(crate) enum StoreError {
     /// What was to be written has no written form.
     #[error("a row cannot be written")]
     Unwritable,
+    /// The folder for files on their way cannot be used.
+    #[error("the folder for files on their way, spool in the data directory, cannot be used")]
+    Spool(#[source] std::io::Error),
     /// A thread of the store could not be started.
     #[error("a thread could not be started")]
     Thread(#[from] std::io::Error),

@@ -1,8 +1,8 @@
 //! What is written and read: events with their verdicts, commands that wait, and what became of them.
 
 use drawbridge_adapter::{
-    Answer, Command, Content, EventId, Kind, Message, NetworkId, Refusal, Repeats, ReplyPath,
-    State, Status, Tag, Timestamp, UserId,
+    Answer, Command, Content, EventId, FileInfo, Kind, Media, Message, NetworkId, Refusal, Repeats,
+    ReplyPath, State, Status, Tag, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,9 @@ pub(crate) enum Payload {
         from: UserId,
         to: UserId,
         source: Source,
+        /// Its file, with as much as is needed to fetch it: who offers it must see no difference.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<Box<Media>>,
         /// Whether it was its sender who took it back.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         taken_back: bool,
@@ -143,8 +146,8 @@ impl Payload {
         match self {
             Self::Message { .. } if inbox == taken || self.edits(taken) => {
                 let mut hollow = self.without_body();
-                if let Self::Swallowed { taken_back, .. } = &mut hollow {
-                    *taken_back = true;
+                if let Self::Swallowed { taken_back, file, .. } = &mut hollow {
+                    (*taken_back, *file) = (true, None);
                 }
                 Some(hollow)
             }
@@ -171,7 +174,8 @@ impl Payload {
         match self {
             Self::Message { message, source } => {
                 let (from, to) = (message.from.user, message.to);
-                Self::Swallowed { from, to, source, taken_back: false }
+                let file = bare_file(message.content);
+                Self::Swallowed { from, to, source, file, taken_back: false }
             }
             other => other,
         }
@@ -203,6 +207,15 @@ impl Payload {
         };
         Some(Back { network, status, waited })
     }
+}
+
+/// What is needed to fetch the file of a message, if it brings one, and nothing of what it says.
+pub(crate) fn bare_file(content: Content) -> Option<Box<Media>> {
+    let Content::Media(mut media) = content else { return None };
+    (media.thumbnail, media.caption) = (None, None);
+    let FileInfo { mime, size, sha256, .. } = std::mem::take(&mut media.info);
+    media.info = FileInfo { mime, size, sha256, ..FileInfo::default() };
+    Some(media)
 }
 
 /// A row of the outbox, which holds a few commands of one lane.

@@ -188,6 +188,7 @@ strict-changed = { $level ->
        *[sealed] Nothing that I could read crosses to you or from you now, and today I can read everything: nothing crosses until you say strict on or strict off.
     }
 strict-already = So it is already: { $level }. Say strict for what it means.
+voice-note = Voice note
 
 reported = I report { $user } to those who run their network, with { $count ->
         [0] none of their messages. Say report again with a number to name their last ones.

@@ -67,6 +67,7 @@ mod tests {
             "accept",
             "choices",
             "desk",
+            "files",
             "people",
             "requests",
             "things",

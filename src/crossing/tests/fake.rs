@@ -1,13 +1,15 @@
 //! A network that does as the test says.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use drawbridge_adapter::{
     AddressError, Code, Command, Content, Delivered, Delivery, DeliveryError, Emojis, EventId,
-    Fatal, Feature, Kind, Level, Message, Report, Secret, Signal, State, StatusNeeds, Text,
-    TextLimits, async_trait,
+    Fatal, Feature, Incoming, Kind, Level, Media, Message, Report, Secret, Signal, State,
+    StatusNeeds, Text, TextLimits, async_trait,
 };
+use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 
 use super::*;
@@ -31,7 +33,20 @@ pub(super) struct Fake {
     pub(super) heard: Mutex<Vec<Delivery>>,
     pub(super) signals: Mutex<usize>,
     pub(super) passing: Mutex<Vec<Signal>>,
+    /// The files that it has, and how often each was opened.
+    pub(super) files: Mutex<HashMap<String, Lying>>,
+    /// The files that it was given, with what is said of them.
+    pub(super) given: Mutex<Vec<(Media, Vec<u8>)>>,
     pub(super) changed: Notify,
+}
+
+/// A file of the fake network.
+#[derive(Default)]
+pub(super) struct Lying {
+    pub(super) bytes: Vec<u8>,
+    pub(super) opened: usize,
+    /// So often it breaks off in the middle.
+    pub(super) breaks: usize,
 }
 
 impl Fake {
@@ -43,6 +58,8 @@ impl Fake {
             heard: Mutex::default(),
             signals: Mutex::default(),
             passing: Mutex::default(),
+            files: Mutex::default(),
+            given: Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -129,6 +146,27 @@ impl Fake {
         assert_eq!(self.texts(), texts);
     }
 
+    /// The network has this file from now on.
+    pub(super) fn has_file(&self, at: &str, bytes: &[u8]) {
+        let lying = Lying { bytes: bytes.to_vec(), ..Lying::default() };
+        self.files.lock().unwrap().insert(at.to_owned(), lying);
+    }
+
+    /// How often a file was opened.
+    pub(super) fn opened(&self, at: &str) -> usize {
+        self.files.lock().unwrap()[at].opened
+    }
+
+    async fn is_given(&self, delivery: &Delivery) {
+        let Command::Message(Message { content: Content::Media(media), .. }) = &delivery.command
+        else {
+            return;
+        };
+        let pieces: Vec<_> = delivery.attached.as_ref().unwrap().file.body().collect().await;
+        let bytes = pieces.into_iter().flat_map(Result::unwrap).collect();
+        self.given.lock().unwrap().push(((**media).clone(), bytes));
+    }
+
     pub(super) async fn learns(&self, states: &[State]) {
         self.until(|fake| fake.states().len() >= states.len()).await;
         assert_eq!(self.states(), states);
@@ -151,6 +189,11 @@ impl Adapter for Fake {
             .with(Kind::Typing, Level::Full)
             .with(Kind::Location, Level::Full)
             .with(Kind::Poll, Level::Fallback)
+            .with(Kind::Image, Level::Full)
+            .with(Kind::Video, Level::Fallback)
+            .with(Kind::Voice, Level::Full)
+            .with(Kind::Audio, Level::Full)
+            .with(Kind::Document, Level::Full)
             .with(Kind::Presence, Level::Full)
             .bearing(Feature::Reply, Level::Full)
             .bouncing()
@@ -191,6 +234,7 @@ impl Adapter for Fake {
                 }
                 _ => None,
             };
+            self.is_given(delivery).await;
             let ends = matches!(next, Some(Next::Ends));
             let result = match next {
                 None | Some(Next::Ends) => {
@@ -217,6 +261,27 @@ impl Adapter for Fake {
         }
         self.changed.notify_waiters();
         results
+    }
+
+    async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
+        let mut files = self.files.lock().unwrap();
+        let Some(file) = files.get_mut(at) else { return Err(not_taken(Code::Expired)) };
+        file.opened += 1;
+        let size = Some(file.bytes.len() as u64);
+        let mut bytes = Bytes::copy_from_slice(&file.bytes);
+        let mut pieces = Vec::new();
+        if file.breaks > 0 {
+            file.breaks -= 1;
+            pieces.push(Ok(bytes.split_to(bytes.len() / 2)));
+            pieces.push(Err(std::io::ErrorKind::ConnectionReset.into()));
+        }
+        pieces.push(Ok(bytes));
+        self.changed.notify_waiters();
+        Ok(Incoming { size, body: Box::pin(stream::iter(pieces)) })
+    }
+
+    fn max_media(&self) -> u64 {
+        1 << 20
     }
 
     fn has_access(&self, user: &UserId) -> bool {

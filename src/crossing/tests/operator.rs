@@ -29,7 +29,7 @@ async fn what_is_due_and_not_taken_is_a_stall_and_what_waits_is_none() {
         (Fake::new("left", StatusNeeds::default()), Fake::new("right", StatusNeeds::default()));
     let setups = vec![setup(&left, Role::Home), setup(&right, Role::Home)];
     // Never started: nobody takes what is due.
-    let crossing = Crossing::open(dir.path(), setups, limits()).await.unwrap();
+    let crossing = Crossing::open(dir.path(), setups, limits(), SPOOL).await.unwrap();
     let mut town = Town { crossing, left, right, said: 0 };
     town.says("left:ann", "right:bob", "hi").await;
     assert_eq!(stalls_in(&town, 60), []);

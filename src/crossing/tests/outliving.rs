@@ -43,7 +43,9 @@ async fn what_was_under_way_at_a_crash_comes_again_under_the_same_key() {
     let copy = TempDir::new().unwrap();
     for file in std::fs::read_dir(dir.path()).unwrap() {
         let file = file.unwrap();
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        if file.path().is_file() {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
     }
     let town = Town::open(&copy, limits(), StatusNeeds::default()).await;
     town.right.hears(&["1", "2"]).await;

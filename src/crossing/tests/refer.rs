@@ -8,7 +8,7 @@ use crate::crossing::Change;
 pub(super) const ANN: &str = "left:ann";
 pub(super) const BOB: &str = "right:bob";
 
-fn sent(id: &str) -> Reference {
+pub(super) fn sent(id: &str) -> Reference {
     Reference { id: EventId::new(id).unwrap(), was: Was::Sent, sent_at: None }
 }
 

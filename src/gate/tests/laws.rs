@@ -177,7 +177,7 @@ proptest! {
         let side = |(role, standing, policy, capabilities)| Side { role, standing, policy, capabilities };
         let source = side((source.0, source.1, &source.2, &source.3));
         let target = side((target.0, target.1, &target.2, &target.3));
-        let facts = Facts { source, target: Some(target), between, about };
+        let facts = Facts { source, target: Some(target), between, about, file: FileFacts::default() };
         let verdict = decide(&facts, &event);
         let nobody = decide(&Facts { target: None, ..facts }, &event);
         prop_assert!(matches!(nobody, Verdict::Refuse(_)));

@@ -40,6 +40,7 @@ fn between(source: &Capabilities, target: &Capabilities, content: Content) -> Ve
         target: Some(side(Role::ThirdParty, target)),
         between: friends(),
         about: None,
+        file: FileFacts::default(),
     };
     decide(&facts, &event(content))
 }
@@ -122,6 +123,7 @@ fn what_is_fleeting_passes_between_those_who_hear_each_other() {
             target: Some(Side { role: Role::ThirdParty, ..side }),
             between: friends(),
             about: None,
+            file: FileFacts::default(),
         };
         let mut back = friends();
         change(&mut facts, &mut back);

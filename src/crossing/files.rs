@@ -1,0 +1,453 @@
+//! Files on their way: fetched from their own network when their message's turn has come, kept on disk,
+//! and handed to the other.
+//!
+//! Nothing is fetched of what waits for a word, of what a rule refuses, or of what was taken back. What a
+//! block swallows is fetched all the same, and thrown away: whoever offers a file would see it.
+
+mod spool;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Attached, Code, Command, Content, Delivered, Delivery, DeliveryError, Event, FileInfo,
+    Incoming, Locator, Media, MediaKind, NetworkId, Refusal, Spooled, Text, Thumbnail, log,
+};
+use tokio::time::{Instant, timeout};
+
+use super::lane::{self, Carried, Done, PATIENCE, Stopped};
+use super::lanes::Left;
+use super::{Crossing, Network, pace};
+use crate::clock;
+use crate::gate;
+use crate::log::{SPOOL_FAILED, SPOOL_FULL};
+use crate::proxy::{Hosts, Proxy, Unfetched};
+use crate::store::{Payload, Row, Source, StoreError};
+use spool::{Spool, Taken, Untaken};
+
+/// How many files are on their way to one network at a time.
+pub(super) const AT_ONCE: usize = 4;
+
+/// After how long one looks again whether there is room for another file.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
+/// For how long it is tried to fetch a file, from the first failure on: what stands behind it waits.
+const GIVEN_UP: Duration = Duration::from_mins(15);
+
+/// The most files of which is known since when they fail.
+const FAILING: usize = 4096;
+
+/// How long an adapter may take until it has opened a file.
+const OPENED: Duration = Duration::from_secs(90);
+
+/// How long a small picture may take altogether.
+const THUMBNAIL: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether a file still moves.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// What all files need.
+pub(super) struct Files {
+    spool: Spool,
+    proxy: Proxy,
+    /// Since when fetching fails, by the row's key.
+    failing: Mutex<HashMap<String, Instant>>,
+}
+
+/// Why a file is not there.
+enum Missing {
+    /// It is not its turn yet.
+    Waits(Left),
+    /// It cannot be had, or not now.
+    Failed(DeliveryError),
+}
+
+impl From<DeliveryError> for Missing {
+    fn from(error: DeliveryError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Files {
+    pub(super) fn open(data_dir: &Path, most: u64) -> io::Result<Self> {
+        let spool = Spool::open(data_dir, most)?;
+        let proxy = Proxy::new().map_err(io::Error::other)?;
+        Ok(Self { spool, proxy, failing: Mutex::default() })
+    }
+
+    /// How many bytes lie on disk now.
+    pub(super) fn spooled(&self) -> u64 {
+        self.spool.used()
+    }
+
+    /// Whether the file of a row has failed for too long.
+    fn is_given_up(&self, key: &str) -> bool {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if failing.len() >= FAILING {
+            failing.retain(|_, since| now.duration_since(*since) < GIVEN_UP * 2);
+        }
+        if failing.len() >= FAILING && !failing.contains_key(key) {
+            return false;
+        }
+        let since = *failing.entry(key.to_owned()).or_insert(now);
+        now.duration_since(since) > GIVEN_UP
+    }
+
+    fn forget(&self, key: &str) {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// The file that a row brings, if it does, and from where.
+pub(super) fn borne(row: &Row) -> Option<(&Media, &Source)> {
+    match &row.payload {
+        Payload::Message { message, source } => match &message.content {
+            Content::Media(media) => Some((media, source)),
+            _ => None,
+        },
+        Payload::Swallowed { file, source, .. } => Some((file.as_deref()?, source)),
+        Payload::Unsaid | Payload::Status(_) | Payload::Own(_) => None,
+    }
+}
+
+/// How many rows of a window, from the first on, go together: a file goes alone.
+pub(super) fn together(rows: &[Row]) -> usize {
+    let first = rows.iter().position(|row| borne(row).is_some());
+    first.map_or(rows.len(), |at| at.max(1))
+}
+
+/// Brings what is said of a file within its bounds.
+pub(super) fn tidy(event: &mut Event) {
+    let Content::Media(media) = &mut event.content else { return };
+    media.info = std::mem::take(&mut media.info).clean();
+    media.caption.take_if(|caption| caption.body.trim().is_empty());
+    let fits = |thumbnail: &mut Thumbnail| match &thumbnail.at {
+        Locator::Own(at) | Locator::Link(at) => (1..=Locator::MAX).contains(&at.len()),
+        Locator::Attached => false,
+    };
+    media.thumbnail.take_if(|thumbnail| !fits(thumbnail));
+    if let Some(thumbnail) = &mut media.thumbnail {
+        thumbnail.info = std::mem::take(&mut thumbnail.info).clean();
+    }
+}
+
+/// Whether a link to a file may be followed, as far as it tells itself; true of all else.
+pub(super) fn is_host_allowed(event: &Event, hosts: &Hosts) -> bool {
+    match &event.content {
+        Content::Media(media) => match &media.at {
+            Locator::Link(link) => hosts.admits(link),
+            Locator::Own(_) | Locator::Attached => true,
+        },
+        _ => true,
+    }
+}
+
+impl Crossing {
+    /// How large a file may be that goes from one network to another, in bytes.
+    pub(super) fn most_between(&self, source: &Network, target: &Network) -> u64 {
+        let (from, to) = (source.setup.adapter.max_media(), target.setup.adapter.max_media());
+        from.min(to).min(self.limits().max_file).min(self.files.spool.share())
+    }
+
+    /// Carries a message with its file: fetches the one, and delivers both.
+    pub(super) async fn carry_file(
+        &self,
+        network: &Network,
+        row: &mut Row,
+        tries: u32,
+    ) -> Result<Carried, StoreError> {
+        let done = match self.its_turn(row).await? {
+            Err(Stopped::Refused(refusal)) => Some(turned_away(refusal)),
+            _ => match self.fetch(network, row).await {
+                Ok(file) => self.hand_over(network, row, file, tries).await?,
+                Err(Missing::Failed(error)) => Some(Done::Carried(Err(error))),
+                Err(Missing::Waits(left)) => return Ok(Carried { left: Some(left), whole: false }),
+            },
+        };
+        let left = Some(Left::MoreToDo);
+        let Some(done) = done else { return Ok(Carried { left, whole: false }) };
+        let left = self.conclude(network, std::slice::from_ref(row), vec![done], tries).await?;
+        Ok(Carried { left, whole: true })
+    }
+
+    /// Delivers a message with its file, or lets as much time pass; nothing if the daemon stops.
+    async fn hand_over(
+        &self,
+        network: &Network,
+        row: &mut Row,
+        (media, attached): (Media, Attached),
+        tries: u32,
+    ) -> Result<Option<Done>, StoreError> {
+        let size = attached.file.size();
+        // A block may have come while the file did.
+        let command = match self.its_turn(row).await? {
+            Ok(command) => command,
+            Err(Stopped::Refused(refusal)) => return Ok(Some(turned_away(refusal))),
+            Err(Stopped::Swallowed) => {
+                let time = network.file_pace.like(size, clock::random());
+                return Ok(tokio::select! {
+                    () = pace::pass(time) => Some(Done::Swallowed),
+                    () = self.stop_delivering.cancelled() => None,
+                });
+            }
+        };
+        let Command::Message(mut message) = command else { return Ok(None) };
+        let file = attached.file.clone();
+        message.content = Content::Media(Box::new(media));
+        let delivery = lane::delivery(self, row, Command::Message(message), tries);
+        let delivery = Delivery { attached: Some(attached), ..delivery };
+        network.lanes.steps(&row.lane);
+        let begun = Instant::now();
+        let result = self.deliver_file(network, &row.lane, &delivery, &file).await;
+        if result.is_ok() {
+            network.file_pace.note(size, begun.elapsed());
+            network.tally.carried(size);
+        }
+        Ok(Some(Done::Carried(result)))
+    }
+
+    /// Fetches the file of a row. What comes back says what the bytes are.
+    async fn fetch(&self, target: &Network, row: &Row) -> Result<(Media, Attached), Missing> {
+        let Some((media, source)) = borne(row) else {
+            let why = "a message has lost its file";
+            return Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into());
+        };
+        let Ok(_turn) = target.transfers.try_acquire() else { return Err(waits()) };
+        let fetched = tokio::select! {
+            fetched = self.fetched(target, row, media, &source.network) => fetched,
+            () = self.stop_delivering.cancelled() => {
+                return Err(Missing::Waits(Left::MoreToDo));
+            }
+        };
+        match fetched {
+            Ok(file) => {
+                self.files.forget(&row.key);
+                Ok(file)
+            }
+            Err(Missing::Failed(DeliveryError::Refused { refusal, why })) => {
+                self.files.forget(&row.key);
+                Err(DeliveryError::Refused { refusal, why }.into())
+            }
+            Err(Missing::Failed(_)) if self.files.is_given_up(&row.key) => {
+                self.files.forget(&row.key);
+                let why = "a file could not be fetched for too long";
+                Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into())
+            }
+            Err(missing) => Err(missing),
+        }
+    }
+
+    async fn fetched(
+        &self,
+        target: &Network,
+        row: &Row,
+        media: &Media,
+        from: &NetworkId,
+    ) -> Result<(Media, Attached), Missing> {
+        let Some(source) = self.networks.get(from) else {
+            let why = "the file's network is not configured any more";
+            return Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into());
+        };
+        let most = self.most_between(source, target);
+        let incoming = self.opened(source, &media.at, most).await?;
+        let judge = |head: &[u8]| Self::judged(source, target, media, head);
+        let moves = || target.lanes.steps(&row.lane);
+        let taken = self.files.spool.take(from, incoming, most, judge, moves).await;
+        let Taken { file, judged: (kind, mime) } = taken.map_err(|why| self.untaken(why))?;
+        if media.info.sha256.is_some_and(|said| said != file.sha256()) {
+            let why = "a file has another hash than its sender says";
+            return Err(DeliveryError::Refused { refusal: Code::Malformed.into(), why }.into());
+        }
+        let small = self.small_picture(source, media).await;
+        let (thumbnail, small) = small.unzip();
+        let mut caption = media.caption.clone();
+        if media.kind == MediaKind::Voice && kind != MediaKind::Voice && caption.is_none() {
+            caption = Some(Text::plain(self.words.say("voice-note", &[])));
+        }
+        let info = FileInfo {
+            mime: Some(mime),
+            size: Some(file.size()),
+            sha256: Some(file.sha256()),
+            ..media.info.clone()
+        };
+        let media = Media { kind, at: Locator::Attached, info, thumbnail, caption };
+        Ok((media, Attached { file, thumbnail: small }))
+    }
+
+    /// As what a file is shown, by its first bytes and by what its target shows.
+    fn judged(
+        source: &Network,
+        target: &Network,
+        media: &Media,
+        head: &[u8],
+    ) -> Result<(MediaKind, String), Refusal> {
+        let found = infer::get(head).map(|found| found.mime_type());
+        let (kind, mime) = gate::shown_as(media.kind, media.info.mime.as_deref(), found)?;
+        let unfit = Code::UnsupportedKind(kind.kind());
+        let shown = gate::carried_as(kind, &target.capabilities).ok_or(unfit)?;
+        for turned_out in [kind, shown] {
+            if turned_out != media.kind {
+                // Two networks, never one: no lock is taken twice.
+                let (source, target) = (source.setup.rules.borrow(), target.setup.rules.borrow());
+                gate::may_turn_out(turned_out, [&source.policy, &target.policy])?;
+            }
+        }
+        Ok((shown, mime))
+    }
+
+    /// The small picture of a file, if it can be had.
+    async fn small_picture(&self, source: &Network, media: &Media) -> Option<(Thumbnail, Spooled)> {
+        let Thumbnail { at, info } = media.thumbnail.as_ref()?;
+        let judge = |head: &[u8]| {
+            let found = infer::get(head).map(|found| found.mime_type());
+            let shown = gate::shown_as(MediaKind::Image, info.mime.as_deref(), found)?;
+            match shown {
+                (MediaKind::Image, mime) => Ok(mime),
+                _ => Err(Refusal::from(Code::MediaTypeMismatch)),
+            }
+        };
+        let fetch = async {
+            let incoming = self.opened(source, at, Thumbnail::MAX).await.ok()?;
+            let from = &source.setup.id;
+            self.files.spool.take(from, incoming, Thumbnail::MAX, judge, || {}).await.ok()
+        };
+        let Taken { file, judged } = timeout(THUMBNAIL, fetch).await.ok().flatten()?;
+        let (mime, size, sha256) = (Some(judged), Some(file.size()), Some(file.sha256()));
+        let info = FileInfo { mime, size, sha256, ..info.clone() };
+        Some((Thumbnail { at: Locator::Attached, info }, file))
+    }
+
+    async fn opened(
+        &self,
+        source: &Network,
+        at: &Locator,
+        most: u64,
+    ) -> Result<Incoming, DeliveryError> {
+        let retry = |after, why| DeliveryError::Retry { after, why };
+        let refused = |refusal, why| DeliveryError::Refused { refusal, why };
+        match at {
+            Locator::Own(at) => {
+                let opened = timeout(OPENED, source.setup.adapter.open(at)).await;
+                let opened =
+                    opened.unwrap_or_else(|_| Err(retry(None, "a file was not opened in time")));
+                // It is another network that is away than the one that this is for.
+                opened.map_err(|error| match error {
+                    DeliveryError::Disconnected => retry(None, "the file's network is away"),
+                    DeliveryError::Unknown { why } => retry(None, why),
+                    error => error,
+                })
+            }
+            Locator::Link(link) => {
+                let hosts = source.setup.rules.borrow().hosts.clone();
+                let opened = self.files.proxy.open(link, &hosts, most).await;
+                opened.map_err(|unfetched| match unfetched {
+                    Unfetched::Denied => refused(
+                        Code::HostDenied.into(),
+                        "a file lies on a host that is not allowed",
+                    ),
+                    Unfetched::TooLarge { limit } => {
+                        refused(Refusal::too_large(limit), "a file is too large")
+                    }
+                    Unfetched::Gone => {
+                        refused(Code::Expired.into(), "a file is not there any more")
+                    }
+                    Unfetched::Malformed => {
+                        refused(Code::Malformed.into(), "a file cannot be read as it is offered")
+                    }
+                    Unfetched::Later { why, after } => retry(after, why),
+                })
+            }
+            Locator::Attached => {
+                Err(refused(Code::Malformed.into(), "a file that is said to be attached is not"))
+            }
+        }
+    }
+
+    fn untaken(&self, why: Untaken) -> Missing {
+        match why {
+            Untaken::Refused(refusal) => {
+                let why = "a file is not what it should be";
+                DeliveryError::Refused { refusal, why }.into()
+            }
+            Untaken::Broken(why) => DeliveryError::Retry { after: None, why }.into(),
+            Untaken::NoRoom => {
+                if self.rarely.may(&SPOOL_FULL) {
+                    log!(SPOOL_FULL, bytes = self.files.spooled());
+                }
+                waits()
+            }
+            Untaken::Disk(error) => {
+                if self.rarely.may(&SPOOL_FAILED) {
+                    log!(SPOOL_FAILED, error = &error as &dyn std::error::Error);
+                }
+                waits()
+            }
+        }
+    }
+
+    /// Delivers a file: for as long as it moves.
+    async fn deliver_file(
+        &self,
+        network: &Network,
+        lane: &str,
+        delivery: &Delivery,
+        file: &Spooled,
+    ) -> Result<Delivered, DeliveryError> {
+        let unknown = |why| Err(DeliveryError::Unknown { why });
+        let work = network.setup.adapter.deliver(std::slice::from_ref(delivery));
+        let (mut work, mut still) = (std::pin::pin!(work), Duration::ZERO);
+        let mut read = file.read_so_far();
+        loop {
+            tokio::select! {
+                // An adapter that gives no answer breaks its contract: try again, later.
+                mut answer = &mut work => {
+                    return answer.pop().unwrap_or_else(|| unknown("the adapter gave no answer"));
+                }
+                () = self.stop_delivering.cancelled() => return unknown("the daemon stops"),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let before = std::mem::replace(&mut read, file.read_so_far());
+            still = if read == before { still + LOOK } else { Duration::ZERO };
+            if still >= PATIENCE {
+                return unknown("a file did not move for too long");
+            }
+            if read != before {
+                network.lanes.steps(lane);
+            }
+        }
+    }
+}
+
+fn turned_away(refusal: Refusal) -> Done {
+    Done::Carried(Err(DeliveryError::Refused { refusal, why: lane::NOT_ANY_MORE }))
+}
+
+fn waits() -> Missing {
+    let (after, for_connection) = (Some(NO_ROOM), false);
+    Missing::Waits(Left::Backoff { after, for_connection, progressed: true })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_for_long_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path(), 100).unwrap();
+        assert!(!files.is_given_up("a"));
+        tokio::time::advance(GIVEN_UP).await;
+        assert!(!files.is_given_up("a") && !files.is_given_up("b"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(files.is_given_up("a") && !files.is_given_up("b"));
+        // What came after all begins anew.
+        files.forget("a");
+        assert!(!files.is_given_up("a"));
+    }
+}
