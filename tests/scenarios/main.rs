@@ -41,6 +41,7 @@ mod limits;
 mod logs;
 mod matrix_gestures;
 mod matrix_login;
+mod media;
 mod mutes;
 mod operator;
 mod own_means;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::arrivals::{Arrivals, Message, text};
 use crate::http::{Frame, Wire, answer, request};
-use crate::names;
+use crate::{media, names};
 
 /// The stub.
 pub(crate) struct Homeserver {
@@ -21,6 +21,8 @@ pub(crate) struct Homeserver {
     pub(crate) heard: Arc<Arrivals>,
     /// How often an application service has said that it is there.
     pub(crate) pings: watch::Receiver<u64>,
+    /// The sizes of the files that were uploaded.
+    pub(crate) uploads: watch::Receiver<Vec<u64>>,
     rooms: Arc<AtomicU64>,
     transactions: AtomicUsize,
 }
@@ -28,6 +30,7 @@ pub(crate) struct Homeserver {
 struct Stub {
     heard: Arc<Arrivals>,
     pings: watch::Sender<u64>,
+    uploads: watch::Sender<Vec<u64>>,
     rooms: Arc<AtomicU64>,
     events: AtomicU64,
 }
@@ -38,23 +41,29 @@ impl Homeserver {
         let address = listener.local_addr()?;
         let (heard, rooms) = (Arc::new(Arrivals::default()), Arc::new(AtomicU64::new(0)));
         let (pings, pinged) = watch::channel(0);
+        let (uploads, uploaded) = watch::channel(Vec::new());
         let events = AtomicU64::new(0);
-        let stub = Arc::new(Stub { heard: heard.clone(), pings, rooms: rooms.clone(), events });
+        let stub =
+            Arc::new(Stub { heard: heard.clone(), pings, uploads, rooms: rooms.clone(), events });
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let stub = Arc::clone(&stub);
                 tokio::spawn(async move {
                     let mut wire = Wire::new(stream);
                     while let Ok(Some(frame)) = wire.read().await {
-                        let body = stub.answer(&frame);
-                        if wire.write(&answer(&body)).await.is_err() {
+                        let answered = match media::size_of(&frame.start) {
+                            Some(size) => media::give(&mut wire, size).await,
+                            None => wire.write(&answer(&stub.answer(&frame))).await,
+                        };
+                        if answered.is_err() {
                             return;
                         }
                     }
                 });
             }
         });
-        Ok(Self { address, heard, pings: pinged, rooms, transactions: AtomicUsize::new(0) })
+        let transactions = AtomicUsize::new(0);
+        Ok(Self { address, heard, pings: pinged, uploads: uploaded, rooms, transactions })
     }
 
     /// How many rooms were made so far.
@@ -105,6 +114,11 @@ impl Stub {
             () if of("/appservice/") => {
                 self.pings.send_modify(|pings| *pings += 1);
                 json!({ "duration_ms": 1 })
+            }
+            () if of("/media/config") => json!({ "m.upload.size": u64::MAX >> 11 }),
+            () if of("/upload") => {
+                self.uploads.send_modify(|uploads| uploads.push(frame.length));
+                json!({ "content_uri": "mxc://hs.test/film" })
             }
             () if of("/register") => json!({ "user_id": "@ghost:hs.test" }),
             () if of("/createRoom") => {

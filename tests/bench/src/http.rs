@@ -17,8 +17,14 @@ pub(crate) struct Wire {
 pub(crate) struct Frame {
     /// The first line.
     pub(crate) start: String,
+    /// Empty if it is large.
     pub(crate) body: Vec<u8>,
+    /// How long the body was.
+    pub(crate) length: u64,
 }
+
+/// From which length on a body is counted only.
+const LARGE: usize = 8 << 20;
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
@@ -46,6 +52,10 @@ impl Wire {
         let (start, headers) = text.split_once("\r\n").context("no first line")?;
         let (start, length) = (start.to_owned(), length(headers)?);
         self.used = head;
+        if length >= LARGE {
+            self.pass_over(length).await?;
+            return Ok(Some(Frame { start, body: Vec::new(), length: length as u64 }));
+        }
         while self.buffer.len() - self.used < length {
             if !self.fill().await? {
                 bail!("the connection ended within a body");
@@ -53,7 +63,22 @@ impl Wire {
         }
         let body = self.buffer[self.used..self.used + length].to_vec();
         self.used += length;
-        Ok(Some(Frame { start, body }))
+        Ok(Some(Frame { start, body, length: length as u64 }))
+    }
+
+    async fn pass_over(&mut self, length: usize) -> Result<()> {
+        let mut left = length;
+        loop {
+            let here = left.min(self.buffer.len() - self.used);
+            self.used += here;
+            left -= here;
+            if left == 0 {
+                return Ok(());
+            }
+            if !self.fill().await? {
+                bail!("the connection ended within a body");
+            }
+        }
     }
 
     async fn fill(&mut self) -> Result<bool> {

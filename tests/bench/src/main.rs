@@ -9,6 +9,7 @@ mod fairness;
 mod homeserver;
 mod http;
 mod load;
+mod media;
 mod names;
 mod relay;
 mod report;
@@ -76,6 +77,8 @@ enum Part {
     People,
     /// A quiet partner's messages beside another one's flood.
     Fairness,
+    /// A large file each way.
+    Media,
 }
 
 /// How many conversations the wide floods have.
@@ -122,6 +125,10 @@ async fn measure(run: &Run) -> Result<()> {
         if wanted(Part::Fairness) {
             eprintln!("run {number} of {runs}: a flooding partner");
             fairness(run, &mut report).await?;
+        }
+        if wanted(Part::Media) {
+            eprintln!("run {number} of {runs}: a large file each way");
+            large_files(run, &mut report).await?;
         }
     }
     if run.json {
@@ -237,6 +244,32 @@ async fn fairness(run: &Run, report: &mut Report) -> Result<()> {
         report.note(&name(50), "ms", who, took[count / 2]);
         report.note(&name(99), "ms", who, took[(count * 99 / 100).min(count - 1)]);
     }
+    subject.stop().await?;
+    report.flaws += subject.flaws();
+    Ok(())
+}
+
+/// A file of 1 GiB each way, and the most memory that was ever held meanwhile.
+async fn large_files(run: &Run, report: &mut Report) -> Result<()> {
+    let (size, what) = if run.quick { (64 << 20, "64 MiB") } else { (1 << 30, "1 GiB") };
+    let who = Who::Daemon;
+    let mut host = media::FileHost::start().await?;
+    let mut subject = Subject::prepare(who, &run.daemon).await?;
+    subject.configure(&media::tables(&host))?;
+    subject.xmpp.uploads_to(host.address);
+    subject.start().await?;
+    flood(&mut subject, Way::B, 1, 0..1, 0).await?;
+    for (way, name) in [(Way::A, "A"), (Way::B, "B")] {
+        let seen = media::carry(&mut subject, &mut host, way, size, 1).await?;
+        report.note(&format!("{name}, a file of {what}"), "MB a second", who, seen.rate);
+        report.note(&format!("{name}, a file of {what}, CPU"), "ms a MB", who, seen.cpu);
+    }
+    report.note(
+        &format!("memory, the most with files of {what}"),
+        "MB",
+        who,
+        subject.most_memory()?,
+    );
     subject.stop().await?;
     report.flaws += subject.flaws();
     Ok(())

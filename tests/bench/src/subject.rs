@@ -173,9 +173,18 @@ impl Subject {
 
     /// How much memory it holds, in megabytes (10⁶ bytes).
     pub(crate) fn memory(&mut self) -> Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that it ever held since its start, in megabytes (10⁶ bytes).
+    pub(crate) fn most_memory(&mut self) -> Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&mut self, name: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child()?.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let line = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.context("no such line")?.trim().trim_end_matches(" kB");
         Ok(line.parse::<f64>()? * 1.024 / 1000.0)
     }
 }

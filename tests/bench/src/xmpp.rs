@@ -21,6 +21,7 @@ pub(crate) struct Xmpp {
     pub(crate) heard: Arc<Arrivals>,
     /// The way to the component, while it is there.
     component: watch::Receiver<Option<mpsc::Sender<Vec<u8>>>>,
+    host: watch::Sender<Option<SocketAddr>>,
 }
 
 impl Xmpp {
@@ -30,14 +31,20 @@ impl Xmpp {
         let heard = Arc::new(Arrivals::default());
         let (present, component) = watch::channel(None);
         let noted = Arc::clone(&heard);
+        let (host, hosted) = watch::channel(None);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // One component at a time; what ends its connection is its own business.
-                let _ = serve(stream, &noted, &present).await;
+                let _ = serve(stream, &noted, &present, &hosted).await;
                 present.send_replace(None);
             }
         });
-        Ok(Self { address, heard, component })
+        Ok(Self { address, heard, component, host })
+    }
+
+    /// Its upload service gives out slots there from now on.
+    pub(crate) fn uploads_to(&self, host: SocketAddr) {
+        self.host.send_replace(Some(host));
     }
 
     /// Waits until the component is there.
@@ -74,6 +81,7 @@ async fn serve(
     stream: TcpStream,
     heard: &Arrivals,
     present: &watch::Sender<Option<mpsc::Sender<Vec<u8>>>>,
+    host: &watch::Receiver<Option<SocketAddr>>,
 ) -> Result<()> {
     stream.set_nodelay(true)?;
     let (mut read, mut write) = stream.into_split();
@@ -96,7 +104,7 @@ async fn serve(
         }
     });
     present.send_replace(Some(sender.clone()));
-    let outcome = listen(&mut read, buffer, heard, &sender).await;
+    let outcome = listen(&mut read, buffer, heard, &sender, host).await;
     present.send_replace(None);
     drop(sender);
     writing.await?;
@@ -123,6 +131,7 @@ async fn listen(
     mut buffer: Vec<u8>,
     heard: &Arrivals,
     back: &mpsc::Sender<Vec<u8>>,
+    host: &watch::Receiver<Option<SocketAddr>>,
 ) -> Result<()> {
     loop {
         let mut used = 0;
@@ -134,7 +143,9 @@ async fn listen(
                 messages.push(bytes);
             } else if bytes.starts_with(b"<iq") {
                 // A component's ping of its own domain is routed back to itself.
-                back.send(bytes.to_vec()).await?;
+                let answer =
+                    upload_service(bytes, *host.borrow()).unwrap_or_else(|| bytes.to_vec());
+                back.send(answer).await?;
             } else if bytes.starts_with(b"</stream") {
                 back.send(b"</stream:stream>".to_vec()).await?;
                 return Ok(());
@@ -164,4 +175,32 @@ fn stanza(buffer: &[u8], from: usize) -> Option<Range<usize>> {
         _ => b"</presence>",
     };
     Some(start..start + memmem::find(rest, close)? + close.len())
+}
+
+/// What the server's upload service (XEP-0363) answers, if it is asked.
+fn upload_service(iq: &[u8], host: Option<SocketAddr>) -> Option<Vec<u8>> {
+    let (iq, host) = (std::str::from_utf8(iq).ok()?, host?);
+    let attribute = |name: &str| {
+        let value = iq.split_once(&format!(" {name}="))?.1;
+        let quote = value.chars().next()?;
+        value[1..].split(quote).next()
+    };
+    let to = attribute("to")?;
+    if !to.starts_with("upload.") {
+        return None;
+    }
+    let answer = if iq.contains("disco#info") {
+        "<query xmlns='http://jabber.org/protocol/disco#info'>\
+         <identity category='store' type='file'/><feature var='urn:xmpp:http:upload:0'/></query>"
+            .to_owned()
+    } else if iq.contains("urn:xmpp:http:upload:0") {
+        format!(
+            "<slot xmlns='urn:xmpp:http:upload:0'><put url='http://{host}/put'/>\
+             <get url='http://{host}/film'/></slot>"
+        )
+    } else {
+        return None;
+    };
+    let (from, id) = (attribute("from")?, attribute("id")?);
+    Some(format!("<iq type='result' from='{to}' to='{from}' id='{id}'>{answer}</iq>").into_bytes())
 }
