@@ -1,12 +1,15 @@
 //! `cargo xtask demo`: the bridge at work, with real servers and foreign clients.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use drawbridge_adapter::MediaKind;
 use drawbridge_servers::{
-    Deed, Heard, MatrixUser, PATIENCE, PartnerUser, Programs, Sight, Town, User, XmppUser,
+    Deed, Heard, MatrixUser, PATIENCE, PartnerUser, Programs, SampleFile, Sight, Town, User,
+    XmppUser,
 };
 
 use crate::cargo;
@@ -47,7 +50,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     say("alice is on Matrix, bob on XMPP, carol on the partner app");
     let wishes = consent::play(&alice, &bob, &carol);
     say("now each writes to the others");
-    let rows = play(&[&alice, &bob, &carol])?;
+    let rows = play(&[&alice, &bob, &carol], town.folder())?;
     println!();
     let good = consent::print(&wishes) & print(&rows);
     if !once {
@@ -63,7 +66,7 @@ fn say(what: &str) {
     eprintln!("[demo] {what}");
 }
 
-fn play(people: &[&dyn User]) -> Result<Vec<Row>> {
+fn play(people: &[&dyn User], folder: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for from in people {
         for to in people.iter().filter(|to| to.id() != from.id()) {
@@ -76,6 +79,7 @@ fn play(people: &[&dyn User]) -> Result<Vec<Row>> {
             // The next that is heard must be this one: so the two before did not arrive.
             rows.push(text(*from, *to, "the second")?);
             rows.extend(afterwards(*from, *to)?);
+            rows.extend(files(*from, *to, folder)?);
         }
     }
     for row in &mut rows {
@@ -115,6 +119,14 @@ fn afterwards(from: &dyn User, to: &dyn User) -> Result<Vec<Row>> {
     let retraction =
         does((from, to), "retraction", &Deed::Retracts(&id), &Sight::Retracted(&heard))?;
     Ok(vec![edit, reaction, answer, retraction])
+}
+
+/// A picture and a voice note, each a file that is the same on the other side, byte by byte.
+fn files(from: &dyn User, to: &dyn User, folder: &Path) -> Result<Vec<Row>> {
+    let picture = SampleFile::new(folder, MediaKind::Image, 500_000)?.with_caption("The old pier");
+    let voice = SampleFile::new(folder, MediaKind::Voice, 50_000)?;
+    let send = |kind, file| does((from, to), kind, &Deed::SendsFile(file), &Sight::ShowsFile(file));
+    Ok(vec![send("picture", &picture)?, send("voice note", &voice)?])
 }
 
 /// Does something, and looks whether the other sees it.
