@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Circumstances, Connection, Delivered, Delivery, DeliveryError,
-    Descriptor, Diagnosis, Fatal, Feature, Kind, Level, NetworkId, Problem, Secret, Signal,
-    StatusNeeds, TextLimits, UserId, async_trait,
+    Adapter, Bridge, Capabilities, Circumstances, Code, Connection, Delivered, Delivery,
+    DeliveryError, Descriptor, Diagnosis, Fatal, Feature, Incoming, Kind, Level, NetworkId,
+    Problem, Secret, Signal, StatusNeeds, TextLimits, UserId, async_trait,
 };
 
 use crate::address::MatrixAddressing;
@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::doctor::Patient;
 use crate::homeserver::Homeserver;
 use crate::lists::{self, Lists};
+use crate::mxc::Mxc;
 use crate::registration::Agreed;
 use crate::{connection, inbound, outbound, passing};
 
@@ -90,6 +91,11 @@ impl Adapter for MatrixAdapter {
             .with(Kind::Edit, Level::Full)
             .with(Kind::Retraction, Level::Full)
             .with(Kind::Reaction, Level::Full)
+            .with(Kind::Image, Level::Full)
+            .with(Kind::Video, Level::Full)
+            .with(Kind::Voice, Level::Full)
+            .with(Kind::Audio, Level::Full)
+            .with(Kind::Document, Level::Full)
             .with(Kind::Location, Level::Full)
             .with(Kind::Poll, Level::Fallback)
             .with(Kind::Contact, Level::Fallback)
@@ -132,6 +138,18 @@ impl Adapter for MatrixAdapter {
             Some(core) => outbound::deliver(core, batch).await,
             None => vec![Err(DeliveryError::Disconnected)],
         }
+    }
+
+    async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
+        let Some(mxc) = Mxc::parse(at) else {
+            let why = "what it is called is no address of a file";
+            return Err(DeliveryError::Refused { refusal: Code::Malformed.into(), why });
+        };
+        self.homeserver.download(&mxc).await
+    }
+
+    fn max_media(&self) -> u64 {
+        self.homeserver.max_file()
     }
 
     async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {

@@ -34,6 +34,10 @@ pub(crate) async fn watch(core: &Core, appservice: &str) {
             Err(error) if !deaf_now => judge(&error),
             _ => Connection::Up,
         };
+        // What crosses once it is up must know.
+        if connection == Connection::Up {
+            core.homeserver.learn_max_file().await;
+        }
         if reported != Some(connection) {
             core.bridge.report(connection);
             reported = Some(connection);

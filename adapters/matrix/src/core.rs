@@ -13,7 +13,7 @@ use crate::ghosts::Ghosts;
 use crate::homeserver::{CallError, Homeserver};
 use crate::inbound::Passes;
 use crate::lists::Lists;
-use crate::outbound::{Notices, Receipts, Signals};
+use crate::outbound::{Notices, Receipts, Signals, Uploads};
 use crate::portals::Portals;
 use crate::refs::Refs;
 use crate::spaces::Spaces;
@@ -47,6 +47,7 @@ pub(crate) struct Core {
     /// The same, from the daemon.
     pub(crate) signals: Signals,
     pub(crate) notices: Notices,
+    pub(crate) uploads: Uploads,
     /// The users' own lists, of those who let the bridge see them.
     pub(crate) lists: Lists,
     pub(crate) remote_invites: Arc<Semaphore>,
@@ -77,6 +78,7 @@ impl Core {
             passes: Passes::new(),
             signals: Signals::default(),
             notices: Notices::new(),
+            uploads: Uploads::new(),
             lists,
             remote_invites: Arc::new(Semaphore::new(REMOTE_INVITES)),
             lost: Notify::new(),

@@ -3,8 +3,12 @@
 //! One call is one try: when to try again is the caller's business. Nothing here reaches a log
 //! with an address in it: URLs hold room ids and users.
 
+mod files;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use drawbridge_adapter::{Code, DeliveryError, Fatal, Secret};
@@ -37,9 +41,15 @@ pub(crate) const DEVICE: &str = "DRAWBRIDGE";
 #[derive(Debug)]
 pub(crate) struct Homeserver {
     http: Client,
+    /// The same without a limit to how long a call may take: for files.
+    files: Client,
     url: String,
     token: Secret,
     versions: SupportedVersions,
+    /// The largest file that it takes, in bytes.
+    max_file: AtomicU64,
+    /// When it was asked for that.
+    asked: Mutex<Option<Instant>>,
 }
 
 /// Who speaks.
@@ -168,21 +178,31 @@ impl Homeserver {
     pub(crate) fn new(url: &str, token: Secret) -> Result<Self, Fatal> {
         // A provider that is there already is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(DIAL)
-            .timeout(CALL)
-            .pool_idle_timeout(IDLE)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| Fatal::because("cannot set up TLS", error))?;
+        let client = || {
+            Client::builder()
+                .no_proxy()
+                .redirect(redirect::Policy::none())
+                .connect_timeout(DIAL)
+                .pool_idle_timeout(IDLE)
+                .tcp_nodelay(true)
+        };
+        let no_tls = |error| Fatal::because("cannot set up TLS", error);
+        let http = client().timeout(CALL).build().map_err(no_tls)?;
+        let files = client().build().map_err(no_tls)?;
         // Of what came after 1.11 only reports are used, and they can do without.
         let versions = SupportedVersions {
             versions: BTreeSet::from([MatrixVersion::V1_14]),
             features: BTreeSet::new(),
         };
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, versions })
+        Ok(Self {
+            http,
+            files,
+            url: url.trim_end_matches('/').to_owned(),
+            token,
+            versions,
+            max_file: AtomicU64::new(files::UNSAID),
+            asked: Mutex::default(),
+        })
     }
 
     /// Makes a call again for a while if it may help, where others' events wait for the answer.

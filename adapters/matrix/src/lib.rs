@@ -24,6 +24,7 @@ mod homeserver;
 mod inbound;
 mod lists;
 mod log;
+mod mxc;
 mod outbound;
 mod passing;
 mod portals;

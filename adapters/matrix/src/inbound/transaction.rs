@@ -19,7 +19,9 @@ use crate::log::{EVENT_SKIPPED, MESSAGE_OUTSIDE_PORTAL};
 use crate::outbound;
 use crate::portals::{Company, Room};
 use crate::refs::{Way, reference};
-use crate::wire::{Answer, Meaning, Said, WireEvent, brief, marks, meaning, written};
+use crate::wire::{
+    Answer, Meaning, Said, WireEvent, brief, file, in_short, marks, meaning, written,
+};
 
 /// The longest display name that is kept, in bytes.
 const MAX_NAME: usize = 256;
@@ -104,7 +106,7 @@ impl Core {
         if room.ghost == self.names.bot() && event.text("msgtype") == Some("m.notice") {
             return Ok(None);
         }
-        if what.kind() == Kind::Encrypted {
+        if event.kind == "m.room.encrypted" {
             outbound::tell_encrypted(self, &event.room, &room.ghost).await?;
         }
         let Some((content, reply)) = self.content(event, &room, what).await? else {
@@ -149,6 +151,16 @@ impl Core {
                 return Ok(Some((thing, reply)));
             }
             Said::Edit(of, text) => about(of).await?.0.map(|of| Content::Edit { of, text }),
+            Said::FileEdit(of, new) => {
+                let found = self.fetch(&event.room, &room.ghost, &of).await?;
+                let before = found.and_then(|found| file(&found.content, false, &self.names));
+                let same = before.and_then(Result::ok).is_some_and(|it| it.media.at == new.at);
+                match (same, new.caption) {
+                    (true, Some(text)) => about(of).await?.0.map(|of| Content::Edit { of, text }),
+                    (true, None) => Some(Content::Unsupported { kind: Kind::Edit }),
+                    (false, _) => Some(Content::Unsupported { kind: new.kind.kind() }),
+                }
+            }
             Said::Retraction(of) => match about(of).await? {
                 // What the ghost said of its own, or the room's state.
                 (_, true) => None,
@@ -185,8 +197,9 @@ impl Core {
             let theirs = [&room.user, &room.ghost].contains(&&found.sender);
             let plain = marks(&found.kind, &found.content) == Marks::default();
             let read = written(&found.content, found.answered().is_some(), &self.names);
-            let read = read.ok().filter(|_| theirs && plain);
-            quote = quote.or_else(|| read.map(|read| brief(&read.text.body)));
+            let read = read.ok().map(|read| brief(&read.text.body));
+            let read = read.or_else(|| in_short(&found.content, &self.names));
+            quote = quote.or(read.filter(|_| theirs && plain));
             known = known.or_else(|| Some(self.recalls(&found)));
         }
         let known = known.filter(|known| known.way != Way::Aside);

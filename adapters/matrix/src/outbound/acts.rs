@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 
 use super::message::{KEY, under};
 use super::words;
+use crate::address::MatrixAddressing;
 use crate::core::Core;
 use crate::homeserver::{As, CallError};
 use crate::refs::{Known, Way};
+use crate::wire::file;
 
 const GONE: DeliveryError = DeliveryError::Refused {
     refusal: drawbridge_adapter::Refusal {
@@ -46,6 +48,18 @@ struct Place<'a> {
     ghost: &'a UserId,
 }
 
+fn is_file(content: &Value, names: &MatrixAddressing) -> bool {
+    file(content, false, names).is_some_and(|file| file.is_ok())
+}
+
+/// What was said, without what tells by which delivery.
+fn without_key(mut content: Value) -> Value {
+    if let Some(fields) = content.as_object_mut() {
+        fields.remove(KEY);
+    }
+    content
+}
+
 impl Core {
     /// Does this to an earlier message.
     pub(super) async fn act(
@@ -63,7 +77,13 @@ impl Core {
                 if let Some(id) = self.sent_long_ago(&room, ghost, delivery).await? {
                     return Ok(under(&id));
                 }
-                let mut content = words::edit(&of, words::content(text, &self.names));
+                // A file stays one: else clients would show the text in its place.
+                let said = self.look_up(&room, ghost, &of).await?.map(|said| said.content);
+                let new = match said.filter(|said| is_file(said, &self.names)) {
+                    Some(said) => words::captioned(without_key(said), Some(text), &self.names),
+                    None => words::content(text, &self.names),
+                };
+                let mut content = words::edit(&of, new);
                 content[KEY] = delivery.key.as_str().into();
                 self.send((&room, ghost), &delivery.key, "m.room.message", &content).await
             }

@@ -100,6 +100,7 @@ impl Core {
                 content[KEY] = delivery.key.as_str().into();
                 self.show(delivery, name, pair, (&content, message.reply.as_ref())).await
             }
+            Content::Media(media) => self.show_file(delivery, (message, media), pair).await,
             Content::Edit { .. } | Content::Retraction { .. } | Content::Reaction { .. } => {
                 self.ensure(&ghost, name).await?;
                 self.act(delivery, &message.content, pair).await

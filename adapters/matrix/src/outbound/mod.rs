@@ -2,6 +2,7 @@
 
 mod acts;
 mod folders;
+mod media;
 mod message;
 mod notices;
 mod receipts;
@@ -17,15 +18,17 @@ mod words;
 mod tests;
 
 pub(crate) use folders::keep_folders;
+pub(crate) use media::Uploads;
 pub(crate) use message::{key_of, say_again};
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 pub(crate) use rooms::retry;
 pub(crate) use signals::{Signals, note_signal, send_signals};
 
+use std::pin::pin;
 use std::time::Duration;
 
-use drawbridge_adapter::{Command, Delivered, Delivery, DeliveryError, log};
+use drawbridge_adapter::{Attached, Command, Delivered, Delivery, DeliveryError, Spooled, log};
 
 use tokio::time::Instant;
 
@@ -39,6 +42,8 @@ const ENOUGH: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_secs(90);
 /// Until then its notices must be shown.
 const LONGEST_WITH_NOTICES: Duration = Duration::from_secs(110);
+/// How often is looked whether a file moves: as long as it does, it may take longer.
+const GLANCE: Duration = Duration::from_secs(1);
 const TOO_SLOW: DeliveryError = DeliveryError::Unknown { why: "the homeserver is too slow" };
 
 /// Carries out one conversation's next commands, one after another.
@@ -60,8 +65,12 @@ async fn deliver_since(
         if !results.is_empty() && started.elapsed() >= ENOUGH {
             break;
         }
-        let carried = tokio::time::timeout_at(started + LONGEST, carry(core, delivery)).await;
-        let result = carried.unwrap_or(Err(TOO_SLOW));
+        let deadline = started + LONGEST;
+        let carried = carry(core, delivery);
+        let result = match &delivery.attached {
+            Some(files) => while_it_moves(files, deadline, carried).await,
+            None => tokio::time::timeout_at(deadline, carried).await.unwrap_or(Err(TOO_SLOW)),
+        };
         log!(log::DELIVERY_CARRIED_OUT, msg = %delivery.tag, outcome = outcome(&result));
         if let (Ok(_), Command::Status(status)) = (&result, &delivery.command) {
             failures.add(results.len(), delivery, status);
@@ -83,6 +92,30 @@ async fn deliver_since(
         core.lost.notify_one();
     }
     results
+}
+
+/// The same with files: the deadline moves as long as they are read.
+async fn while_it_moves(
+    files: &Attached,
+    mut deadline: Instant,
+    carried: impl Future<Output = Result<Delivered, DeliveryError>>,
+) -> Result<Delivered, DeliveryError> {
+    let read = || {
+        let small = files.thumbnail.as_ref().map_or(0, Spooled::read_so_far);
+        files.file.read_so_far() + small
+    };
+    let (mut carried, mut seen) = (pin!(carried), read());
+    loop {
+        if let Ok(result) = tokio::time::timeout(GLANCE, carried.as_mut()).await {
+            return result;
+        }
+        let now = Instant::now();
+        if read() != seen {
+            (seen, deadline) = (read(), now + LONGEST);
+        } else if now >= deadline {
+            return Err(TOO_SLOW);
+        }
+    }
 }
 
 async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryError> {

@@ -30,15 +30,15 @@ struct Failure {
     place: usize,
     key: String,
     event: EventId,
-    code: Code,
+    refusal: Refusal,
 }
 
 impl Failures {
     pub(super) fn add(&mut self, place: usize, delivery: &Delivery, status: &Status) {
-        let Some(Refusal { code, .. }) = status.state.refusal() else { return };
+        let Some(refusal) = status.state.refusal() else { return };
         let Some(way) = WayBack::from_reply_path(&status.reply_path) else { return };
         let key = delivery.key.clone();
-        let failure = Failure { place, key, event: status.event.clone(), code };
+        let failure = Failure { place, key, event: status.event.clone(), refusal };
         match self.0.iter_mut().find(|(known, _)| *known == way) {
             Some((_, failures)) => failures.push(failure),
             None => self.0.push((way, vec![failure])),
@@ -47,14 +47,14 @@ impl Failures {
 }
 
 fn notice(failures: &[Failure]) -> Value {
-    let mut codes = BTreeMap::new();
-    for failure in failures {
-        codes.entry(failure.code.to_string()).or_insert((failure.code, 0_usize)).1 += 1;
+    let mut reasons = BTreeMap::new();
+    for Failure { refusal, .. } in failures {
+        *reasons.entry((refusal.code.to_string(), refusal.explain())).or_insert(0_usize) += 1;
     }
-    let mut lines = Vec::with_capacity(codes.len());
-    for (name, (code, count)) in codes {
+    let mut lines = Vec::with_capacity(reasons.len());
+    for ((name, words), count) in reasons {
         let many = if count == 1 { String::new() } else { format!(" ({count} messages)") };
-        lines.push(format!("Not delivered{many}: {} [{name}]", code.explain()));
+        lines.push(format!("Not delivered{many}: {words} [{name}]"));
     }
     let mut content = json!({ "msgtype": "m.notice", "body": lines.join("\n") });
     if let [one] = failures {

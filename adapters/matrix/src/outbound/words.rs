@@ -1,10 +1,11 @@
-//! A text, or a place, as the content of an event.
+//! A text, a place or a file, as the content of an event.
 
-use drawbridge_adapter::{Location, Text, Timestamp};
+use drawbridge_adapter::{FileInfo, Location, Media, MediaKind, Text, Timestamp};
 use ruma::EventId;
 use serde_json::{Value, json};
 
 use crate::address::MatrixAddressing;
+use crate::mxc::Mxc;
 use crate::wire::Markup;
 
 /// The largest content, in bytes: an event of at most 65,535 (Matrix, "Size limits") also holds ids,
@@ -47,6 +48,108 @@ pub(super) fn place(place: &Location, words: Option<&str>, sent_at: Timestamp) -
     })
 }
 
+/// How a file is called: all clients want a name.
+pub(super) fn file_name(media: &Media) -> String {
+    if let Some(name) = &media.info.name {
+        return name.clone();
+    }
+    let stem = match media.kind {
+        MediaKind::Image => "image",
+        MediaKind::Video => "video",
+        MediaKind::Voice => "voice-message",
+        MediaKind::Audio => "audio",
+        MediaKind::Document => "file",
+    };
+    let extension = match media.info.mime.as_deref().unwrap_or_default() {
+        "image/jpeg" => ".jpg",
+        "image/png" => ".png",
+        "image/gif" => ".gif",
+        "image/webp" => ".webp",
+        "video/mp4" => ".mp4",
+        "video/webm" => ".webm",
+        "audio/ogg" => ".ogg",
+        "audio/mpeg" => ".mp3",
+        "audio/mp4" => ".m4a",
+        "audio/flac" => ".flac",
+        "audio/wav" | "audio/x-wav" => ".wav",
+        "application/pdf" => ".pdf",
+        "text/plain" => ".txt",
+        _ => "",
+    };
+    format!("{stem}{extension}")
+}
+
+/// A file that lies there under this name, with the small picture of it.
+pub(super) fn file(
+    media: &Media,
+    (at, name): (&Mxc, &str),
+    small: Option<(Mxc, &FileInfo, u64)>,
+    names: &MatrixAddressing,
+) -> Value {
+    let said = &media.info;
+    let mut info = facts(said);
+    set(&mut info, "duration", said.duration.map(millis));
+    set(&mut info, "xyz.amorgan.blurhash", said.blurhash.as_deref());
+    if let Some((at, said, size)) = small {
+        info["thumbnail_url"] = at.to_string().into();
+        info["thumbnail_info"] = facts(&FileInfo { size: Some(size), ..said.clone() });
+    }
+    let msgtype = match media.kind {
+        MediaKind::Image => "m.image",
+        MediaKind::Video => "m.video",
+        MediaKind::Voice | MediaKind::Audio => "m.audio",
+        MediaKind::Document => "m.file",
+    };
+    let mut file =
+        json!({ "msgtype": msgtype, "filename": name, "url": at.to_string(), "info": info });
+    if media.kind == MediaKind::Voice {
+        file["org.matrix.msc3245.voice"] = json!({});
+        let mut sound = json!({ "waveform": said.waveform });
+        set(&mut sound, "duration", said.duration.map(millis));
+        file["org.matrix.msc1767.audio"] = sound;
+    }
+    captioned(file, media.caption.as_ref(), names)
+}
+
+fn facts(said: &FileInfo) -> Value {
+    let mut info = json!({});
+    set(&mut info, "mimetype", said.mime.as_deref());
+    set(&mut info, "size", said.size);
+    set(&mut info, "w", said.width);
+    set(&mut info, "h", said.height);
+    info
+}
+
+fn set(of: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        of[name] = value.into();
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A file with this written with it, and nothing else.
+pub(super) fn captioned(file: Value, text: Option<&Text>, names: &MatrixAddressing) -> Value {
+    let mut captioned = file;
+    if captioned["filename"].is_null() {
+        captioned["filename"] = captioned["body"].take();
+    }
+    let Some(fields) = captioned.as_object_mut() else { return captioned };
+    for old in ["body", "format", "formatted_body", "m.mentions", "m.new_content", "m.relates_to"] {
+        fields.remove(old);
+    }
+    let Some(text) = text else {
+        captioned["body"] = captioned["filename"].clone();
+        return captioned;
+    };
+    if let Value::Object(written) = content(text, names) {
+        fields.extend(written.into_iter().filter(|(name, _)| name != "msgtype"));
+    }
+    within_bounds(captioned)
+}
+
 /// Lets it answer another event; without one, it quotes.
 pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&str>) {
     if let Some(to) = to {
@@ -55,15 +158,18 @@ pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&s
     }
     let Some(quote) = quote.filter(|quote| !quote.is_empty()) else { return };
     let alone = content.clone();
-    let body = content["body"].as_str().unwrap_or_default().to_owned();
+    // The name of a file is not what was written with it.
+    let named = content["body"] == content["filename"];
+    let body = content["body"].as_str().filter(|_| !named).unwrap_or_default().to_owned();
     let mut markup = Markup::default();
     match content["formatted_body"].as_str() {
         Some(html) => html.clone_into(&mut markup.html),
         None => markup.lines(&body),
     }
-    let lines: Vec<_> = quote.lines().map(|line| format!("> {line}")).collect();
-    content["body"] = format!("{}\n\n{body}", lines.join("\n")).into();
-    if content["msgtype"] == "m.text" {
+    let quoted: Vec<_> = quote.lines().map(|line| format!("> {line}")).collect();
+    let parts = [quoted.join("\n"), body];
+    content["body"] = parts[..if named { 1 } else { 2 }].join("\n\n").into();
+    if content["msgtype"] != "m.location" {
         content["format"] = FORMAT.into();
         content["formatted_body"] = markup.quoting(quote).html.into();
     }
@@ -76,13 +182,13 @@ pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&s
 /// The new content of an event.
 pub(super) fn edit(of: &EventId, new: Value) -> Value {
     let shown = |name: &str| new[name].as_str().map(|text| format!("* {text}"));
-    let mut content = json!({
-        "msgtype": "m.text",
-        "body": shown("body"),
-        // Nobody is called a second time.
-        "m.mentions": {},
-        "m.relates_to": { "rel_type": "m.replace", "event_id": of },
-    });
+    // A file is shown as one by clients that know no edits, too.
+    let file = new["url"].is_string();
+    let mut content = if file { new.clone() } else { json!({ "msgtype": "m.text" }) };
+    content["body"] = shown("body").into();
+    // Nobody is called a second time.
+    content["m.mentions"] = json!({});
+    content["m.relates_to"] = json!({ "rel_type": "m.replace", "event_id": of });
     if let Some(html) = shown("formatted_body") {
         content["format"] = FORMAT.into();
         content["formatted_body"] = html.into();

@@ -1,11 +1,12 @@
 //! What an event means: something said, a kind that is not carried, or nothing to anybody.
 
-use drawbridge_adapter::{Content, Emojis, Kind, Marks, Text};
+use drawbridge_adapter::{Content, Emojis, Kind, Marks, Media, Text};
 use ruma::OwnedEventId;
 use serde_json::Value;
 
 use super::WireEvent;
 use super::marks::{is_timer_on, marks};
+use super::media::{Sent, file, file_kind};
 use super::things;
 use super::written::{Written, unquoted, written};
 use crate::address::MatrixAddressing;
@@ -30,10 +31,12 @@ pub(crate) enum Meaning {
 pub(crate) enum Said {
     /// A text, which may answer another event.
     Text(Text, Option<Answer>),
-    /// A place or a poll, which may answer another event.
+    /// A file, a place or a poll, which may answer another event.
     Thing(Content, Option<Answer>),
     /// This event's new text.
     Edit(OwnedEventId, Text),
+    /// This event is this file now: only what is written with it may be new.
+    FileEdit(OwnedEventId, Box<Media>),
     /// This event is taken back.
     Retraction(OwnedEventId),
     /// A reaction to this event.
@@ -58,13 +61,14 @@ impl std::fmt::Debug for Answer {
     }
 }
 
+#[cfg(test)]
 impl Said {
     /// What kind it is.
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Text(..) => Kind::Text,
             Self::Thing(thing, _) => thing.kind(),
-            Self::Edit(..) => Kind::Edit,
+            Self::Edit(..) | Self::FileEdit(..) => Kind::Edit,
             Self::Retraction(_) => Kind::Retraction,
             Self::Reaction(..) => Kind::Reaction,
             Self::Unsupported(kind) => *kind,
@@ -136,17 +140,33 @@ fn of_message(event: &WireEvent, names: &MatrixAddressing) -> Said {
         return of_place(event, "body");
     }
     if let Some(of) = event.relation("m.replace") {
-        return content.get("m.new_content").map_or(Said::Unsupported(Kind::Edit), |new| {
-            match written(new, false, names) {
-                Ok(Written { text, .. }) => Said::Edit(of, text),
-                Err(msgtype) => Said::Unsupported(media(msgtype, new)),
-            }
-        });
+        // Some clients replace what is written with a file without a content of its own.
+        let new = content.get("m.new_content");
+        let new = new.or_else(|| file_kind(content).map(|_| content));
+        return new.map_or(Said::Unsupported(Kind::Edit), |new| new_content(of, new, names));
     }
     let answered = event.answered();
     match written(content, answered.is_some(), names) {
         Ok(Written { text, quote }) => Said::Text(text, answered.map(|to| Answer { to, quote })),
-        Err(msgtype) => Said::Unsupported(media(msgtype, content)),
+        Err(msgtype) => match file(content, answered.is_some(), names) {
+            Some(Ok(Sent { media, quote })) => {
+                let answer = answered.map(|to| Answer { to, quote });
+                Said::Thing(Content::Media(Box::new(media)), answer)
+            }
+            Some(Err(kind)) => Said::Unsupported(kind),
+            None => Said::Unsupported(other(msgtype)),
+        },
+    }
+}
+
+fn new_content(of: OwnedEventId, new: &Value, names: &MatrixAddressing) -> Said {
+    match written(new, false, names) {
+        Ok(Written { text, .. }) => Said::Edit(of, text),
+        Err(msgtype) => match file(new, false, names) {
+            Some(Ok(Sent { media, .. })) => Said::FileEdit(of, Box::new(media)),
+            Some(Err(kind)) => Said::Unsupported(kind),
+            None => Said::Unsupported(other(msgtype)),
+        },
     }
 }
 
@@ -186,22 +206,12 @@ fn of_reaction(event: &WireEvent) -> Said {
     }
 }
 
-fn media(msgtype: &str, content: &Value) -> Kind {
+fn other(msgtype: &str) -> Kind {
     match msgtype {
-        "m.image" => Kind::Image,
-        "m.video" => Kind::Video,
-        "m.audio" if is_voice(content) => Kind::Voice,
-        "m.audio" => Kind::Audio,
-        "m.file" => Kind::Document,
         "m.location" => Kind::Location,
         "m.sticker" => Kind::Sticker,
         _ => Kind::Other,
     }
-}
-
-/// MSC3245, and its stable name.
-fn is_voice(content: &Value) -> bool {
-    content.get("org.matrix.msc3245.voice").is_some() || content.get("m.voice").is_some()
 }
 
 #[cfg(test)]
@@ -350,6 +360,36 @@ mod tests {
             "m.new_content": located("the pier"),
             "m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}}});
         assert_eq!(said(edit).0, Said::Unsupported(Kind::Location));
+    }
+
+    #[test]
+    fn files_may_be_answers_and_may_be_replaced() {
+        let image = |more: Value| {
+            let mut content = json!({"msgtype": "m.image", "body": "the pier",
+                "filename": "pier.png", "url": "mxc://hs.test/pier"});
+            content.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            said(json!({"content": content})).0
+        };
+        let to = json!({"m.in_reply_to": {"event_id": "$x"}});
+        let Said::Thing(Content::Media(media), Some(answer)) = image(json!({"m.relates_to": to}))
+        else {
+            panic!("no answer");
+        };
+        assert_eq!((answer.to, answer.quote), (id("$x"), None));
+        assert_eq!(media.caption, Some(Text::plain("the pier")));
+        let by = json!({"rel_type": "m.replace", "event_id": "$x"});
+        let new = json!({"msgtype": "m.image", "body": "pier.png", "url": "mxc://hs.test/other"});
+        let edit = image(json!({"m.relates_to": by, "m.new_content": new}));
+        assert!(matches!(edit, Said::FileEdit(of, new) if of == id("$x") && new.caption.is_none()));
+        let edit = image(json!({"m.relates_to": by}));
+        assert!(matches!(edit, Said::FileEdit(of, new) if of == id("$x") && new.caption.is_some()));
+        let encrypted = json!({"msgtype": "m.image", "body": "b", "file": {"url": "mxc://a/b"}});
+        let edit = image(json!({"m.relates_to": by, "m.new_content": encrypted}));
+        assert_eq!(edit, Said::Unsupported(Kind::Encrypted));
+        // A sticker stays one, however its event is called.
+        let marked = json!({"content": {"msgtype": "m.image", "body": "a cat",
+            "url": "mxc://hs.test/cat", "info": {"org.example.sticker": {}}}});
+        assert!(said(marked).1.sticker);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod fleeting;
 mod html;
 mod marks;
 mod markup;
+mod media;
 mod things;
 mod written;
 
@@ -18,4 +19,5 @@ pub(crate) use event::{Transaction, WireEvent};
 pub(crate) use fleeting::{Fleeting, fleeting};
 pub(crate) use marks::marks;
 pub(crate) use markup::Markup;
+pub(crate) use media::{file, in_short};
 pub(crate) use written::{brief, written};

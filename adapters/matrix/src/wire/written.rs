@@ -21,24 +21,12 @@ pub(crate) fn written<'a>(
     answers: bool,
     names: &MatrixAddressing,
 ) -> Result<Written, &'a str> {
-    let field = |name: &str| content.get(name).and_then(Value::as_str);
-    let (msgtype, body) = (field("msgtype").unwrap_or_default(), field("body").unwrap_or_default());
+    let msgtype = content.get("msgtype").and_then(Value::as_str).unwrap_or_default();
     let emote = msgtype == "m.emote";
     if !emote && !matches!(msgtype, "m.text" | "m.notice") {
         return Err(msgtype);
     }
-    let html = field("formatted_body");
-    let html = html.filter(|_| field("format") == Some("org.matrix.custom.html"));
-    let read = html.map(|html| html::read(html, names)).unwrap_or_default();
-    let (body, quote) =
-        match answers.then(|| without_fallback(body, read.quote.is_some())).flatten() {
-            Some((body, quote)) => (body, Some(quote)),
-            None => (body, read.quote.filter(|_| answers)),
-        };
-    if body.is_empty() {
-        return Err("");
-    }
-    let mut text = Text { body: body.to_owned(), rich: read.rich };
+    let Written { mut text, quote } = caption(content, answers, names).ok_or("")?;
     if emote {
         // As XEP-0245 writes it, and people type it.
         text.body.insert_str(0, "/me ");
@@ -48,7 +36,23 @@ pub(crate) fn written<'a>(
         }
         text.rich = text.rich.filter(drawbridge_adapter::Rich::fits);
     }
-    Ok(Written { text, quote: quote.as_deref().map(brief) })
+    Ok(Written { text, quote })
+}
+
+/// Reads what is written in a content of any type; `None` if nothing is.
+pub(super) fn caption(content: &Value, answers: bool, names: &MatrixAddressing) -> Option<Written> {
+    let field = |name: &str| content.get(name).and_then(Value::as_str);
+    let body = field("body").unwrap_or_default();
+    let html = field("formatted_body");
+    let html = html.filter(|_| field("format") == Some("org.matrix.custom.html"));
+    let read = html.map(|html| html::read(html, names)).unwrap_or_default();
+    let (body, quote) =
+        match answers.then(|| without_fallback(body, read.quote.is_some())).flatten() {
+            Some((body, quote)) => (body, Some(quote)),
+            None => (body, read.quote.filter(|_| answers)),
+        };
+    let text = Text { body: body.to_owned(), rich: read.rich };
+    (!body.is_empty()).then(|| Written { text, quote: quote.as_deref().map(brief) })
 }
 
 /// The words for clients that do not show what it is, and what was quoted before them.

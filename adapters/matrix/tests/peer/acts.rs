@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result};
-use drawbridge_adapter::{Content, Kind, Location, Poll};
-use drawbridge_testkit::{Deed, Sight, Tried};
+use drawbridge_adapter::{Content, Kind, Location, MediaKind, Poll};
+use drawbridge_testkit::{Deed, Sample, Sight, Tried};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -26,6 +26,34 @@ impl MatrixPeer {
             "m.relates_to": { "rel_type": "m.replace", "event_id": self.said },
         });
         self.sends(to, "m.room.message", content).await
+    }
+
+    async fn uploads(&self, sample: &Sample) -> Result<String> {
+        let name = [("filename", &sample.name)];
+        let url = format!("{}/_matrix/media/v3/upload", self.url);
+        let request = self.http.post(reqwest::Url::parse_with_params(&url, name)?);
+        let request = request.header("content-type", &sample.mime).bearer_auth(&self.token);
+        let answer = request.body(sample.bytes.clone()).send().await?.error_for_status()?;
+        let answer: Value = serde_json::from_slice(&answer.bytes().await?)?;
+        Ok(answer["content_uri"].as_str().context("no address")?.to_owned())
+    }
+
+    /// Downloads what was shown and is not at hand yet.
+    pub(super) async fn downloads_files(&mut self) -> Result<()> {
+        for event in &self.seen {
+            let Some(at) = event["content"]["url"].as_str() else { continue };
+            if self.files.contains_key(at)
+                || !matches!(event["type"].as_str(), Some("m.room.message"))
+            {
+                continue;
+            }
+            let path = at.strip_prefix("mxc://").context("no address of a file")?;
+            let url = format!("{}/_matrix/client/v1/media/download/{path}", self.url);
+            let answer = self.http.get(url).bearer_auth(&self.token).send().await?;
+            let bytes = answer.error_for_status()?.bytes().await?;
+            self.files.insert(at.to_owned(), bytes.to_vec());
+        }
+        Ok(())
     }
 
     /// Takes an event back.
@@ -99,9 +127,11 @@ impl MatrixPeer {
                 self.sends(to, "org.matrix.msc3381.poll.start", poll_of(poll)).await?;
                 self.said.clone_from(&self.last);
             }
-            Deed::EditsInto(_) | Deed::Sends(_) | Deed::SendsFile(_) | Deed::Is(_) => {
-                return Ok(Tried::Impossible);
+            Deed::SendsFile(sample) => {
+                let at = self.uploads(sample).await?;
+                self.speaks(to, file_of(sample, &at)).await?;
             }
+            Deed::EditsInto(_) | Deed::Sends(_) | Deed::Is(_) => return Ok(Tried::Impossible),
         }
         Ok(Tried::Done)
     }
@@ -153,7 +183,12 @@ impl MatrixPeer {
                     && extended["uri"] == content["geo_uri"]
                     && extended["description"].as_str() == name
             }),
-            Sight::Shows(_) | Sight::ShowsFile(_) | Sight::Presence(_) => false,
+            Sight::ShowsFile(sample) => texts().any(|event| {
+                let at = event["content"]["url"].as_str().unwrap_or_default();
+                let same = self.files.get(at).is_some_and(|bytes| *bytes == sample.bytes);
+                same && is_file(&event["content"], sample)
+            }),
+            Sight::Shows(_) | Sight::Presence(_) => false,
         }
     }
 
@@ -204,4 +239,42 @@ fn poll_of(poll: &Poll) -> Value {
             "answers": answers.collect::<Vec<_>>(),
         },
     })
+}
+
+/// As Element writes a file.
+fn file_of(sample: &Sample, at: &str) -> Value {
+    let duration = sample.duration.map(|duration| u64::try_from(duration.as_millis()).ok());
+    let mut content = json!({
+        "msgtype": msgtype(sample.kind), "url": at, "filename": sample.name,
+        "body": sample.caption.as_ref().unwrap_or(&sample.name),
+        "info": { "mimetype": sample.mime, "size": sample.bytes.len(), "duration": duration },
+    });
+    if sample.kind == MediaKind::Voice {
+        content["org.matrix.msc3245.voice"] = json!({});
+        content["org.matrix.msc1767.audio"] =
+            json!({ "duration": duration, "waveform": [0, 512, 1024] });
+    }
+    content
+}
+
+fn msgtype(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "m.image",
+        MediaKind::Video => "m.video",
+        MediaKind::Voice | MediaKind::Audio => "m.audio",
+        MediaKind::Document => "m.file",
+    }
+}
+
+/// Whether Element would show this as that file.
+fn is_file(content: &Value, sample: &Sample) -> bool {
+    let voice = content["org.matrix.msc3245.voice"].is_object();
+    let milliseconds = |duration: std::time::Duration| json!(duration.as_millis() as u64);
+    content["msgtype"] == msgtype(sample.kind)
+        && voice == (sample.kind == MediaKind::Voice)
+        && content["filename"] == *sample.name
+        && content["body"] == **sample.caption.as_ref().unwrap_or(&sample.name)
+        && content["info"]["mimetype"] == *sample.mime
+        && content["info"]["size"] == sample.bytes.len()
+        && content["info"]["duration"] == sample.duration.map_or(Value::Null, milliseconds)
 }

@@ -53,6 +53,8 @@ pub(crate) struct MatrixPeer {
     texts: HashMap<String, String>,
     /// How many of the homeserver's reports were looked at.
     reported: usize,
+    /// The files that were shown, by address.
+    files: HashMap<String, Vec<u8>>,
 }
 
 impl MatrixPeer {
@@ -98,6 +100,7 @@ impl MatrixPeer {
             sent: 0,
             texts: HashMap::new(),
             reported: 0,
+            files: HashMap::new(),
         }
     }
 
@@ -381,6 +384,7 @@ impl Peer for MatrixPeer {
         }
         while !self.shows(from, sight) {
             self.listens().await?;
+            self.downloads_files().await?;
         }
         Ok(Tried::Done)
     }

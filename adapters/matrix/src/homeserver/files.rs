@@ -1,0 +1,160 @@
+//! Files: how large they may be, up to the homeserver, and down from it.
+//!
+//! A file may take as long as it takes, while it moves.
+
+use std::io;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use drawbridge_adapter::{Code, DeliveryError, Incoming, Refusal, Spooled};
+use futures_util::stream;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Url};
+use ruma::UserId;
+use ruma::api::client::authenticated_media::get_media_config;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout};
+
+use super::{As, CallError, Homeserver, read, refusal};
+use crate::mxc::Mxc;
+
+/// The largest file, in bytes, while the homeserver has not said what it takes.
+pub(super) const UNSAID: u64 = 50 * 1024 * 1024;
+/// From this age on what the homeserver said is asked anew.
+const STALE: Duration = Duration::from_hours(1);
+/// The longest that is waited for that answer.
+const ASK: Duration = Duration::from_secs(5);
+/// The longest until a file begins to come: the homeserver may have to fetch it from another.
+const BEGIN: Duration = Duration::from_secs(90);
+/// The longest that nothing of a file comes.
+const SILENCE: Duration = Duration::from_mins(1);
+
+#[derive(Deserialize)]
+struct Uploaded {
+    content_uri: String,
+}
+
+impl Homeserver {
+    /// The largest file that the homeserver takes, in bytes.
+    pub(crate) fn max_file(&self) -> u64 {
+        self.max_file.load(Ordering::Relaxed)
+    }
+
+    /// Asks how large a file may be, if that was not asked lately.
+    pub(crate) async fn learn_max_file(&self) {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.is_some_and(|at| at.elapsed() < STALE) {
+            return;
+        }
+        let request = get_media_config::v1::Request::new();
+        let Ok(answer) = timeout(ASK, self.call(As::Bot, request)).await else { return };
+        match answer {
+            Ok(answer) => self.max_file.store(answer.upload_size.into(), Ordering::Relaxed),
+            Err(CallError::Unreachable | CallError::Failed { .. } | CallError::Limited(_)) => {
+                return;
+            }
+            // It does not say: so it stays as it was.
+            Err(_) => {}
+        }
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The homeserver does not take what it said it would: it is asked again soon.
+    pub(crate) fn forget_max_file(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Takes a file there as this user. Whoever calls ends it when nothing of the file is read any more.
+    pub(crate) async fn upload(
+        &self,
+        ghost: &UserId,
+        (name, mime): (&str, &str),
+        file: &Spooled,
+    ) -> Result<Mxc, CallError> {
+        let path = format!("{}/_matrix/media/v3/upload", self.url);
+        let query = [("filename", name), ("user_id", ghost.as_str())];
+        let url = Url::parse_with_params(&path, query).map_err(|_| CallError::Unreachable)?;
+        let request = self.files.post(url).bearer_auth(self.token.expose());
+        // Without the length it would come in chunks, which some proxies keep back whole.
+        let request = request.header(CONTENT_TYPE, mime).header(CONTENT_LENGTH, file.size());
+        let answer = request.body(Body::wrap_stream(file.body())).send().await;
+        let answer = answer.map_err(|error| {
+            if error.is_connect() { CallError::Unreachable } else { CallError::Unanswered }
+        })?;
+        let status = answer.status();
+        let body = read(answer).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &body));
+        }
+        let uploaded = serde_json::from_slice::<Uploaded>(&body).ok();
+        uploaded.and_then(|it| Mxc::parse(&it.content_uri)).ok_or(CallError::Unanswered)
+    }
+
+    /// Opens a file, of this homeserver or of another. It is not fetched from where else the homeserver
+    /// may send.
+    pub(crate) async fn download(&self, mxc: &Mxc) -> Result<Incoming, DeliveryError> {
+        let (server, id) = mxc.parts();
+        let mut url = Url::parse(&self.url).map_err(|_| unopened(CallError::Unreachable))?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            let path = path.pop_if_empty();
+            path.extend(["_matrix", "client", "v1", "media", "download", server, id]);
+        }
+        let request = self.files.get(url).bearer_auth(self.token.expose()).send();
+        let answer = match timeout(BEGIN, request).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.is_connect() => return Err(unopened(CallError::Unreachable)),
+            Ok(Err(_)) | Err(_) => return Err(unopened(CallError::Unanswered)),
+        };
+        let status = answer.status();
+        if status.is_redirection() {
+            let why = "the homeserver sends elsewhere for the file";
+            return Err(DeliveryError::Refused { refusal: Code::HostDenied.into(), why });
+        }
+        if !status.is_success() {
+            let body = timeout(SILENCE, read(answer)).await.unwrap_or(Err(CallError::Unanswered));
+            return Err(unopened(body.map_or_else(|error| error, |body| refusal(status, &body))));
+        }
+        let size = answer.content_length();
+        // An error's own words would name the address.
+        let torn = || io::Error::other("the file broke off on its way from the homeserver");
+        let body = stream::unfold(Some(answer), move |answer| async move {
+            let mut answer = answer?;
+            match timeout(SILENCE, answer.chunk()).await {
+                Ok(Ok(Some(piece))) => Some((Ok(piece), Some(answer))),
+                Ok(Ok(None)) => None,
+                Ok(Err(_)) | Err(_) => Some((Err(torn()), None)),
+            }
+        });
+        Ok(Incoming { size, body: Box::pin(body) })
+    }
+}
+
+/// Why a file could not be opened. Trying does no harm, so it is tried again whenever that may help.
+fn unopened(error: CallError) -> DeliveryError {
+    if error.is_unknown_token() {
+        return DeliveryError::Disconnected;
+    }
+    let retry = |why| DeliveryError::Retry { after: None, why };
+    let refused = |refusal: Refusal, why| DeliveryError::Refused { refusal, why };
+    match error {
+        CallError::Limited(after) => {
+            DeliveryError::Retry { after, why: "the homeserver limits the bridge's rate" }
+        }
+        CallError::Unreachable => retry("the homeserver does not listen"),
+        CallError::Unanswered | CallError::Oversized => retry("the homeserver does not answer"),
+        CallError::Failed { .. } => retry("the homeserver does not have the file yet, or fails"),
+        CallError::Refused { status: 404 | 410, .. } => {
+            refused(Code::Expired.into(), "the file is not there any more")
+        }
+        CallError::Refused { status: 413, .. } => {
+            refused(Code::MediaTooLarge.into(), "the file is too large for the homeserver")
+        }
+        CallError::Refused { errcode, .. } if errcode == "M_NOT_YET_UPLOADED" => {
+            retry("the file is not there yet")
+        }
+        CallError::Refused { .. } => {
+            refused(Code::Forbidden.into(), "the homeserver does not give the file out")
+        }
+    }
+}
