@@ -1,8 +1,9 @@
-"""Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008`.
+"""Matrix users, on matrix-nio: `matrix_client.py http://127.0.0.1:8008 folder`; files that are shown
+to them are downloaded into the folder.
 
-Commands: login, send, send_many, raw, state, create, leave, members, hold, answer, ignore,
+Commands: login, send, send_file, send_many, raw, state, create, leave, members, hold, answer, ignore,
 ignored, mute, muted, folders, leave_folder, unread, edit, redact, react, read, type. Events: message,
-notice, edited, redacted, reaction, status, invited, folder, withdrawn, left, receipt, typing, ignored,
+file, no_file, notice, edited, redacted, reaction, status, invited, folder, withdrawn, left, receipt, typing, ignored,
 other.
 """
 
@@ -29,6 +30,7 @@ from lines import Failed, serve, tell
 
 STATUS = "com.beeper.message_send_status"
 IGNORED = "m.ignored_user_list"
+FILES = ("m.image", "m.video", "m.audio", "m.file")
 # No gap may hide a message: the tests count them.
 FILTER = {"room": {"timeline": {"limit": 10000}}, "presence": {"not_types": ["*"]}}
 
@@ -37,11 +39,13 @@ class User:
     """One user, always syncing, who joins every room that they are invited to, unless told to hold
     invites."""
 
-    def __init__(self, homeserver, name):
+    def __init__(self, homeserver, name, folder):
         config = AsyncClientConfig(
             max_limit_exceeded=0, max_timeouts=0, encryption_enabled=False, store_sync_tokens=False
         )
         self.name = name
+        self.folder = folder
+        self.downloads = set()
         self.client = AsyncClient(homeserver, name, config=config)
         self.rooms = {}
         self.holds = False
@@ -246,6 +250,9 @@ class User:
         if source.get("type") == "m.room.message" and relation.get("rel_type") == "m.replace":
             new = content.get("m.new_content", {})
             tell("edited", **base, of=relation.get("event_id"), body=new.get("body"), content=content)
+        elif source.get("type") == "m.room.message" and content.get("msgtype") in FILES:
+            download = watched(self.download(base, content))
+            self.downloads.add(asyncio.get_running_loop().create_task(download))
         elif source.get("type") == "m.room.message":
             kind = "notice" if content.get("msgtype") == "m.notice" else "message"
             tell(kind, **base, body=content.get("body"), content=content)
@@ -265,6 +272,30 @@ class User:
             )
         elif source.get("type") != "m.room.member":
             tell("other", **base, content=content)
+
+    async def download(self, base, content):
+        path = os.path.join(self.folder, uuid.uuid4().hex)
+        try:
+            await again(lambda: self.client.download(mxc=content.get("url"), save_to=path))
+        except Failed as error:
+            tell("no_file", **base, why=str(error))
+        else:
+            tell("file", **base, path=path, content=content)
+
+    async def send_file(self, room, path, mime, content):
+        def whole(_got_429, _got_timeouts):
+            return path
+
+        async def upload():
+            size = os.path.getsize(path)
+            name = content["filename"]
+            answer, _ = await self.client.upload(
+                whole, content_type=mime, filename=name, filesize=size
+            )
+            return answer
+
+        address = (await again(upload)).content_uri
+        return await self.send(room, "m.room.message", {**content, "url": address})
 
     async def room_with(self, peer):
         """The direct chat with a user: the one there is, or a new one that the user has joined."""
@@ -382,14 +413,14 @@ async def again(call):
         return check(answer)
 
 
-async def main(homeserver):
+async def main(homeserver, folder):
     users = {}
     floods = set()
 
     async def handle(command):
         name, what = command["as"], command["do"]
         if what == "login":
-            users[name] = User(homeserver, name)
+            users[name] = User(homeserver, name, folder)
             return await users[name].login(command["password"])
         user = users[name]
         if what == "create":
@@ -420,6 +451,9 @@ async def main(homeserver):
         if what == "send":
             content = {"msgtype": "m.text", "body": command["body"]}
             return {"id": await user.send(room, "m.room.message", content), "room": room}
+        if what == "send_file":
+            file = user.send_file(room, command["path"], command["mime"], command["content"])
+            return {"id": await file, "room": room}
         if what == "send_many":
             flood = user.send_many(room, command["prefix"], command["first"], command["count"])
             floods.add(asyncio.get_running_loop().create_task(flood))
@@ -465,4 +499,4 @@ async def main(homeserver):
     await serve(handle)
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -122,6 +122,7 @@ fn well(call: &Call) -> (u16, Value) {
         () if of("/state/m.room.member/") => json!({ "membership": "join" }),
         () if of("/send/") => json!({ "event_id": "$sent" }),
         () if of("/redact/") => json!({ "event_id": "$gone" }),
+        () if of("/media/v3/upload") => json!({ "content_uri": "mxc://hs.test/up" }),
         () if of("/relations/") => json!({ "chunk": [] }),
         () if of("/messages") => json!({ "start": "s", "chunk": [] }),
         () => json!({}),
@@ -149,6 +150,8 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         "M_TOO_LARGE",
         "m.location",
         "geo:1,2",
+        "m.image",
+        "mxc://a.b/c",
         "1",
     ];
     const KEYS: &[&str] = &[
@@ -193,6 +196,13 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         "question",
         "answers",
         "max_selections",
+        "filename",
+        "url",
+        "file",
+        "info",
+        "thumbnail_url",
+        "content_uri",
+        "m.upload.size",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use drawbridge_adapter::{Content, Location, Poll};
+use drawbridge_adapter::{Content, Location, MediaKind, Poll};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
 use crate::{
-    Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, until, workspace,
+    Addresses, Child, Deed, Heard, Installed, PATIENCE, SampleFile, Sight, Told, User, until,
+    workspace,
 };
 
 /// The program that all users of one homeserver share.
@@ -23,18 +24,21 @@ pub struct MatrixClients {
 }
 
 impl MatrixClients {
-    /// Starts it; what goes wrong in it is written to `log`.
+    /// Starts it; what goes wrong in it is written to `log`, and files that are shown lie beside that.
     pub fn start(
         installed: &Installed,
         homeserver: SocketAddr,
         log: &Path,
         addresses: &Arc<Addresses>,
     ) -> Result<Self> {
+        let files = log.with_extension("files");
+        std::fs::create_dir_all(&files)?;
         let mut command = Child::command(&installed.clients);
         command
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(workspace().join("tests/clients/matrix_client.py"))
-            .arg(format!("http://{homeserver}"));
+            .arg(format!("http://{homeserver}"))
+            .arg(files);
         let script = Arc::new(Script::start("the Matrix clients", command, log)?);
         Ok(Self { script, addresses: Arc::clone(addresses) })
     }
@@ -418,9 +422,11 @@ impl User for MatrixUser {
             Deed::Sends(Content::Poll(ref poll)) => {
                 return self.sends(&to, "org.matrix.msc3381.poll.start", &poll_of(poll));
             }
-            Deed::Sends(_) | Deed::SendsFile(_) | Deed::Is(_) => {
-                bail!("Matrix clients cannot: {deed:?}")
-            }
+            Deed::SendsFile(file) => json!({
+                "do": "send_file", "to": to, "path": file.path, "mime": file.mime,
+                "content": file_of(file)?,
+            }),
+            Deed::Sends(_) | Deed::Is(_) => bail!("Matrix clients cannot: {deed:?}"),
         };
         command["as"] = json!(self.name);
         let answer = self.script.ask(command)?;
@@ -457,7 +463,16 @@ impl User for MatrixUser {
             Sight::Shows(Content::Location(ref place)) => {
                 messages()?.iter().any(|line| is_place(&line["content"], place))
             }
-            Sight::Shows(_) | Sight::ShowsFile(_) | Sight::Presence(_) => {
+            Sight::ShowsFile(file) => {
+                for line in self.of_ghost(by, "file")? {
+                    let there = text(&line, "path");
+                    if is_file(&line["content"], file)? && file.is_same_as(Path::new(&there))? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Sight::Shows(_) | Sight::Presence(_) => {
                 bail!("Matrix clients cannot see: {sight:?}")
             }
         })
@@ -507,6 +522,47 @@ fn is_place(content: &Value, place: &Location) -> bool {
         && content["geo_uri"] == place.to_geo()
         && extended["uri"] == content["geo_uri"]
         && extended["description"].as_str() == place.name.as_deref()
+}
+
+/// A file, as Element writes it; where it lies is not known yet.
+fn file_of(file: &SampleFile) -> Result<Value> {
+    let duration = file.duration.map(milliseconds);
+    let mut content = json!({
+        "msgtype": msgtype(file.kind), "filename": file.name,
+        "body": file.caption.as_ref().unwrap_or(&file.name),
+        "info": {"mimetype": file.mime, "size": file.size()?, "duration": duration},
+    });
+    if file.kind == MediaKind::Voice {
+        content["org.matrix.msc3245.voice"] = json!({});
+        content["org.matrix.msc1767.audio"] = json!({"duration": duration, "waveform": [0, 1024]});
+    }
+    Ok(content)
+}
+
+/// Whether Element would show this as that file.
+fn is_file(content: &Value, file: &SampleFile) -> Result<bool> {
+    let (voice, info) = (content.get("org.matrix.msc3245.voice").is_some(), &content["info"]);
+    let duration = file.duration.map(milliseconds);
+    Ok(content["msgtype"] == msgtype(file.kind)
+        && voice == (file.kind == MediaKind::Voice)
+        && content["filename"] == *file.name
+        && content["body"] == **file.caption.as_ref().unwrap_or(&file.name)
+        && info["mimetype"] == *file.mime
+        && info["size"] == file.size()?
+        && duration.is_none_or(|duration| info["duration"] == duration))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn msgtype(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "m.image",
+        MediaKind::Video => "m.video",
+        MediaKind::Voice | MediaKind::Audio => "m.audio",
+        MediaKind::Document => "m.file",
+    }
 }
 
 /// A poll, as Element writes it.

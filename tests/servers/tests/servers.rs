@@ -5,12 +5,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use drawbridge_adapter::{Content, Location, Poll};
+use drawbridge_adapter::{Content, Location, MediaKind, Poll};
 use drawbridge_servers::{
-    Addresses, Deed, MatrixClients, Port, Sight, Synapse, User, XmppClients, XmppServer,
-    XmppSoftware, install,
+    Addresses, Deed, MatrixClients, Port, SampleFile, Sight, Synapse, User, XmppClients,
+    XmppServer, XmppSoftware, install,
 };
 
 /// A registration for a bridge that is not there.
@@ -57,6 +58,37 @@ fn two_matrix_users_talk_also_after_a_restart() -> Result<()> {
     for number in 1..=30 {
         dora.hears(&alice, &format!("after the restart {number}"))?;
     }
+    Ok(())
+}
+
+#[test]
+fn two_matrix_users_exchange_files() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_synapse, clients) = matrix(folder.path())?;
+    let alice = clients.register("alice", "secret")?;
+    let dora = clients.register("dora", "secret")?;
+    let path = folder.path().join("sent");
+    fs::write(&path, b"OggS and so on".repeat(100_000))?;
+    let mut file = SampleFile {
+        kind: MediaKind::Voice,
+        name: "voice — Zoë.ogg".to_owned(),
+        mime: "audio/ogg".to_owned(),
+        path,
+        caption: None,
+        duration: Some(Duration::from_millis(2500)),
+    };
+    alice.performs(&dora, &Deed::SendsFile(&file))?;
+    dora.sees(&alice, &Sight::ShowsFile(&file))?;
+    file.kind = MediaKind::Image;
+    ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "of another kind");
+    file.caption = Some("listen to <this>".to_owned());
+    alice.performs(&dora, &Deed::SendsFile(&file))?;
+    dora.sees(&alice, &Sight::ShowsFile(&file))?;
+    file.path = folder.path().join("other");
+    fs::write(&file.path, b"OggS and so on".repeat(99_999))?;
+    ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "with other bytes");
+    alice.says(&dora, "That was all.")?;
+    dora.hears(&alice, "That was all.")?;
     Ok(())
 }
 

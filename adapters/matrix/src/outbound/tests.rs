@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 mod acts;
+mod files;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
