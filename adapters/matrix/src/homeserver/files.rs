@@ -158,3 +158,98 @@ fn unopened(error: CallError) -> DeliveryError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+
+    use super::*;
+    use crate::stub::{Stub, any_json};
+    use drawbridge_adapter::Secret;
+    use futures_util::TryStreamExt;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    fn pier() -> Mxc {
+        Mxc::parse("mxc://[::1]:8448/pier").unwrap()
+    }
+
+    async fn whole(incoming: Incoming) -> io::Result<Vec<u8>> {
+        let pieces: Vec<_> = incoming.body.try_collect().await?;
+        Ok(pieces.concat())
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_whole_from_the_authenticated_address() {
+        let stub = Stub::start(|call| {
+            let path = "/_matrix/client/v1/media/download/[::1]:8448/pier";
+            let path = call.path.replace("%5B", "[").replace("%5D", "]") == path;
+            Some(if path { (200, json!("bytes")) } else { (404, json!({})) })
+        })
+        .await;
+        let incoming = stub.core.homeserver.download(&pier()).await.unwrap();
+        assert_eq!(incoming.size, Some(7));
+        assert_eq!(whole(incoming).await.unwrap(), b"\"bytes\"");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_said_to_be_gone_or_to_come() {
+        let refused = |code: Code| Err(code);
+        for (status, errcode, expected) in [
+            (404, "M_NOT_FOUND", refused(Code::Expired)),
+            (307, "", refused(Code::HostDenied)),
+            (403, "M_FORBIDDEN", refused(Code::Forbidden)),
+            (413, "M_TOO_LARGE", refused(Code::MediaTooLarge)),
+            (504, "M_NOT_YET_UPLOADED", Ok(None)),
+            (502, "M_UNKNOWN", Ok(None)),
+            (429, "M_LIMIT_EXCEEDED", Ok(Some(Duration::from_secs(2)))),
+        ] {
+            let answer = json!({ "errcode": errcode, "retry_after_ms": 2000 });
+            let stub = Stub::start(move |_| Some((status, answer.clone()))).await;
+            let came = match stub.core.homeserver.download(&pier()).await.unwrap_err() {
+                DeliveryError::Retry { after, .. } => Ok(after),
+                DeliveryError::Refused { refusal, .. } => Err(refusal.code),
+                _ => Ok(Some(Duration::MAX)),
+            };
+            assert_eq!(came, expected, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_breaks_off_is_no_whole_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let homeserver = Homeserver::new(&url, Secret::new("token")).unwrap();
+        let breaks = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await.unwrap();
+        };
+        let mxc = pier();
+        let ((), incoming) = tokio::join!(breaks, homeserver.download(&mxc));
+        let incoming = incoming.unwrap();
+        assert_eq!(incoming.size, Some(10));
+        let error = whole(incoming).await.unwrap_err().to_string();
+        assert!(!error.contains("pier") && !error.contains("http"), "{error}");
+        drop(listener);
+        let gone = homeserver.download(&mxc).await;
+        assert!(matches!(gone, Err(DeliveryError::Retry { .. })), "{gone:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_answer_is_a_file_or_an_error(status in 200_u16..600, body in any_json()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let stub = Stub::start(move |_| Some((status, body.clone()))).await;
+                stub.core.homeserver.learn_max_file().await;
+                let came = stub.core.homeserver.download(&pier()).await;
+                prop_assert_eq!(came.is_ok(), (200..300).contains(&status));
+                Ok(())
+            })?;
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! What becomes of a transaction when something fails in its middle.
-#![allow(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 mod about;
+mod files;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
