@@ -2,6 +2,7 @@
 
 mod acts;
 mod bot;
+mod files;
 mod folders;
 mod hostile;
 mod lists;
