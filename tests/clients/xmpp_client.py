@@ -1,8 +1,8 @@
-"""XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222`.
+"""XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222 FOLDER`; what they download goes into the folder.
 
-Commands: login, send, send_many, edit, retract, react, reply, displayed, state, place, there, raw, iq,
+Commands: login, send, send_many, edit, retract, react, reply, displayed, state, place, file, there, raw, iq,
 commands, form, command, roster, block, unblock, block_list, away, back.
-Events: message, place, edited, retracted, reactions, receipt, marker, state, notice, report, error, presence,
+Events: message, place, file, edited, retracted, reactions, receipt, marker, state, notice, report, error, presence,
 online, offline, sent, sent_all. A notice is a message from a domain, such as the bridge's own user.
 """
 
@@ -10,8 +10,10 @@ import asyncio
 import logging
 import sys
 import uuid
+from pathlib import Path
 from xml.etree import ElementTree
 
+import aiohttp
 import slixmpp
 from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0080 import Geoloc
@@ -26,6 +28,11 @@ REPORTING = "{urn:xmpp:reporting:1}"
 SID = "{urn:xmpp:sid:0}"
 RECEIPTS = "{urn:xmpp:receipts}"
 ROSTER = "{jabber:iq:roster}"
+SHARING = "{urn:xmpp:sfs:0}"
+METADATA = "{urn:xmpp:file:metadata:0}"
+URL_DATA = "{http://jabber.org/protocol/url-data}url-data"
+OOB = "{jabber:x:oob}"
+FALLBACK = "{urn:xmpp:fallback:0}"
 UNSTYLED = "{urn:xmpp:styling:0}unstyled"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
@@ -33,12 +40,14 @@ STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 class User(slixmpp.ClientXMPP):
     """One user with one device, who comes back when the connection is lost."""
 
-    def __init__(self, name, jid, password, address):
+    def __init__(self, name, jid, password, address, folder):
         # ejabberd ends the older of two connections with one resource.
         resource = "phone" if name == jid.split("@")[0] else "desk"
         super().__init__(f"{jid}/{resource}", password)
         self.name = name
         self.where = address
+        self.folder = Path(folder)
+        self.downloads = set()
         self.enable_starttls = False
         self.enable_direct_tls = False
         self.enable_plaintext = True
@@ -51,6 +60,8 @@ class User(slixmpp.ClientXMPP):
             self.register_plugin(plugin)
         # What the library itself makes of a stanza is what the user is shown.
         for plugin in ("xep_0085", "xep_0308", "xep_0333", "xep_0424", "xep_0428", "xep_0444", "xep_0461"):
+            self.register_plugin(plugin)
+        for plugin in ("xep_0066", "xep_0363", "xep_0446", "xep_0447"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": True})
         # It knows places, but not in messages.
@@ -137,6 +148,10 @@ class User(slixmpp.ClientXMPP):
             place = stanza["geoloc"]
             parts = {part: place[part] for part in ("lat", "lon", "accuracy", "text")}
             tell("place", **base, **parts, body=stanza["body"])
+        elif (link := link_of(xml)) is not None:
+            download = self.loop.create_task(self.download(link, base, described(xml)))
+            self.downloads.add(download)
+            download.add_done_callback(self.downloads.discard)
         elif body is not None:
             kind = "message" if "@" in base["from"] else "notice"
             said, answers = body.text or "", None
@@ -147,12 +162,29 @@ class User(slixmpp.ClientXMPP):
         else:
             tell("other", **base)
 
+    async def download(self, link, base, what):
+        """Fetches a file once, and tells of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / uuid.uuid4().hex
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(link) as answer:
+            if answer.status != 200:
+                tell("no_file", **base, **what, status=answer.status)
+                return
+            with open(path, "wb") as file:
+                async for piece in answer.content.iter_chunked(1 << 16):
+                    file.write(piece)
+        tell("file", **base, **what, path=str(path))
+
     def shows(self, event, stanza, **what):
         if stanza["type"] != "error":
             tell(event, **{"as": self.name, "from": str(stanza["from"]), "id": stanza["id"]}, **what)
 
     def corrected(self, stanza):
-        self.shows("edited", stanza, of=stanza["replace"]["id"], body=stanza["body"])
+        body, link = stanza["body"], link_of(stanza.xml)
+        if link is not None:
+            body = described(stanza.xml)["caption"]
+        self.shows("edited", stanza, of=stanza["replace"]["id"], body=body, link=link)
 
     def retracted(self, stanza):
         self.shows("retracted", stanza, of=stanza["retract"]["id"])
@@ -249,6 +281,8 @@ class User(slixmpp.ClientXMPP):
                 if command[part] is not None:
                     stanza["geoloc"][part] = command[part]
             return self.put(stanza)
+        elif do == "file":
+            return await self.send_file(to, command)
         elif do == "there":
             await self.be(command["show"])
         elif do == "displayed":
@@ -258,6 +292,28 @@ class User(slixmpp.ClientXMPP):
             stanza["chat_state"] = command["state"]
             stanza.send()
         return None
+
+    async def send_file(self, to, command):
+        """Uploads a file, and sends it as clients do that know XEP-0447; the id of the message."""
+        path, mime = Path(command["path"]), command["mime"]
+        with open(path, "rb") as file:
+            link = await self["xep_0363"].upload_file(
+                command["name"], size=path.stat().st_size, content_type=mime, input_file=file
+            )
+        caption = command["caption"]
+        stanza = self.make_message(mto=to, mbody=f"{caption}\n{link}" if caption else link, mtype="chat")
+        stanza["oob"]["url"] = link
+        sharing = self["xep_0447"].get_sfs(path=path, uris=[link], disposition="inline")
+        sharing["file"]["name"] = command["name"]
+        sharing["file"]["media-type"] = f"{mime}; codecs=opus" if command["kind"] == "voice" else mime
+        if command["length"]:
+            sharing["file"]["length"] = command["length"]
+        stanza.append(sharing)
+        fallback = stanza["fallback"]
+        fallback["for"] = SHARING[1:-1]
+        fallback["body"]["start"] = len(caption) + 1 if caption else 0
+        fallback["body"]["end"] = len(stanza["body"])
+        return self.put(stanza)
 
     async def say_many(self, to, prefix, first, count, pause):
         for number in range(first, first + count):
@@ -360,6 +416,32 @@ def says(part):
     )
 
 
+def link_of(xml):
+    """Where the file of a message is, if it is one."""
+    source = xml.find(f"{SHARING}file-sharing/{SHARING}sources/{URL_DATA}")
+    if source is not None:
+        return source.get("target")
+    return xml.findtext(f"{OOB}x/{OOB}url")
+
+
+def described(xml):
+    """What a message says of its file."""
+    file = xml.find(f"{SHARING}file-sharing/{METADATA}file")
+    part = (lambda name: file.findtext(METADATA + name)) if file is not None else (lambda name: None)
+    body, link = xml.findtext(CLIENT + "body") or "", link_of(xml)
+    for fallback in xml.findall(FALLBACK + "fallback"):
+        cut = fallback.find(FALLBACK + "body")
+        if fallback.get("for") == SHARING[1:-1] and cut is not None:
+            body = body[: int(cut.get("start"))] + body[int(cut.get("end")) :]
+    return {
+        "name": part("name") or link.rsplit("/", 1)[-1],
+        "mime": part("media-type"),
+        "length": part("length"),
+        "caption": (body if body != link else "").strip("\n"),
+        "oob": xml.findtext(f"{OOB}x/{OOB}url") == link,
+    }
+
+
 def shown(presence):
     """How the library shows somebody's presence."""
     if presence["type"] == "unavailable":
@@ -391,14 +473,14 @@ def explain(xml):
     return found
 
 
-async def main(host, port):
+async def main(host, port, folder):
     users = {}
     floods = set()
 
     async def handle(command):
         name, what = command["as"], command["do"]
         if what == "login":
-            user = User(name, command["jid"], command["password"], (host, int(port)))
+            user = User(name, command["jid"], command["password"], (host, int(port)), folder)
             users[name] = user
             user.dial()
             await asyncio.wait_for(user.online.wait(), 60)
@@ -412,7 +494,7 @@ async def main(host, port):
             )
             floods.add(asyncio.get_running_loop().create_task(flood))
             return None
-        if what in ("edit", "retract", "react", "reply", "displayed", "state", "place", "there"):
+        if what in ("edit", "retract", "react", "reply", "displayed", "state", "place", "file", "there"):
             return {"id": await user.act(what, command)}
         if what == "raw":
             await asyncio.wait_for(user.online.wait(), 60)
@@ -450,4 +532,4 @@ async def main(host, port):
 
 
 logging.basicConfig(level=logging.ERROR)
-asyncio.run(main(*sys.argv[1:3]))
+asyncio.run(main(*sys.argv[1:4]))

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Circumstances, Code, Command, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Feature, Kind, Level, Message, Request,
-    RequestOver, Secret, Signal, StatusNeeds, TextLimits, async_trait, log,
+    Adapter, Addressing, Bridge, Capabilities, Circumstances, Code, Command, Content, Delivered,
+    Delivery, DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Feature, Kind, Level, Media,
+    Message, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,9 +17,11 @@ use crate::folders::{Folders, Want};
 use crate::lists::{Lists, Work};
 use crate::log::BOUNCE_SWALLOWED;
 use crate::markup::MAX_BODY;
+use crate::message::Lately;
 use crate::outward::{Outward, Ready, Undelivered};
 use crate::privilege::Grants;
 use crate::reports::Reports;
+use crate::uploads::{Chosen, Uploads};
 use crate::xml::Xml;
 use crate::{doctor, intake, link, message, presence};
 
@@ -40,6 +42,8 @@ pub(crate) struct XmppAdapter {
     folders: Folders,
     grants: Arc<Grants>,
     reports: Reports,
+    uploads: Uploads,
+    lately: Lately,
     fleeting: Fleeting,
     work: Mutex<Option<(Work, mpsc::Receiver<Want>, Receipts)>>,
     bridge: OnceLock<Bridge>,
@@ -52,6 +56,7 @@ impl XmppAdapter {
         addresses: Addresses,
         secret: Secret,
         report_to: Vec<String>,
+        chosen: Chosen,
     ) -> Self {
         let outward = Arc::new(Outward::new(addresses.component().to_owned()));
         let addresses = Arc::new(addresses);
@@ -63,6 +68,7 @@ impl XmppAdapter {
         let (fleeting, receipts) = Fleeting::new();
         let work = Mutex::new(Some((work, wants, receipts)));
         let reports = Reports::new(Arc::clone(&addresses), Arc::clone(&outward), report_to);
+        let uploads = Uploads::new(Arc::clone(&addresses), Arc::clone(&outward), chosen);
         Self {
             server,
             secret,
@@ -72,6 +78,8 @@ impl XmppAdapter {
             folders,
             grants,
             reports,
+            uploads,
+            lately: Lately::default(),
             fleeting,
             work,
             bridge: OnceLock::new(),
@@ -90,7 +98,13 @@ impl XmppAdapter {
                 None => return Ok(None),
             },
             Command::Message(message) => {
-                let written = message::write(message, &delivery.key, &self.addresses, bridge.now());
+                let shared = match &message.content {
+                    Content::Media(_) => self.uploads.known(&delivery.key),
+                    Content::Edit { of, .. } => self.uploads.known(of.id.as_str()),
+                    _ => None,
+                };
+                let (key, shared) = (&delivery.key, shared.as_deref());
+                let written = message::write(message, key, &self.addresses, shared, bridge.now());
                 let stanza = written.map_err(|code| {
                     let why = match code {
                         Code::NotReachable => "the sender has no address on this network",
@@ -152,6 +166,11 @@ impl Adapter for XmppAdapter {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(TextLimits { max_bytes: MAX_TEXT, controls: false })
             .with(Kind::Text, Level::Full)
+            .with(Kind::Image, Level::Full)
+            .with(Kind::Video, Level::Full)
+            .with(Kind::Voice, Level::Partial)
+            .with(Kind::Audio, Level::Full)
+            .with(Kind::Document, Level::Full)
             .with(Kind::Edit, Level::Full)
             .with(Kind::Retraction, Level::Full)
             .with(Kind::Reaction, Level::Full)
@@ -189,6 +208,8 @@ impl Adapter for XmppAdapter {
             fleeting: &self.fleeting,
             grants: &self.grants,
             reports: &self.reports,
+            uploads: &self.uploads,
+            lately: &self.lately,
             bridge: &bridge,
         };
         tokio::join!(
@@ -196,7 +217,8 @@ impl Adapter for XmppAdapter {
             intake.run(&self.lists, &self.folders, &bridge),
             self.lists.run(work, &bridge),
             self.folders.run(wants, &bridge),
-            self.fleeting.run(receipts, &bridge)
+            self.fleeting.run(receipts, &bridge),
+            self.uploads.run(&bridge)
         );
         Ok(())
     }
@@ -229,6 +251,9 @@ impl Adapter for XmppAdapter {
                 Command::Folder(folder) => {
                     outcomes.push(self.folders.write(folder, bridge).await);
                 }
+                Command::Message(message) if let Content::Media(media) = &message.content => {
+                    outcomes.push(self.hand_over(next, message, media, bridge).await);
+                }
                 Command::Report(report) => {
                     outcomes.push(self.reports.tell(report, &next.key, bridge).await);
                 }
@@ -246,6 +271,10 @@ impl Adapter for XmppAdapter {
         outcomes
     }
 
+    fn max_media(&self) -> u64 {
+        self.uploads.max()
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(stanza) = self.fleeting.write(&signal, &self.addresses) {
             self.outward.mention(&stanza);
@@ -260,10 +289,33 @@ fn is_open(outcome: &Result<Delivered, DeliveryError>) -> bool {
 
 /// Whether it takes more than a stanza.
 fn stands_alone(delivery: &Delivery) -> bool {
-    matches!(delivery.command, Command::Block(_) | Command::Folder(_) | Command::Report(_))
+    match &delivery.command {
+        Command::Block(_) | Command::Folder(_) | Command::Report(_) => true,
+        Command::Message(message) => matches!(message.content, Content::Media(_)),
+        _ => false,
+    }
 }
 
 impl XmppAdapter {
+    /// Sends a file: first its bytes, then the message that says where they are.
+    async fn hand_over(
+        &self,
+        delivery: &Delivery,
+        message: &Message,
+        media: &Media,
+        bridge: &Bridge,
+    ) -> Result<Delivered, DeliveryError> {
+        let Ok(ghost) = self.addresses.address_of(&message.from.user) else {
+            return Err(refused(Code::NotReachable, "the sender has no address on this network"));
+        };
+        let Some(attached) = &delivery.attached else {
+            return Err(refused(Code::Malformed, "the file is not attached"));
+        };
+        self.uploads.share(&delivery.key, media, &attached.file, &ghost, bridge.now()).await?;
+        let sent = self.carry(std::slice::from_ref(delivery), bridge).await.pop();
+        sent.unwrap_or(Err(DeliveryError::Disconnected))
+    }
+
     /// Carries out commands that are stanzas.
     async fn carry(
         &self,

@@ -62,7 +62,8 @@ async fn what_stands_behind_a_failure_for_now_is_not_tried() {
     let addresses = Addresses::new(network.clone(), "bridge.p.test".to_owned());
     let server = ("p.test".to_owned(), 5347);
     let named = vec!["ann@p.test".to_owned()];
-    let adapter = XmppAdapter::new(server, addresses, Secret::new("open"), named);
+    let adapter =
+        XmppAdapter::new(server, addresses, Secret::new("open"), named, Chosen::default());
     assert!(adapter.bridge.set(ReferenceBridge::new(network).handle()).is_ok());
     let mut written = adapter.outward.open(1);
     let all = [message(), nothing(), report(), notice()];
@@ -97,7 +98,8 @@ async fn when_the_bridge_goes_it_is_said_of_all_ghosts_before_the_stream_ends() 
     let addresses = Addresses::new(network.clone(), "bridge.p.test".to_owned());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let server = ("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
-    let adapter = XmppAdapter::new(server, addresses, Secret::new("open"), Vec::new());
+    let adapter =
+        XmppAdapter::new(server, addresses, Secret::new("open"), Vec::new(), Chosen::default());
     let reference = ReferenceBridge::new(network);
     let serving = async {
         let (mut stream, _) = listener.accept().await.unwrap();

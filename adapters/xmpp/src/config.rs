@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::adapter::XmppAdapter;
 use crate::address::{self, Addresses};
 use crate::reports;
+use crate::uploads::{Chosen, PlainHost};
 
 /// An XMPP server, which the bridge joins as an external component (XEP-0114).
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +34,16 @@ pub struct XmppConfig {
     #[serde(default)]
     #[schemars(example = ["warden@p.test"])]
     pub report_to: Vec<String>,
+    /// The service that takes files for users of this network (XEP-0363). Without it, the one that the
+    /// server above the component's domain names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "upload.p.test")]
+    pub upload_service: Option<String>,
+    /// Hosts of the upload service to which files go without TLS, and from where users fetch them so:
+    /// `host` or `host:port`. Let them be the server's own machine or a private network.
+    #[serde(default)]
+    #[schemars(example = ["127.0.0.1:5280"])]
+    pub upload_plain_hosts: Vec<String>,
 }
 
 impl XmppConfig {
@@ -88,6 +99,24 @@ impl Configuration for XmppConfig {
             };
             problems.push(Problem::new(format!("report_to[{at}]"), what));
         }
+        if let Some(service) = &self.upload_service {
+            let what = match address::parse(service).ok().filter(|jid| jid.resource().is_none()) {
+                None => Some("expected an address, such as upload.example.org".to_owned()),
+                Some(jid) if jid.domain().as_str() == self.domain => {
+                    Some("expected a service that is not the bridge itself".to_owned())
+                }
+                Some(jid) if jid.to_string() != *service => Some(format!("write it as {jid}")),
+                Some(_) => None,
+            };
+            problems.extend(what.map(|what| Problem::new("upload_service", what)));
+        }
+        for (at, host) in self.upload_plain_hosts.iter().enumerate() {
+            if PlainHost::parse(host).is_none() {
+                let what = "expected a host in lower case, with a port or without, such as \
+                    127.0.0.1:5280";
+                problems.push(Problem::new(format!("upload_plain_hosts[{at}]"), what));
+            }
+        }
         if self.secret_file.0.as_os_str().is_empty() {
             problems.push(Problem::new("secret_file", "expected the path of a file"));
         }
@@ -106,7 +135,9 @@ impl Configuration for XmppConfig {
         let secret =
             self.secret_file.read(place, "secret_file").map_err(|problem| vec![problem])?;
         let addresses = Addresses::new(network, self.domain);
-        Ok(Arc::new(XmppAdapter::new(server, addresses, secret, self.report_to)))
+        let plain = self.upload_plain_hosts.iter().filter_map(|host| PlainHost::parse(host));
+        let chosen = Chosen { service: self.upload_service, plain: plain.collect() };
+        Ok(Arc::new(XmppAdapter::new(server, addresses, secret, self.report_to, chosen)))
     }
 
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
@@ -124,6 +155,8 @@ mod tests {
             domain: domain.to_owned(),
             secret_file: SecretFile("xmpp.secret".into()),
             report_to: Vec::new(),
+            upload_service: None,
+            upload_plain_hosts: Vec::new(),
         }
     }
 
@@ -155,5 +188,24 @@ mod tests {
             assert_eq!(keys(&["ann@p.test", one]), ["report_to[1]"], "{one}");
         }
         assert_eq!(keys(&["a@p.test", "b@p.test", "c@p.test", "d@p.test"]), ["report_to"]);
+    }
+
+    #[test]
+    fn files_go_to_a_service_and_without_tls_only_where_it_is_said() {
+        let keys = |service: &str, plain: &[&str]| -> Vec<String> {
+            let config = XmppConfig {
+                upload_service: Some(service.to_owned()),
+                upload_plain_hosts: plain.iter().map(|&host| host.to_owned()).collect(),
+                ..config("localhost:5347", "bridge.p.test")
+            };
+            config.problems().into_iter().map(|problem| problem.key).collect()
+        };
+        assert!(keys("upload.p.test", &["127.0.0.1:5280", "p.test", "[::1]"]).is_empty());
+        for service in ["", "Upload.p.test", "upload.p.test/x", "bridge.p.test"] {
+            assert_eq!(keys(service, &[]), ["upload_service"], "{service}");
+        }
+        for host in ["", "http://p.test", "p.test/", "P.test", "p.test:http", "a@p.test"] {
+            assert_eq!(keys("p.test", &["p.test", host]), ["upload_plain_hosts[1]"], "{host}");
+        }
     }
 }

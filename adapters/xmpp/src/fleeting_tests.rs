@@ -7,7 +7,7 @@ use drawbridge_testkit::ReferenceBridge;
 use minidom::Element;
 
 use super::*;
-use crate::message::{Heard, read};
+use crate::message::{Heard, Lately, read};
 use crate::stream::Stanza;
 
 const KEY: &str = "01a2b3c4d5e0123456789abcdef";
@@ -40,7 +40,7 @@ impl Here {
              to='{CAROL}'>{inner}</message>"
         );
         let element: Element = text.parse().unwrap();
-        match read(Stanza { element, whole: true }, &self.addresses, &bridge) {
+        match read(Stanza { element, whole: true }, &self.addresses, &Lately::default(), &bridge) {
             Heard::Event(event, envelope, asks) => {
                 self.fleeting.wrote(&event, &envelope.from, asks, &bridge);
                 Some(event.id)

@@ -18,6 +18,7 @@
 //! - `lists`, `seen`: whom users block, by the lists of their own servers.
 //! - `folders`, `roster`: in which group of their contacts users see which chats.
 //! - `turns`: what both have in common.
+//! - `uploads`: files, on their way to the server's upload service.
 //!
 //! A component stream has no acknowledgements. Outward a ping through the server, after each
 //! window, is the barrier: its answer comes when all before it was taken. Inward nothing can tell
@@ -54,6 +55,7 @@ mod seen;
 mod session;
 mod stream;
 mod turns;
+mod uploads;
 mod xml;
 
 mod adapter;

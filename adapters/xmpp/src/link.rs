@@ -16,12 +16,14 @@ use crate::folders::Folders;
 use crate::hex::hex;
 use crate::intake::Inlet;
 use crate::lists::Lists;
+use crate::message::Lately;
 use crate::ns;
 use crate::outward::Outward;
 use crate::privilege::Grants;
 use crate::reports::Reports;
 use crate::session::{Ending, Session};
 use crate::stream::StanzaReader;
+use crate::uploads::Uploads;
 
 /// For the address, the connection and the handshake together.
 pub(crate) const TO_CONNECT: Duration = Duration::from_secs(10);
@@ -49,6 +51,8 @@ pub(crate) struct Link<'a> {
     pub(crate) fleeting: &'a Fleeting,
     pub(crate) grants: &'a Grants,
     pub(crate) reports: &'a Reports,
+    pub(crate) uploads: &'a Uploads,
+    pub(crate) lately: &'a Lately,
     pub(crate) bridge: &'a Bridge,
 }
 
@@ -112,6 +116,8 @@ impl Link<'_> {
             fleeting: self.fleeting,
             grants: self.grants,
             reports: self.reports,
+            uploads: self.uploads,
+            lately: self.lately,
             bridge: self.bridge,
         })
     }

@@ -67,6 +67,15 @@ drawbridge_adapter::log_events! {
         fields [why],
         action "Let the XMPP server name a contact for reports, or set `report_to` \
                 (`docs/install.md`).";
+    /// Files can go to the network: the server has an upload service. Once, and again after it was lost.
+    pub(crate) UPLOADS_POSSIBLE: DEBUG, "the server takes files",
+        fields [], optional [max: "the largest, in bytes, if the service says so"],
+        action "None.";
+    /// The XMPP server has no upload service (XEP-0363) for the bridge: files to users there are refused.
+    /// Once a connection, and once a file.
+    pub(crate) UPLOADS_IMPOSSIBLE: INFO, "files are refused: the server has no upload service",
+        fields [],
+        action "Give the server an upload service, or name it in `upload_service`.";
     /// A message came back as one does that its recipient blocks: its sender is told nothing.
     pub(crate) BOUNCE_SWALLOWED: DEBUG, "came back, perhaps of a block",
         fields [msg],

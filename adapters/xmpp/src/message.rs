@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Addressing, Bridge, Code, Destination, Event, Notice, Party, Passing, Repeats, ReplyPath,
-    Status, Text, Timestamp, UserId,
+    Addressing, Bridge, Code, Content, Destination, Event, Locator, Notice, Party, Passing,
+    Repeats, ReplyPath, Status, Text, Timestamp, UserId,
 };
 use minidom::Element;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ use crate::xml::{Xml, one_line};
 
 mod classify;
 mod fallback;
+mod file;
+mod lately;
 mod names;
 mod place;
 mod write;
@@ -29,8 +31,10 @@ mod write;
 use classify::Meaning;
 use names::{Said, Way};
 
+pub(crate) use file::extension_of;
+pub(crate) use lately::Lately;
 pub(crate) use names::{given_id, name_of, ours};
-pub(crate) use write::{nick, write};
+pub(crate) use write::{Shared, nick, write};
 
 /// Clients choose ids, and some use one twice: the same sender, id and content within this time is
 /// a repeat.
@@ -68,8 +72,13 @@ struct Back {
     ran: Option<Run>,
 }
 
-/// Reads a message stanza.
-pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> Heard {
+/// Reads a message stanza. `lately`: which files came.
+pub(crate) fn read(
+    stanza: Stanza,
+    addresses: &Addresses,
+    lately: &Lately,
+    bridge: &Bridge,
+) -> Heard {
     let Stanza { element, whole } = stanza;
     match element.attr("type") {
         Some("error") => return Heard::Bounced(element),
@@ -99,7 +108,7 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
         to: to.as_ref().ok().and_then(Option::as_ref),
     };
     let marks = classify::marks(&element);
-    let (content, reply) = match classify::meaning(&element, marks, way) {
+    let (content, reply) = match classify::meaning(&element, marks, way, lately) {
         Meaning::Says(content, reply) => (content, reply),
         Meaning::Malformed => return Heard::Refused(envelope, Code::Malformed),
         Meaning::Nothing => {
@@ -127,6 +136,11 @@ pub(crate) fn read(stanza: Stanza, addresses: &Addresses, bridge: &Bridge) -> He
     let Some(id) = id else {
         return Heard::Nothing("no id");
     };
+    if let Content::Media(media) = &content
+        && let Locator::Link(link) = &media.at
+    {
+        lately.came(&id, link);
+    }
     let destination = match to {
         None => Destination::Bridge,
         Some(_) if classify::invites(&element) => Destination::Group,

@@ -74,7 +74,7 @@ pub(super) fn addresses() -> Addresses {
 
 pub(super) fn hear(element: Element) -> Heard {
     let bridge = Bridge::new(Arc::new(Daemon(NetworkId::new("xmpp").unwrap())));
-    read(Stanza { element, whole: true }, &addresses(), &bridge)
+    read(Stanza { element, whole: true }, &addresses(), &Lately::default(), &bridge)
 }
 
 pub(super) const PUPPET: &str = r"matrix_\40alice\3ahs.test@bridge.p.test";
@@ -171,9 +171,11 @@ fn kinds_and_marks_are_told_apart() {
             Kind::Encrypted,
             none,
         ),
-        (format!("<body>https://x.test/a.png</body>{oob}"), Kind::Document, none),
-        (oob.to_owned(), Kind::Document, none),
-        (format!("<body>look</body>{oob}"), Kind::Document, none),
+        (format!("<body>https://x.test/a.png</body>{oob}"), Kind::Image, none),
+        (oob.to_owned(), Kind::Image, none),
+        (format!("<body>look</body>{oob}"), Kind::Image, none),
+        (format!("<body>x</body>{oob}{sticker}"), Kind::Sticker, stuck),
+        (format!("{oob}{timer}"), Kind::Image, brief),
         (format!("<body>look: https://x.test/a.png</body>{oob}"), Kind::Text, none),
         (
             "<file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>\
@@ -285,7 +287,10 @@ fn an_answer_goes_to_the_client_that_asked_and_to_no_other_user() {
 fn what_was_cut_off_crosses_in_no_part() {
     let bridge = Bridge::new(Arc::new(Daemon(NetworkId::new("xmpp").unwrap())));
     let cut = Stanza { element: stanza("id='1'", "<body>x</body>"), whole: false };
-    assert!(matches!(read(cut, &addresses(), &bridge), Heard::Refused(_, Code::Malformed)));
+    assert!(matches!(
+        read(cut, &addresses(), &Lately::default(), &bridge),
+        Heard::Refused(_, Code::Malformed)
+    ));
 }
 
 #[test]
@@ -333,7 +338,7 @@ pub(super) fn message(body: &str, name: Option<&str>) -> Message {
 #[test]
 fn a_message_is_a_chat_from_the_puppet() {
     let wire =
-        write(&message("a < b", Some("Alice\n")), "k1", &addresses(), NOW).unwrap().to_wire();
+        write(&message("a < b", Some("Alice\n")), "k1", &addresses(), None, NOW).unwrap().to_wire();
     assert_eq!(
         wire,
         format!(
@@ -348,7 +353,7 @@ fn a_message_is_a_chat_from_the_puppet() {
 
 #[test]
 fn a_late_message_says_when_it_was_written() {
-    let wire = write(&message("x", None), "k", &addresses(), Timestamp(NOW.0 + 60_000));
+    let wire = write(&message("x", None), "k", &addresses(), None, Timestamp(NOW.0 + 60_000));
     assert!(wire.unwrap().to_wire().contains("stamp='2027-01-15T07:59:59.000Z'"));
     assert_eq!(
         super::write::stamp(Timestamp(951_782_400_000)).unwrap(),
@@ -360,7 +365,8 @@ fn a_late_message_says_when_it_was_written() {
 #[test]
 fn the_longest_text_fits_into_a_stanza() {
     let longest = "&".repeat(100_000);
-    let wire = write(&message(&longest, Some(&"&".repeat(500))), "k", &addresses(), NOW).unwrap();
+    let wire =
+        write(&message(&longest, Some(&"&".repeat(500))), "k", &addresses(), None, NOW).unwrap();
     assert!(wire.to_wire().len() < 512 * 1024);
 }
 
@@ -408,6 +414,14 @@ fn any_element() -> impl Strategy<Value = Element> {
         "forwarded",
         "media-sharing",
         "media-type",
+        "file-sharing",
+        "file",
+        "sources",
+        "url-data",
+        "hash",
+        "length",
+        "size",
+        "x",
         "url",
         "error",
         "invite",
@@ -444,7 +458,11 @@ fn any_element() -> impl Strategy<Value = Element> {
         ns::MARKERS,
         "urn:xmpp:stickers:0",
         "urn:xmpp:ephemeral:0",
-        "urn:xmpp:sfs:0",
+        ns::SFS,
+        ns::FILE_METADATA,
+        ns::URL_DATA,
+        ns::HASHES,
+        ns::THUMBS,
         "urn:xmpp:omemo:2",
         "urn:x",
     ]);

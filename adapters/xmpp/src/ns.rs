@@ -102,6 +102,20 @@ pub(crate) const OPENPGP: &str = "urn:xmpp:openpgp:";
 pub(crate) const OOB: &str = "jabber:x:oob";
 /// XEP-0447, any version.
 pub(crate) const FILES: &str = "urn:xmpp:sfs:";
+/// XEP-0447, as it is written.
+pub(crate) const SFS: &str = "urn:xmpp:sfs:0";
+/// XEP-0446, as it is written.
+pub(crate) const FILE_METADATA: &str = "urn:xmpp:file:metadata:0";
+/// XEP-0448, any version.
+pub(crate) const ENCRYPTED_FILES: &str = "urn:xmpp:esfs:";
+/// XEP-0103.
+pub(crate) const URL_DATA: &str = "http://jabber.org/protocol/url-data";
+/// XEP-0300.
+pub(crate) const HASHES: &str = "urn:xmpp:hashes:2";
+/// XEP-0264.
+pub(crate) const THUMBS: &str = "urn:xmpp:thumbs:1";
+/// XEP-0363.
+pub(crate) const UPLOAD: &str = "urn:xmpp:http:upload:0";
 /// XEP-0385.
 pub(crate) const SIMS: &str = "urn:xmpp:sims:1";
 /// XEP-0080.

@@ -272,6 +272,16 @@ impl Outward {
         to: &str,
         query: impl Fn(&str) -> Xml,
     ) -> Result<Stanza, DeliveryError> {
+        self.ask_within(ANSWER, to, query).await
+    }
+
+    /// The same of one who may take longer.
+    pub(crate) async fn ask_within(
+        &self,
+        patience: Duration,
+        to: &str,
+        query: impl Fn(&str) -> Xml,
+    ) -> Result<Stanza, DeliveryError> {
         let (link, asked, answer) = {
             let mut state = self.lock();
             let open = state.asked.len() < MAX_QUERIES;
@@ -288,7 +298,7 @@ impl Outward {
             drop(link);
             answer.await.map_err(|_| ())
         };
-        match tokio::time::timeout(ANSWER, going).await {
+        match tokio::time::timeout(patience, going).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(())) => Err(DeliveryError::Unknown { why: "the connection was lost" }),
             Err(_) => Err(DeliveryError::Unknown { why: "the server did not answer in time" }),

@@ -24,10 +24,12 @@ const OF_PUPPET: &[&str] = &[
     ns::FALLBACK,
     ns::GEOLOC,
     ns::MARKERS,
+    ns::OOB,
     ns::REACTIONS,
     ns::RECEIPTS,
     ns::REPLY,
     ns::RETRACT,
+    ns::SFS,
     ns::STATES,
     ns::STYLING,
 ];

@@ -20,7 +20,7 @@ use crate::intake::Inlet;
 use crate::link;
 use crate::lists::Lists;
 use crate::log::{ANSWER_DROPPED, REFUSAL_UNTOLD, STANZA_IGNORED, STANZA_REFUSED, STREAM_CLOSED};
-use crate::message::{self, Heard};
+use crate::message::{self, Heard, Lately};
 use crate::ns;
 use crate::outward::Outward;
 use crate::presence;
@@ -28,6 +28,7 @@ use crate::privilege::{self, Grants};
 use crate::query;
 use crate::reports::Reports;
 use crate::stream::{ReadError, Stanza, StanzaReader};
+use crate::uploads::Uploads;
 use crate::xml::Xml;
 
 /// How long the server may be silent before it is asked, and then before it is given up.
@@ -61,6 +62,8 @@ pub(crate) struct Session<'a, R, W> {
     pub(crate) fleeting: &'a Fleeting,
     pub(crate) grants: &'a Grants,
     pub(crate) reports: &'a Reports,
+    pub(crate) uploads: &'a Uploads,
+    pub(crate) lately: &'a Lately,
     pub(crate) bridge: &'a Bridge,
 }
 
@@ -73,6 +76,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
         let outgoing = self.outward.open(self.bridge.random());
         let (answers, answering) = mpsc::channel(ANSWERS);
         self.outward.lend(answers.clone());
+        self.uploads.connected();
         let (stop, stopped) = oneshot::channel();
         let mut reading = Reading {
             reader: self.reader,
@@ -83,6 +87,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             fleeting: self.fleeting,
             grants: self.grants,
             reports: self.reports,
+            lately: self.lately,
             bridge: self.bridge,
             inlet,
             answers,
@@ -143,6 +148,7 @@ struct Reading<'a, R> {
     fleeting: &'a Fleeting,
     grants: &'a Grants,
     reports: &'a Reports,
+    lately: &'a Lately,
     bridge: &'a Bridge,
     inlet: &'a Inlet,
     answers: mpsc::Sender<String>,
@@ -259,7 +265,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
             }
             return;
         }
-        match message::read(stanza, self.addresses, self.bridge) {
+        match message::read(stanza, self.addresses, self.lately, self.bridge) {
             Heard::Event(event, envelope, asks) => {
                 self.fleeting.wrote(&event, &envelope.from, asks, self.bridge);
                 if let Destination::Direct(to) = &event.to {

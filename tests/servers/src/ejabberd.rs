@@ -67,6 +67,11 @@ listen:
     module: ejabberd_http
     request_handlers:
       /api: mod_http_api
+  - port: {uploads}
+    ip: "127.0.0.1"
+    module: ejabberd_http
+    request_handlers:
+      /upload: mod_http_upload
 api_permissions:
   "accounts":
     from: mod_http_api
@@ -101,4 +106,12 @@ modules:
   mod_vcard:
     search: false
   mod_version: {}
+# For the one domain alone: its place by HTTP names no host.
+append_host_config:
+  "{domain}":
+    modules:
+      mod_http_upload:
+        access: all
+        docroot: "{folder}/uploads"
+        put_url: "http://127.0.0.1:{uploads}/upload"
 "#;

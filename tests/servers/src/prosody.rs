@@ -36,7 +36,8 @@ plugin_paths = { "/usr/lib/prosody/modules" }
 interfaces = { "127.0.0.1" }
 c2s_ports = { {clients} }
 s2s_ports = {}
-http_ports = {}
+http_ports = { {uploads} }
+http_interfaces = { "127.0.0.1" }
 https_ports = {}
 component_ports = { {components} }
 modules_enabled = {
@@ -66,4 +67,10 @@ Component "{component}"
     component_secret = "{secret}"
     modules_enabled = { "privilege" }
 Component "rooms.{domain}" "muc"
+Component "upload.{domain}" "http_file_share"
+    http_host = "127.0.0.1"
+    http_external_url = "http://127.0.0.1:{uploads}/"
+    http_file_share_size_limit = 100*1024*1024
+    http_file_share_daily_quota = 1024*1024*1024
+    http_file_share_access = { "{domain}", "{far}", "{component}" }
 "#;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use drawbridge_adapter::{Content, Location, There};
+use drawbridge_adapter::{Content, Location, MediaKind, There};
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
 use crate::xmpp_server::COMPONENT;
-use crate::{Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, workspace};
+use crate::{
+    Addresses, Child, Deed, Heard, Installed, PATIENCE, SampleFile, Sight, Told, User, workspace,
+};
 
 /// The program that all users of one server share.
 pub struct XmppClients {
@@ -31,7 +33,8 @@ impl XmppClients {
         command
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(workspace().join("tests/clients/xmpp_client.py"))
-            .args([server.ip().to_string(), server.port().to_string()]);
+            .args([server.ip().to_string(), server.port().to_string()])
+            .arg(log.with_extension("files"));
         let script = Arc::new(Script::start("the XMPP clients", command, log)?);
         Ok(Self { script, addresses: Arc::clone(addresses) })
     }
@@ -349,7 +352,12 @@ impl XmppUser {
                 "do": "place", "body": place.to_geo(), "lat": place.latitude(), "lon": place.longitude(),
                 "accuracy": place.uncertainty, "text": place.name,
             }),
-            Deed::Sends(_) | Deed::SendsFile(_) => bail!("this client cannot: {deed:?}"),
+            Deed::SendsFile(file) => json!({
+                "do": "file", "path": file.path, "name": file.name, "mime": file.mime,
+                "kind": file.kind, "caption": file.caption,
+                "length": file.duration.map(|duration| duration.as_millis()),
+            }),
+            Deed::Sends(_) => bail!("this client cannot: {deed:?}"),
             Deed::Is(there) => {
                 self.befriends(to)?;
                 json!({"do": "there", "show": shown(there)})
@@ -400,7 +408,7 @@ impl XmppUser {
                     |line: &Value| place(line).map(Content::Location).as_ref() == Some(content);
                 all("place", None).iter().any(is)
             }
-            Sight::ShowsFile(_) => false,
+            Sight::ShowsFile(file) => all("file", None).iter().any(|line| is_file(line, file)),
             Sight::Presence(there) => {
                 let mut all = all("presence", None).into_iter().rev();
                 let last = all.find(|line| {
@@ -583,6 +591,24 @@ fn place(line: &Value) -> Option<Location> {
     let accuracy = line["accuracy"].as_u64().and_then(|metres| u32::try_from(metres).ok());
     let place = place.within(accuracy);
     (line["body"] == place.to_geo()).then(|| place.named(line["text"].as_str()))
+}
+
+/// Whether a message is this file.
+fn is_file(line: &Value, file: &SampleFile) -> bool {
+    let mime = text(line, "mime");
+    let (class, parameters) = mime.split_once(';').unwrap_or((&mime, ""));
+    let kind = match MediaKind::of_mime(class) {
+        MediaKind::Audio if parameters.trim() == "codecs=opus" => MediaKind::Voice,
+        kind => kind,
+    };
+    let length = file.duration.map(|duration| duration.as_millis().to_string());
+    (kind, class) == (file.kind, file.mime.as_str())
+        && line["name"] == file.name
+        && line["caption"] == file.caption.as_deref().unwrap_or_default()
+        && (line["length"].is_null() || line["length"].as_str() == length.as_deref())
+        // Clients without XEP-0447 show it too.
+        && line["oob"] == true
+        && file.is_same_as(Path::new(&text(line, "path"))).unwrap_or(false)
 }
 
 fn bare(jid: &str) -> &str {

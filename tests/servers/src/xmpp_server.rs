@@ -68,6 +68,8 @@ pub struct XmppServer {
     components: Port,
     /// Where ejabberd makes accounts.
     accounts: Port,
+    /// Where files go, and from where they come.
+    uploads: Port,
     child: Option<Child>,
 }
 
@@ -83,11 +85,13 @@ impl XmppServer {
         let clients = Port::take(&installed.folder)?;
         let components = Port::take(&installed.folder)?;
         let accounts = Port::take(&installed.folder)?;
+        let uploads = Port::take(&installed.folder)?;
         let (file, config) = software.config();
         let config = config
             .replace("{clients}", &clients.number().to_string())
             .replace("{components}", &components.number().to_string())
             .replace("{accounts}", &accounts.number().to_string())
+            .replace("{uploads}", &uploads.number().to_string())
             .replace("{folder}", &folder.display().to_string())
             .replace("{component}", COMPONENT)
             .replace("{warden}", WARDEN)
@@ -96,7 +100,7 @@ impl XmppServer {
             .replace("{secret}", secret);
         fs::write(folder.join(file), config)?;
         let folder = folder.to_owned();
-        Ok(Self { software, folder, clients, components, accounts, child: None })
+        Ok(Self { software, folder, clients, components, accounts, uploads, child: None })
     }
 
     /// What it runs.
@@ -112,6 +116,11 @@ impl XmppServer {
     /// Where components reach it.
     pub fn component_address(&self) -> SocketAddr {
         self.components.address()
+    }
+
+    /// Where its upload service takes files and gives them out, by plain HTTP.
+    pub fn upload_address(&self) -> SocketAddr {
+        self.uploads.address()
     }
 
     /// Makes an account: `localpart` of `a-z 0-9 -` only. The server must be up.
@@ -136,7 +145,7 @@ impl XmppServer {
     /// Waits until it takes connections.
     pub fn wait(&mut self) -> Result<()> {
         let name = self.software.name();
-        let mut listens = vec![self.address(), self.component_address()];
+        let mut listens = vec![self.address(), self.component_address(), self.upload_address()];
         if self.software == XmppSoftware::Ejabberd {
             listens.push(self.accounts.address());
         }

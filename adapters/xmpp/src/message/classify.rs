@@ -1,9 +1,11 @@
 //! What a message stanza is: its kind, its text, and the marks it bears.
 
-use drawbridge_adapter::{Content, Emojis, Kind, Marks, Reply, Text};
+use drawbridge_adapter::{Content, Emojis, Kind, Marks, Media, Reply, Text};
 use minidom::Element;
 
 use super::fallback::{self, Split};
+use super::file::{self, Found};
+use super::lately::Lately;
 use super::names::Way;
 use super::place;
 use crate::{markup, ns};
@@ -35,13 +37,20 @@ pub(crate) enum Meaning {
     Nothing,
 }
 
-/// What it says, on its way.
-pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning {
+/// What it says, on its way. `lately`: which files came.
+pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>, lately: &Lately) -> Meaning {
     let whole = body(message);
     let (body, reply) = body_and_reply(message, whole.as_deref(), way);
     let unsupported = |kind| Meaning::Says(Content::Unsupported { kind }, None);
     if let Some(kind) = kind(message, body.as_deref()) {
         return unsupported(kind);
+    }
+    if let Some(found) = file::read(message, whole.as_deref()) {
+        return match found {
+            _ if marks.sticker => unsupported(Kind::Sticker),
+            Found::Closed(kind) => unsupported(kind),
+            Found::File(media, link) => filed(message, *media, &link, reply, way, lately),
+        };
     }
     let about = |id: Option<&str>| id.and_then(|id| way.meant(id));
     // What stands beside these is there for clients that do not know them.
@@ -71,7 +80,13 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning 
     });
     match (text, edited) {
         (Some(text), Some(edited)) => match about(edited.attr("id")) {
-            Some(of) => Meaning::Says(Content::Edit { of, text }, reply),
+            Some(of) => {
+                let text = match lately.without_link(&of, &text.body) {
+                    Some(body) => Text { rich: markup::read(message, &body, false), body },
+                    None => text,
+                };
+                Meaning::Says(Content::Edit { of, text }, reply)
+            }
             None => Meaning::Malformed,
         },
         (Some(text), None) => Meaning::Says(Content::Text(text), reply),
@@ -79,6 +94,38 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>) -> Meaning 
         (None, None) if marks.disappearing => unsupported(Kind::Disappearing),
         (None, None) if marks.sticker => unsupported(Kind::Sticker),
         (None, None) => Meaning::Nothing,
+    }
+}
+
+/// What a message with a file says. What else it claims to be would be lost with the file, or the file with
+/// it.
+fn filed(
+    message: &Element,
+    media: Media,
+    link: &str,
+    reply: Option<Reply>,
+    way: Way<'_>,
+    lately: &Lately,
+) -> Meaning {
+    let unsupported = |kind| Meaning::Says(Content::Unsupported { kind }, None);
+    let kind = media.kind.kind();
+    if retraction(message).is_some()
+        || message.has_child("reactions", ns::REACTIONS)
+        || message.has_child("geoloc", ns::GEOLOC)
+    {
+        return unsupported(kind);
+    }
+    let Some(edited) = message.get_child("replace", ns::CORRECT) else {
+        return Meaning::Says(Content::Media(Box::new(media)), reply);
+    };
+    match edited.attr("id").and_then(|id| way.meant(id)) {
+        None => Meaning::Malformed,
+        // The file stays as it was: only what is written with it is new.
+        Some(of) if lately.was(&of, link) => match media.caption {
+            Some(text) => Meaning::Says(Content::Edit { of, text }, reply),
+            None => unsupported(Kind::Edit),
+        },
+        Some(_) => unsupported(kind),
     }
 }
 
@@ -162,40 +209,13 @@ fn of_child(child: &Element, body: Option<&str>) -> Option<Kind> {
         ("encryption", ns::EME) => body.is_some().then_some(Kind::Encrypted),
         ("x", ns::PGP_OLD) => Some(Kind::Encrypted),
         ("openpgp", other) if other.starts_with(ns::OPENPGP) => Some(Kind::Encrypted),
-        ("x", ns::OOB) => {
-            let url = child.get_child("url", ns::OOB).map(Element::text).unwrap_or_default();
-            let url = url.trim();
-            // A link that the text holds, among other words, is not lost with the element.
-            let said = body.is_some_and(|body| {
-                body.contains(url) && (body.trim() != url || place::of_uri(url).is_some())
-            });
-            (!said).then_some(Kind::Document)
-        }
-        ("file-sharing" | "sources", other) if other.starts_with(ns::FILES) => Some(media(child)),
-        ("media-sharing", ns::SIMS) => Some(media(child)),
-        ("reference", _) => child.get_child("media-sharing", ns::SIMS).map(media),
+        // It tells where else the file of an earlier message is.
+        ("sources", other) if other.starts_with(ns::FILES) => Some(Kind::Document),
         ("propose", other) if other.starts_with(ns::JINGLE_MESSAGE) => Some(Kind::Call),
         ("invite", other) if other.starts_with(ns::CALL_INVITES) => Some(Kind::Call),
         ("x", ns::ROSTER_EXCHANGE) => Some(Kind::Contact),
         ("x", ns::MUC_USER) => child.has_child("invite", ns::MUC_USER).then_some(Kind::Other),
         ("x", ns::CONFERENCE) | ("forwarded", ns::FORWARD) => Some(Kind::Other),
         _ => None,
-    }
-}
-
-/// The kind of a shared file, by the type that it declares.
-fn media(shared: &Element) -> Kind {
-    fn declared(element: &Element) -> Option<String> {
-        if element.name() == "media-type" {
-            return Some(element.text());
-        }
-        element.children().find_map(declared)
-    }
-    let declared = declared(shared).unwrap_or_default();
-    match declared.trim().split('/').next() {
-        Some("image") => Kind::Image,
-        Some("video") => Kind::Video,
-        Some("audio") => Kind::Audio,
-        _ => Kind::Document,
     }
 }

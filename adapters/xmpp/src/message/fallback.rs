@@ -35,9 +35,10 @@ pub(crate) fn split(message: &Element, body: &str) -> Split {
     }
 }
 
-/// What is left of the body without all that is there for clients without `what`, nor the quote of a reply.
-pub(crate) fn without(message: &Element, body: &str, what: &str) -> String {
-    let mut cut = ranges(message, what);
+/// What is left of the body without all that is there for clients without one of these, nor the quote of
+/// a reply.
+pub(crate) fn without(message: &Element, body: &str, whats: &[&str]) -> String {
+    let mut cut: Vec<_> = whats.iter().flat_map(|what| ranges(message, what)).collect();
     let replies = message.has_child("reply", ns::REPLY);
     if replies && split(message, body).body.as_deref() != Some(body) {
         cut.extend(ranges(message, ns::REPLY));

@@ -19,7 +19,7 @@ const PARAMETERS: &[u8] = b";=-_.!~*'()[]:&+$%";
 pub(super) fn read(message: &Element, body: Option<&str>, whole: Option<&str>) -> Option<Content> {
     match message.get_child("geoloc", ns::GEOLOC) {
         Some(geoloc) => {
-            let said = whole.map(|whole| fallback::without(message, whole, ns::GEOLOC));
+            let said = whole.map(|whole| fallback::without(message, whole, &[ns::GEOLOC]));
             let place = of_geoloc(geoloc, said.as_deref()).map(Content::Location);
             Some(place.unwrap_or(Content::Unsupported { kind: Kind::Location }))
         }

@@ -197,7 +197,7 @@ fn a_place_is_written_as_clients_show_it() {
     let reply = Some(Reply { to: ours(KEY), quote: Some("where?".to_owned()) });
     assert!(ours(KEY).is_some_and(|of| of.was == Was::Delivered));
     let message = Message { content: Content::Location(place), reply, ..message("", None) };
-    let wire = write_message(&message, "k1", &addresses(), NOW).unwrap().to_wire();
+    let wire = write_message(&message, "k1", &addresses(), None, NOW).unwrap().to_wire();
     let expected = format!(
         "<body>geo:52.373056,-4.892222;u=35</body>\
          <geoloc xmlns='http://jabber.org/protocol/geoloc'><lat>52.373056</lat>\

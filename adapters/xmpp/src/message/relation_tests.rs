@@ -108,7 +108,10 @@ fn an_edit_of_another_kind_is_that_kind() {
     let replace = "<replace xmlns='urn:xmpp:message-correct:0' id='m1'/>";
     for (inner, kind) in [
         ("<body>sent you OMEMO</body><encryption xmlns='urn:xmpp:eme:0'/>", Kind::Encrypted),
-        ("<body>u</body><x xmlns='jabber:x:oob'><url>u</url></x>", Kind::Document),
+        (
+            "<body>https://x.test/u</body><x xmlns='jabber:x:oob'><url>https://x.test/u</url></x>",
+            Kind::Document,
+        ),
         ("", Kind::Edit),
     ] {
         let heard = event("type='chat' id='m2'", &format!("{replace}{inner}"));
@@ -215,7 +218,7 @@ fn what_a_text_means_comes_beside_it() {
 
 fn wire(content: Content, reply: Option<Reply>) -> Result<String, Code> {
     let message = Message { content, reply, ..message("", None) };
-    write(&message, "k1", &addresses(), NOW).map(|stanza| stanza.to_wire())
+    write(&message, "k1", &addresses(), None, NOW).map(|stanza| stanza.to_wire())
 }
 
 /// What a stanza holds, without what every one has.

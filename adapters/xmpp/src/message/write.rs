@@ -1,17 +1,22 @@
 //! Messages to users, as stanzas of their senders' puppets.
 
+use std::ops::Range;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use drawbridge_adapter::{
-    Addressing, Code, Content, Emojis, Location, Message, Party, Text, Timestamp, Was,
+    Addressing, Code, Content, Emojis, FileInfo, Location, MediaKind, Message, Party, Text,
+    Timestamp, Was,
 };
 
 use super::MAX_NAME;
+use super::file::VOICE;
 use super::names::called;
 use super::place;
 use crate::address::Addresses;
 use crate::xml::{Xml, one_line};
 use crate::{markup, ns};
-
-use std::time::Duration;
 
 /// How long a message waits on its way before its recipient is told when it was written.
 const WORTH_A_STAMP: Duration = Duration::from_mins(1);
@@ -21,11 +26,24 @@ const MAX_QUOTE: usize = 500;
 const RETRACTED: &str = "This person attempted to retract a previous message, \
     but it is unsupported by your client.";
 
-/// A message from a puppet, with `key` as its id; or why it cannot be said here.
+/// A file that lies where the recipient's client finds it.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// Where that is.
+    pub(crate) link: String,
+    /// As what it is shown.
+    pub(crate) kind: MediaKind,
+    /// What is said of it.
+    pub(crate) info: FileInfo,
+}
+
+/// A message from a puppet, with `key` as its id; or why it cannot be said here. `shared` is the file of
+/// the message, or of the one that it edits.
 pub(crate) fn write(
     message: &Message,
     key: &str,
     addresses: &Addresses,
+    shared: Option<&Shared>,
     now: Timestamp,
 ) -> Result<Xml, Code> {
     let from = addresses.address_of(&message.from.user).map_err(|_| Code::NotReachable)?;
@@ -36,10 +54,14 @@ pub(crate) fn write(
         .attr("id", key);
     let about = |reference| called(reference).ok_or(Code::TargetNotFound);
     let stanza = match &message.content {
-        Content::Text(text) => said(stanza, text, message, &from),
+        Content::Text(text) => said(stanza, Some(text), None, message, &from),
+        Content::Media(media) => {
+            let shared = shared.ok_or(Code::Malformed)?;
+            said(stanza, media.caption.as_ref(), Some(shared), message, &from)
+        }
         Content::Edit { of, text } => {
             let replace = Xml::within("replace", ns::CORRECT).attr("id", about(of)?);
-            said(stanza, text, message, &from).child(replace)
+            said(stanza, Some(text), shared, message, &from).child(replace)
         }
         Content::Retraction { of } => stanza
             .child(Xml::new("body").text(RETRACTED))
@@ -61,21 +83,80 @@ pub(crate) fn write(
     Ok(stamp.into_iter().fold(stanza, Xml::child))
 }
 
-/// The text of a message, what it answers, and what is asked of the client.
-fn said(stanza: Xml, text: &Text, message: &Message, from: &str) -> Xml {
-    let markup::Written { body, unstyled } = markup::write(text);
-    let quoted = message.reply.as_ref().and_then(|reply| reply.quote.as_deref());
+/// The text of a message, its file, what it answers, and what is asked of the client.
+fn said(
+    stanza: Xml,
+    text: Option<&Text>,
+    shared: Option<&Shared>,
+    message: &Message,
+    from: &str,
+) -> Xml {
+    let written = text.map(markup::write);
+    // A link that stands alone is shown as the file; with a quotation before it, as a link.
+    let reply = message.reply.as_ref().filter(|_| text.is_some());
+    let quoted = reply.and_then(|reply| reply.quote.as_deref());
     let quote = quoted.map(as_quotation).unwrap_or_default();
     let answers = answers(message, from);
-    let end = quote.chars().count().to_string();
-    let fallback = (answers.is_some() && !quote.is_empty()).then(|| {
-        let part = Xml::new("body").attr("start", "0").attr("end", end);
-        Xml::within("fallback", ns::FALLBACK).attr("for", ns::REPLY).child(part)
-    });
+    let quotation = 0..quote.chars().count();
+    let is_cut = answers.is_some() && !quote.is_empty();
+    let fallback = is_cut.then(|| fallback(ns::REPLY, quotation));
+    let unstyled = written.as_ref().is_some_and(|written| written.unstyled);
     let unstyled = unstyled.then(|| Xml::within("unstyled", ns::STYLING));
-    let after = [answers, fallback, unstyled].into_iter().flatten();
-    let stanza = stanza.child(Xml::new("body").text(quote + &body));
+    let mut body = quote + &written.map(|written| written.body).unwrap_or_default();
+    let shared = shared.map(|shared| beside(&mut body, shared)).into_iter().flatten();
+    let after = [answers, fallback, unstyled].into_iter().flatten().chain(shared);
+    let stanza = stanza.child(Xml::new("body").text(body));
     asking(after.fold(stanza, Xml::child))
+}
+
+/// Which characters of the body are there for clients without `what` (XEP-0428).
+fn fallback(what: &'static str, range: Range<usize>) -> Xml {
+    let (start, end) = (range.start.to_string(), range.end.to_string());
+    let part = Xml::new("body").attr("start", start).attr("end", end);
+    Xml::within("fallback", ns::FALLBACK).attr("for", what).child(part)
+}
+
+/// A file beside a body, to which its link is added for clients without XEP-0447.
+fn beside(body: &mut String, shared: &Shared) -> [Xml; 3] {
+    let start = body.chars().count();
+    if !body.is_empty() {
+        body.push('\n');
+    }
+    body.push_str(&shared.link);
+    let url = Xml::new("url").text(shared.link.as_str());
+    let oob = Xml::within("x", ns::OOB).child(url);
+    [sharing(shared), oob, fallback(ns::SFS, start..body.chars().count())]
+}
+
+/// XEP-0447.
+fn sharing(shared: &Shared) -> Xml {
+    let Shared { link, kind, info } = shared;
+    let part = |name, text: String| Xml::new(name).text(text);
+    let number = |name, number: Option<u64>| number.map(|number| part(name, number.to_string()));
+    let mime = info.mime.as_deref().map(|mime| match (kind, mime) {
+        (MediaKind::Voice, "audio/ogg" | "audio/opus") => VOICE,
+        _ => mime,
+    });
+    let hash = info.sha256.map(|hash| {
+        Xml::within("hash", ns::HASHES).attr("algo", "sha-256").text(STANDARD.encode(hash.0))
+    });
+    let millis = info.duration.and_then(|duration| u64::try_from(duration.as_millis()).ok());
+    let parts = [
+        mime.map(|mime| part("media-type", mime.to_owned())),
+        info.name.as_ref().map(|name| part("name", name.clone())),
+        number("size", info.size),
+        number("width", info.width.map(u64::from)),
+        number("height", info.height.map(u64::from)),
+        number("length", millis),
+        hash,
+    ];
+    let file = Xml::within("file", ns::FILE_METADATA);
+    let file = parts.into_iter().flatten().fold(file, Xml::child);
+    let source = Xml::within("url-data", ns::URL_DATA).attr("target", link.as_str());
+    Xml::within("file-sharing", ns::SFS)
+        .attr("disposition", "inline")
+        .child(file)
+        .child(Xml::new("sources").child(source))
 }
 
 /// A place. With a quotation before it the body would be no URI any more.

@@ -11,10 +11,10 @@ use drawbridge_adapter::{
     Adapter, Addressing, Code, Configuration, Kind, NetworkId, Place, SecretFile, UserId,
 };
 use drawbridge_servers::{
-    Addresses, Deed as Does, Sight as Sees, User, XmppClients, XmppServer, XmppSoftware, XmppUser,
-    escape, install,
+    Addresses, Deed as Does, SampleFile, Sight as Sees, User, XmppClients, XmppServer,
+    XmppSoftware, XmppUser, escape, install,
 };
-use drawbridge_testkit::{Deed, Heard, Peer, Sight, Tried};
+use drawbridge_testkit::{Deed, Heard, Peer, Sample, Sight, Tried};
 use drawbridge_xmpp::XmppConfig;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -37,6 +37,7 @@ pub(crate) struct Server {
     thread: Option<std::thread::JoinHandle<()>>,
     folder: TempDir,
     components: std::net::SocketAddr,
+    uploads: std::net::SocketAddr,
     clients: Arc<XmppClients>,
 }
 
@@ -56,13 +57,16 @@ impl Server {
                     return;
                 }
             };
-            let _ = ready.send(Ok((server.component_address(), clients)));
+            let addresses = (server.component_address(), server.upload_address());
+            let _ = ready.send(Ok((addresses, clients)));
             while let Ok((errand, done)) = asked.recv() {
                 let _ = done.send(errand(&mut server));
             }
         });
-        let (components, clients) = started.recv().context("the server's thread ended")??;
-        Ok(Self { errands: Some(errands), thread: Some(thread), folder, components, clients })
+        let (addresses, clients) = started.recv().context("the server's thread ended")??;
+        let (components, uploads) = addresses;
+        let (errands, thread) = (Some(errands), Some(thread));
+        Ok(Self { errands, thread, folder, components, uploads, clients })
     }
 
     /// Has something done with the server, on its thread.
@@ -94,12 +98,22 @@ impl Server {
             domain: DOMAIN.to_owned(),
             secret_file: SecretFile(path),
             report_to: report_to.iter().map(|&to| to.to_owned()).collect(),
+            upload_service: None,
+            upload_plain_hosts: vec![self.uploads.to_string()],
         };
         let network = NetworkId::new("xmpp")?;
         let addressing = config.addressing(&network);
         let place = Place { config_dir: self.folder.path().to_owned(), credentials_dir: None };
         let adapter = config.build(network, &place).map_err(|found| anyhow!("{found:?}"))?;
         Ok((adapter, addressing))
+    }
+
+    /// A file on disk for a client to send, or to compare with.
+    fn lays_down(&self, sample: &Sample) -> Result<SampleFile> {
+        let Sample { kind, name, mime, bytes, caption, duration } = sample.clone();
+        let path = self.folder.path().join(format!("{kind:?}"));
+        std::fs::write(&path, bytes)?;
+        Ok(SampleFile { kind, name, mime, path, caption, duration })
     }
 
     /// A user, once logged in.
@@ -277,9 +291,10 @@ impl Peer for Bob {
         }
         let (address, deed) = (to.to_owned(), deed.clone());
         let said = self.said.last().map(|(id, ..)| id.clone()).unwrap_or_default();
-        if matches!(deed, Deed::SendsFile(_)) {
-            return Ok(Tried::Impossible);
-        }
+        let file = match &deed {
+            Deed::SendsFile(sample) => Some(self.server.lays_down(sample)?),
+            _ => None,
+        };
         let heard = self.heard.clone();
         let bob = self.client()?;
         let new = match &deed {
@@ -303,7 +318,10 @@ impl Peer for Bob {
             Deed::Types(types) => bob.acts(&address, &Does::Types(*types)),
             Deed::Sends(content) => bob.acts(&address, &Does::Sends(content.clone())),
             Deed::Is(there) => bob.acts(&address, &Does::Is(*there)),
-            Deed::SendsFile(_) => Ok(String::new()),
+            Deed::SendsFile(_) => {
+                let file = file.as_ref().context("no file lies there")?;
+                bob.acts(&address, &Does::SendsFile(file))
+            }
         };
         let id = with(bob, act).await?;
         if let Some(text) = new {
@@ -318,6 +336,10 @@ impl Peer for Bob {
             Sight::Reactions(emojis) => emojis.iter().map(String::as_str).collect(),
             _ => Vec::new(),
         };
+        let file = match sight {
+            Sight::ShowsFile(sample) => Some(self.server.lays_down(sample)?),
+            _ => None,
+        };
         let sight = match sight {
             Sight::Bold(text) => Sees::Bold(text),
             Sight::Reply(text) => Sees::Reply(said, text),
@@ -328,7 +350,7 @@ impl Peer for Bob {
             Sight::Typing(types) => Sees::Typing(*types),
             Sight::Shows(content) => Sees::Shows(content.clone()),
             Sight::Presence(there) => Sees::Presence(*there),
-            Sight::ShowsFile(_) => return Ok(Tried::Impossible),
+            Sight::ShowsFile(_) => Sees::ShowsFile(file.as_ref().context("no file lies there")?),
         };
         let bob = self.client()?;
         while !bob.shows(from, &sight) {
@@ -417,6 +439,13 @@ impl Peer for Bob {
         let came_back = |id: &String| failed.iter().any(|told| told.of == *id);
         let taken = self.said.iter().filter(|(id, ..)| !came_back(id));
         Ok(Some(taken.map(|(_, _, text)| text.clone()).collect()))
+    }
+
+    async fn downloads(&mut self, link: &str) -> Result<Option<Vec<u8>>> {
+        // A provider that is there already is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let answer = reqwest::get(link).await?.error_for_status()?;
+        Ok(Some(answer.bytes().await?.to_vec()))
     }
 
     async fn network_goes_away(&mut self) -> Result<Tried> {

@@ -1,0 +1,262 @@
+//! Files on their way out: to the server's own upload service (XEP-0363), from where clients fetch them.
+//!
+//! The service gives a place for a file when a ghost asks; the bytes go there by HTTP. What was uploaded is
+//! remembered for a while under the key of its message: for the next try, and for edits of what is
+//! written with it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Bridge, Code, DeliveryError, FileInfo, Media, MediaKind, Refusal, Spooled, Timestamp, log,
+};
+use lru::LruCache;
+use reqwest::{Client, redirect};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::address::Addresses;
+use crate::log::{UPLOADS_IMPOSSIBLE, UPLOADS_POSSIBLE};
+use crate::message::{Shared, extension_of};
+use crate::outward::Outward;
+
+mod plain;
+mod put;
+mod service;
+mod slot;
+
+pub(crate) use plain::PlainHost;
+use service::Service;
+use slot::Denied;
+
+/// How many files are remembered.
+const MOST: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
+/// How long the service may take to give a place.
+const SLOT: Duration = Duration::from_secs(15);
+/// How long a connection to it may take.
+const DIAL: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_mins(1);
+/// When the service is looked for again, if the server did not answer.
+const AGAIN: Duration = Duration::from_secs(30);
+/// When an upload is tried again, if the service names no time.
+const LATER: Duration = Duration::from_secs(30);
+
+const NO_SERVICE: &str = "the server has no upload service for the bridge";
+
+/// What the operator says of uploads.
+#[derive(Debug, Default)]
+pub(crate) struct Chosen {
+    /// The service; without one it is looked for.
+    pub(crate) service: Option<String>,
+    /// Hosts to which files go without TLS.
+    pub(crate) plain: Vec<PlainHost>,
+}
+
+/// The way of files to the server.
+pub(crate) struct Uploads {
+    addresses: Arc<Addresses>,
+    outward: Arc<Outward>,
+    chosen: Chosen,
+    http: OnceLock<Option<Client>>,
+    service: Mutex<Option<Service>>,
+    /// One looks for the service, and the others wait for what it finds.
+    looking: tokio::sync::Mutex<()>,
+    connected: Notify,
+    shared: Mutex<LruCache<String, Arc<Shared>>>,
+}
+
+impl Uploads {
+    /// Nothing known yet.
+    pub(crate) fn new(addresses: Arc<Addresses>, outward: Arc<Outward>, chosen: Chosen) -> Self {
+        Self {
+            addresses,
+            outward,
+            chosen,
+            http: OnceLock::new(),
+            service: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            connected: Notify::new(),
+            shared: Mutex::new(LruCache::new(MOST)),
+        }
+    }
+
+    /// A new connection.
+    pub(crate) fn connected(&self) {
+        self.connected.notify_one();
+    }
+
+    /// Looks for the service on each connection, for as long as the daemon runs.
+    pub(crate) async fn run(&self, bridge: &Bridge) {
+        let looking = async {
+            loop {
+                self.connected.notified().await;
+                while let Err(error) = self.look().await {
+                    if error == DeliveryError::Disconnected {
+                        break;
+                    }
+                    sleep(AGAIN).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = looking => {}
+            () = bridge.stopping() => {}
+        }
+    }
+
+    /// The largest file that the service takes, as far as is known.
+    pub(crate) fn max(&self) -> u64 {
+        lock(&self.service).as_ref().and_then(|service| service.max).unwrap_or(u64::MAX)
+    }
+
+    /// The file that was uploaded for the message with this key.
+    pub(crate) fn known(&self, key: &str) -> Option<Arc<Shared>> {
+        lock(&self.shared).get(key).cloned()
+    }
+
+    /// Looks for the service, and says what was found.
+    async fn look(&self) -> Result<Option<Service>, DeliveryError> {
+        let found = service::find(&self.addresses, &self.outward, self.chosen.service.as_deref());
+        let found = found.await?;
+        let mut service = lock(&self.service);
+        match (&found, service.is_some()) {
+            (Some(found), false) => log!(UPLOADS_POSSIBLE, max = found.max),
+            (None, _) => log!(UPLOADS_IMPOSSIBLE),
+            (Some(_), true) => {}
+        }
+        (*service).clone_from(&found);
+        Ok(found)
+    }
+
+    /// The service that is known, or is found now.
+    async fn service(&self) -> Result<Option<Service>, DeliveryError> {
+        let known = || lock(&self.service).clone();
+        if let Some(service) = known() {
+            return Ok(Some(service));
+        }
+        let _looking = self.looking.lock().await;
+        match known() {
+            Some(service) => Ok(Some(service)),
+            None => self.look().await,
+        }
+    }
+
+    /// Uploads the file of the message with this key, from the ghost with this address, unless it was
+    /// done before. No recipient sees anything of it yet.
+    pub(crate) async fn share(
+        &self,
+        key: &str,
+        media: &Media,
+        file: &Spooled,
+        ghost: &str,
+        now: Timestamp,
+    ) -> Result<(), DeliveryError> {
+        if self.known(key).is_some() {
+            return Ok(());
+        }
+        let unsupported = |why| refused(Code::UnsupportedKind(media.kind.kind()).into(), why);
+        let Some(service) = self.service().await.map_err(before)? else {
+            return Err(unsupported(NO_SERVICE));
+        };
+        let size = file.size();
+        if let Some(max) = service.max.filter(|max| size > *max) {
+            return Err(refused(Refusal::too_large(max), "the upload service takes no such file"));
+        }
+        let info = FileInfo { size: Some(size), sha256: Some(file.sha256()), ..media.info.clone() };
+        let name = name_of(media.kind, &info);
+        let mime = info.mime.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
+        let query = |id: &str| slot::ask(ghost, &service.jid, id, &name, &mime, size);
+        let answer = self.outward.ask_within(SLOT, &service.jid, query).await.map_err(before)?;
+        let slot = match slot::read(&answer, &self.chosen.plain, now) {
+            Ok(slot) => slot,
+            Err(denied) => return Err(self.denied(denied, service.max, unsupported)),
+        };
+        let http = self.http.get_or_init(client).as_ref();
+        let http = http.ok_or(later("no HTTP client could be set up"))?;
+        let link = slot.link.clone();
+        put::put(http, slot, &mime, file, service.max).await?;
+        let shared = Shared { link, kind: media.kind, info };
+        lock(&self.shared).put(key.to_owned(), Arc::new(shared));
+        Ok(())
+    }
+
+    /// What it comes to that the service gave no place.
+    fn denied(
+        &self,
+        denied: Denied,
+        max: Option<u64>,
+        unsupported: impl Fn(&'static str) -> DeliveryError,
+    ) -> DeliveryError {
+        match denied {
+            Denied::TooLarge(said) => {
+                if let Some(service) = lock(&self.service).as_mut() {
+                    service.max = said.or(service.max);
+                }
+                let refusal = said.or(max).map_or(Code::MediaTooLarge.into(), Refusal::too_large);
+                refused(refusal, "the upload service calls the file too large")
+            }
+            Denied::Later(after) => DeliveryError::Retry {
+                after: Some(after.unwrap_or(LATER)),
+                why: "the upload service asks to wait",
+            },
+            Denied::Gone => {
+                *lock(&self.service) = None;
+                later("the upload service is not there")
+            }
+            Denied::Closed => unsupported("the upload service is not open to the bridge"),
+            Denied::Plain => unsupported(
+                "the upload service gives places without TLS, of no host in upload_plain_hosts",
+            ),
+            Denied::Refused => {
+                refused(Code::Forbidden.into(), "the upload service does not take the file")
+            }
+            Denied::Unreadable => later("the upload service's answer cannot be read"),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn later(why: &'static str) -> DeliveryError {
+    DeliveryError::Retry { after: Some(LATER), why }
+}
+
+fn refused(refusal: Refusal, why: &'static str) -> DeliveryError {
+    DeliveryError::Refused { refusal, why }
+}
+
+/// Before the message itself is sent nothing is uncertain.
+fn before(error: DeliveryError) -> DeliveryError {
+    match error {
+        DeliveryError::Unknown { why } => later(why),
+        error => error,
+    }
+}
+
+/// None follows redirects: the slot names the place.
+fn client() -> Option<Client> {
+    // A provider that is there already is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none());
+    client.connect_timeout(DIAL).pool_idle_timeout(IDLE).build().ok()
+}
+
+/// What the file is called there. Clients without XEP-0447 know by the extension what to show.
+fn name_of(kind: MediaKind, info: &FileInfo) -> String {
+    let name = match &info.name {
+        Some(name) => name.as_str(),
+        None => kind.kind().as_str(),
+    };
+    let has_one = name.rsplit_once('.').is_some_and(|(stem, rest)| {
+        !stem.is_empty() && (1..=5).contains(&rest.len()) && rest.is_ascii()
+    });
+    let extension = info.mime.as_deref().and_then(extension_of).filter(|_| !has_one);
+    extension.map_or_else(|| name.to_owned(), |extension| format!("{name}.{extension}"))
+}
+
+#[cfg(test)]
+#[path = "uploads_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! The upload service: which address it has, and what it takes (XEP-0030, XEP-0128, XEP-0363).
+
+use std::time::Duration;
+
+use drawbridge_adapter::DeliveryError;
+use minidom::Element;
+use tokio::time::timeout;
+
+use crate::address::Addresses;
+use crate::ns;
+use crate::outward::Outward;
+use crate::xml::Xml;
+
+/// The most services of a server that are asked what they are.
+const MOST: usize = 32;
+/// How long all of them together may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A service that takes files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Service {
+    /// Its address.
+    pub(super) jid: String,
+    /// The largest file that it takes, if it says so.
+    pub(super) max: Option<u64>,
+}
+
+/// The service that the operator chose, or that the component's server has; `None` if there is none.
+pub(super) async fn find(
+    addresses: &Addresses,
+    outward: &Outward,
+    chosen: Option<&str>,
+) -> Result<Option<Service>, DeliveryError> {
+    let component = addresses.component();
+    let finding = async {
+        if let Some(jid) = chosen {
+            return info(component, jid, outward).await;
+        }
+        // A component's name stands below that of its server.
+        let Some((_, server)) = component.split_once('.') else { return Ok(None) };
+        let query = |id: &str| query(component, server, id, ns::DISCO_ITEMS);
+        let items = outward.ask(server, query).await?;
+        let mut silent = None;
+        let items = items_of(&items.element);
+        for jid in std::iter::once(server).chain(items).filter(|jid| *jid != component) {
+            match info(component, jid, outward).await {
+                Ok(None) => {}
+                Ok(Some(service)) => return Ok(Some(service)),
+                Err(DeliveryError::Disconnected) => return Err(DeliveryError::Disconnected),
+                // Perhaps it is another.
+                Err(error) => silent = Some(error),
+            }
+        }
+        silent.map_or(Ok(None), Err)
+    };
+    let why = "the server did not say in time which services it has";
+    timeout(PATIENCE, finding).await.unwrap_or(Err(DeliveryError::Unknown { why }))
+}
+
+async fn info(
+    component: &str,
+    jid: &str,
+    outward: &Outward,
+) -> Result<Option<Service>, DeliveryError> {
+    let answer = outward.ask(jid, |id| query(component, jid, id, ns::DISCO_INFO)).await?;
+    Ok(read(jid, &answer.element))
+}
+
+fn query(from: &str, to: &str, id: &str, what: &'static str) -> Xml {
+    let iq = Xml::new("iq").attr("type", "get").attr("from", from).attr("to", to).attr("id", id);
+    iq.child(Xml::within("query", what))
+}
+
+/// The services that a server names.
+fn items_of(answer: &Element) -> impl Iterator<Item = &str> {
+    let query = answer.get_child("query", ns::DISCO_ITEMS);
+    let items = query.into_iter().flat_map(Element::children);
+    let items = items.filter(|item| item.name() == "item" && item.attr("node").is_none());
+    let jids = items.filter_map(|item| item.attr("jid"));
+    jids.filter(|jid| !jid.contains(['@', '/'])).take(MOST)
+}
+
+/// The service with this address, if that is what it says it is.
+fn read(jid: &str, answer: &Element) -> Option<Service> {
+    let query = answer.get_child("query", ns::DISCO_INFO)?;
+    let is_one = |child: &Element| {
+        child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(ns::UPLOAD)
+    };
+    let max = query.children().filter(|child| child.is("x", ns::DATA)).find_map(max_of);
+    query.children().any(is_one).then(|| Service { jid: jid.to_owned(), max })
+}
+
+fn max_of(form: &Element) -> Option<u64> {
+    let field = |name: &str| {
+        let field = form.children().find(|field| field.attr("var") == Some(name))?;
+        Some(field.get_child("value", ns::DATA)?.text())
+    };
+    field("FORM_TYPE").filter(|kind| kind.trim() == ns::UPLOAD)?;
+    field("max-file-size")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use super::*;
+
+    fn answer(inner: &str) -> Element {
+        let text = format!(
+            "<iq xmlns='jabber:component:accept' type='result'>\
+             <query xmlns='http://jabber.org/protocol/disco#info'>{inner}</query></iq>"
+        );
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_service_says_what_it_takes() {
+        let feature = "<feature var='urn:xmpp:http:upload:0'/>";
+        let form = |kind: &str, max: &str| {
+            format!(
+                "<x xmlns='jabber:x:data' type='result'>\
+                 <field var='FORM_TYPE' type='hidden'><value>{kind}</value></field>\
+                 <field var='max-file-size'><value>{max}</value></field></x>"
+            )
+        };
+        for (inner, max) in [
+            (format!("{feature}{}", form(ns::UPLOAD, "5000")), Some(Some(5000))),
+            (
+                format!("{}{}{feature}", form("urn:other", "1"), form(ns::UPLOAD, " 7 ")),
+                Some(Some(7)),
+            ),
+            (format!("{feature}{}", form(ns::UPLOAD, "-1")), Some(None)),
+            (feature.to_owned(), Some(None)),
+            (form(ns::UPLOAD, "5000"), None),
+            (String::new(), None),
+        ] {
+            let found = read("upload.p.test", &answer(&inner));
+            assert_eq!(found.map(|service| service.max), max, "{inner}");
+        }
+    }
+
+    #[test]
+    fn a_server_names_its_services() {
+        let item = |jid: &str| format!("<item jid='{jid}'/>");
+        let many: String = (0..100).map(|n| item(&format!("s{n}.p.test"))).collect();
+        let text = format!(
+            "<iq xmlns='jabber:component:accept' type='result'>\
+             <query xmlns='http://jabber.org/protocol/disco#items'>{}{}<item jid='x' node='n'/>\
+             <item/>{many}</query></iq>",
+            item("bob@p.test"),
+            item("rooms.p.test")
+        );
+        let element: Element = text.parse().unwrap();
+        let all: Vec<_> = items_of(&element).collect();
+        assert_eq!((all[0], all[1], all.len()), ("rooms.p.test", "s0.p.test", MOST));
+    }
+}
