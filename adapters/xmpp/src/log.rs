@@ -72,7 +72,7 @@ drawbridge_adapter::log_events! {
         fields [], optional [max: "the largest, in bytes, if the service says so"],
         action "None.";
     /// The XMPP server has no upload service (XEP-0363) for the bridge: files to users there are refused.
-    /// Once a connection, and once a file.
+    /// Once a connection.
     pub(crate) UPLOADS_IMPOSSIBLE: INFO, "files are refused: the server has no upload service",
         fields [],
         action "Give the server an upload service, or name it in `upload_service`.";

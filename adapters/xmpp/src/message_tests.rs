@@ -73,8 +73,12 @@ pub(super) fn addresses() -> Addresses {
 }
 
 pub(super) fn hear(element: Element) -> Heard {
+    hear_after(&Lately::default(), element)
+}
+
+pub(super) fn hear_after(lately: &Lately, element: Element) -> Heard {
     let bridge = Bridge::new(Arc::new(Daemon(NetworkId::new("xmpp").unwrap())));
-    read(Stanza { element, whole: true }, &addresses(), &Lately::default(), &bridge)
+    read(Stanza { element, whole: true }, &addresses(), lately, &bridge)
 }
 
 pub(super) const PUPPET: &str = r"matrix_\40alice\3ahs.test@bridge.p.test";

@@ -5,6 +5,7 @@
 //! written with it.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub(crate) struct Uploads {
     /// One looks for the service, and the others wait for what it finds.
     looking: tokio::sync::Mutex<()>,
     connected: Notify,
+    /// Whether it was said on this connection that there is none.
+    told: AtomicBool,
     shared: Mutex<LruCache<String, Arc<Shared>>>,
 }
 
@@ -77,12 +80,14 @@ impl Uploads {
             service: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             connected: Notify::new(),
+            told: AtomicBool::new(false),
             shared: Mutex::new(LruCache::new(MOST)),
         }
     }
 
     /// A new connection.
     pub(crate) fn connected(&self) {
+        self.told.store(false, Ordering::Relaxed);
         self.connected.notify_one();
     }
 
@@ -122,8 +127,8 @@ impl Uploads {
         let mut service = lock(&self.service);
         match (&found, service.is_some()) {
             (Some(found), false) => log!(UPLOADS_POSSIBLE, max = found.max),
-            (None, _) => log!(UPLOADS_IMPOSSIBLE),
-            (Some(_), true) => {}
+            (None, _) if !self.told.swap(true, Ordering::Relaxed) => log!(UPLOADS_IMPOSSIBLE),
+            _ => {}
         }
         (*service).clone_from(&found);
         Ok(found)

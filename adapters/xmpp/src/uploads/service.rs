@@ -34,7 +34,12 @@ pub(super) async fn find(
     let component = addresses.component();
     let finding = async {
         if let Some(jid) = chosen {
-            return info(component, jid, outward).await;
+            let answer = ask_info(component, jid, outward).await?;
+            if answer.attr("type") == Some("error") {
+                // It was named, so it should be there, and perhaps is again soon.
+                return Err(DeliveryError::Unknown { why: "the upload service is not there" });
+            }
+            return Ok(read(jid, &answer));
         }
         // A component's name stands below that of its server.
         let Some((_, server)) = component.split_once('.') else { return Ok(None) };
@@ -62,8 +67,12 @@ async fn info(
     jid: &str,
     outward: &Outward,
 ) -> Result<Option<Service>, DeliveryError> {
+    Ok(read(jid, &ask_info(component, jid, outward).await?))
+}
+
+async fn ask_info(component: &str, jid: &str, outward: &Outward) -> Result<Element, DeliveryError> {
     let answer = outward.ask(jid, |id| query(component, jid, id, ns::DISCO_INFO)).await?;
-    Ok(read(jid, &answer.element))
+    Ok(answer.element)
 }
 
 fn query(from: &str, to: &str, id: &str, what: &'static str) -> Xml {
