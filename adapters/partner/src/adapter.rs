@@ -1,14 +1,13 @@
 //! The adapter itself: it listens or dials, and knows the one connection that counts.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Adapter, Bridge, Capabilities, Circumstances, Configuration, Connection, Delivered, Delivery,
-    DeliveryError, Descriptor, Diagnosis, Fatal, Feature, Level, NetworkId, Place, Problem, Rarely,
-    Signal, StatusNeeds, TextLimits, async_trait, log,
+    Adapter, Bridge, Capabilities, Circumstances, Code, Configuration, Connection, Delivered,
+    Delivery, DeliveryError, Descriptor, Diagnosis, Fatal, Feature, Incoming, Level, NetworkId,
+    Place, Problem, Rarely, Signal, StatusNeeds, TextLimits, async_trait, log,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -16,13 +15,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::crowd::Crowd;
 use crate::dial::Dialler;
+use crate::files::Files;
 use crate::hello::PartnerProof;
 use crate::link::Link;
 use crate::log::{
     CONNECTION_LEFT, CONNECTION_NOT_TAKEN, LISTENING_UNENCRYPTED, USERS_READ, USERS_UNREADABLE,
 };
-use crate::outward::CARRIED;
+use crate::outward::carried;
 use crate::proof::KeyRing;
 use crate::users::Users;
 use crate::{PartnerAddressing, PartnerConfig, doctor, door, session};
@@ -35,9 +36,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Between two lines of one event, and one reason, on what fails at each try.
 const BETWEEN_COMPLAINTS: Duration = Duration::from_mins(1);
-
-/// The most connections that have not proved yet whose they are.
-const AT_THE_DOOR: usize = 256;
 
 /// The adapter of one partner network.
 pub struct Partner {
@@ -67,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) max_text_bytes: usize,
     pub(crate) max_users: usize,
     pub(crate) ping: Duration,
+    /// Where files pass, if they do.
+    pub(crate) files: Option<Arc<Files>>,
     /// Held by the one connection that may hand events over.
     pub(crate) floor: Arc<tokio::sync::Mutex<()>>,
     link: Mutex<Option<Arc<Link>>>,
@@ -135,6 +135,7 @@ impl Partner {
             Some(Err(_)) => return Err(vec![Problem::new("listen", "not an address")]),
             None => Way::Dial(Dialler::open(&config, place).map_err(|problem| vec![problem])?),
         };
+        let files = config.files_at()?;
         let audience = config.audience().to_owned();
         let keys = KeyRing::open(
             place.find(&config.jwks_file),
@@ -151,6 +152,7 @@ impl Partner {
             max_text_bytes: config.max_text_bytes,
             max_users: config.max_users,
             ping: Duration::from_secs(config.ping_seconds),
+            files,
             floor: Arc::default(),
             link: Mutex::new(None),
             rarely: Rarely::each(BETWEEN_COMPLAINTS),
@@ -166,6 +168,11 @@ impl Partner {
         let mut listening = listening.subscribe();
         // The sender lives as long as `self`.
         listening.wait_for(Option::is_some).await.ok().and_then(|found| *found)
+    }
+
+    /// Where it listens for files, once it does. `None` if it carries none.
+    pub async fn listening_for_files(&self) -> Option<SocketAddr> {
+        self.shared.files.as_ref()?.listening().await
     }
 
     /// What comes before any connection.
@@ -235,26 +242,6 @@ impl Partner {
     }
 }
 
-/// Who stands at the door, the oldest first: a place is cancelled when it is left, or lost.
-#[derive(Default)]
-struct Crowd(VecDeque<CancellationToken>);
-
-impl Crowd {
-    /// A place for one more. If there is none, the oldest loses theirs: whoever has a proof shows
-    /// it at once, so that a crowd without one keeps nobody out.
-    fn join(&mut self) -> CancellationToken {
-        self.0.retain(|place| !place.is_cancelled());
-        if self.0.len() >= AT_THE_DOOR
-            && let Some(oldest) = self.0.pop_front()
-        {
-            oldest.cancel();
-        }
-        let place = CancellationToken::new();
-        self.0.push_back(place.clone());
-        place
-    }
-}
-
 async fn connected(
     shared: &Arc<Shared>,
     bridge: &Bridge,
@@ -286,15 +273,25 @@ async fn overdue(stop: &CancellationToken) {
     tokio::time::sleep(END_WITHIN).await;
 }
 
-async fn bind(at: SocketAddr, network: &NetworkId) -> Result<(TcpListener, SocketAddr), Fatal> {
-    let failed =
-        |error| Fatal::because(format!("cannot listen on {at} for network {network}"), error);
-    let listener = TcpListener::bind(at).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+async fn bind(at: SocketAddr, bridge: &Bridge) -> Result<(TcpListener, SocketAddr), Fatal> {
+    let bound = TcpListener::bind(at).await.and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    let bound = bound.map_err(|error| cannot_listen(at, bridge, error))?;
+    let address = bound.1;
+    Ok((listening_on(bound), address))
+}
+
+fn cannot_listen(at: SocketAddr, bridge: &Bridge, error: std::io::Error) -> Fatal {
+    Fatal::because(format!("cannot listen on {at} for network {}", bridge.network()), error)
+}
+
+fn listening_on((listener, address): (TcpListener, SocketAddr)) -> TcpListener {
     if !address.ip().is_loopback() {
         log!(LISTENING_UNENCRYPTED, %address);
     }
-    Ok((listener, address))
+    listener
 }
 
 #[async_trait]
@@ -313,7 +310,7 @@ impl Adapter for Partner {
         let text = TextLimits { max_bytes: self.shared.max_text_bytes, controls: true };
         // An app that has no use for them is not asked: see `outward`.
         let mut content = Capabilities::new(text);
-        for kind in CARRIED {
+        for kind in carried(self.shared.files.is_some()) {
             content = content.with(kind, Level::Full);
         }
         for feature in Feature::ALL {
@@ -329,15 +326,29 @@ impl Adapter for Partner {
             bridge.stopping().await;
             stop.cancel();
         };
+        // Both stand before the bridge says that it waits.
+        let files = match &self.shared.files {
+            Some(files) => {
+                let bound =
+                    files.bind().map_err(|error| cannot_listen(files.at(), &bridge, error))?;
+                Some((files, listening_on(bound)))
+            }
+            None => None,
+        };
+        let files = async {
+            if let Some((files, listener)) = files {
+                files.serve(listener, &self.shared.rarely, &stop).await;
+            }
+        };
         match &self.way {
             Way::Listen { at, max_connections, listening } => {
-                let (listener, address) = bind(*at, bridge.network()).await?;
+                let (listener, address) = bind(*at, &bridge).await?;
                 let work = async {
                     self.begin(&bridge, &stop).await;
                     listening.send_replace(Some(address));
                     self.listen_on(listener, *max_connections, &bridge, &stop).await;
                 };
-                tokio::join!(work, stopping);
+                tokio::join!(work, stopping, files);
             }
             Way::Dial(dialler) => {
                 let work = async {
@@ -347,17 +358,36 @@ impl Adapter for Partner {
                         () = overdue(&stop) => log!(CONNECTION_LEFT),
                     }
                 };
-                tokio::join!(work, stopping);
+                tokio::join!(work, stopping, files);
             }
         }
         Ok(())
     }
 
     async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
-        match &self.way {
-            Way::Listen { at, .. } => vec![doctor::door(*at, around).await],
+        let mut found = match &self.way {
+            Way::Listen { at, .. } => vec![doctor::door(*at, around, "listen").await],
             Way::Dial(dialler) => doctor::way(dialler, &self.shared, around).await,
+        };
+        if let Some(files) = &self.shared.files {
+            found.push(doctor::door(files.at(), around, "media_listen").await);
         }
+        found
+    }
+
+    async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
+        let Some(files) = &self.shared.files else {
+            let (refusal, why) = (Code::Expired.into(), "files are no longer carried");
+            return Err(DeliveryError::Refused { refusal, why });
+        };
+        let link = self.shared.link().ok_or(DeliveryError::Disconnected)?;
+        link.fetch(at, files).await
+    }
+
+    fn max_media(&self) -> u64 {
+        let Some(files) = &self.shared.files else { return 0 };
+        let app = self.shared.link().and_then(|link| link.max_media());
+        app.map_or(files.max_bytes, |most| most.min(files.max_bytes))
     }
 
     fn signal(&self, signal: Signal) {
@@ -370,6 +400,6 @@ impl Adapter for Partner {
         let Some(link) = self.shared.link() else {
             return vec![Err(DeliveryError::Disconnected)];
         };
-        link.deliver(batch, |id| self.shared.users.contains(id)).await
+        link.deliver(batch, self.shared.files.as_ref(), |id| self.shared.users.contains(id)).await
     }
 }

@@ -11,6 +11,7 @@ use drawbridge_adapter::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::files::Files;
 use crate::target::Target;
 use crate::{Partner, PartnerAddressing, identity};
 
@@ -92,7 +93,25 @@ pub struct PartnerConfig {
     /// How many users the partner may enlist.
     #[serde(default = "defaults::max_users")]
     pub max_users: usize,
+
+    /// Where the partner's app gets and puts files (images, videos, sounds, documents): address and
+    /// port. Plain HTTP: keep it on loopback, and put a TLS proxy in front. Without it no files cross.
+    #[serde(default)]
+    #[schemars(example = &"127.0.0.1:8484")]
+    pub media_listen: Option<String>,
+
+    /// With `media_listen`: how the app reaches it, through the proxy. `https`, or `http` on loopback.
+    #[serde(default)]
+    #[schemars(example = &"https://bridge.example.org/partner-files")]
+    pub media_public_url: Option<String>,
+
+    /// With `media_listen`: the largest file that crosses to or from this partner, in MiB; at most
+    /// 10240.
+    #[serde(default = "defaults::max_media_mib")]
+    pub max_media_mib: u64,
 }
+
+const ONLY_WITH: &str = "only with media_listen";
 
 /// What a bridge is called in proofs whose operator gave it no name.
 const EVERYBODYS_NAME: &str = "drawbridge";
@@ -113,6 +132,9 @@ mod defaults {
     pub(super) fn max_connections() -> usize {
         64
     }
+    pub(super) fn max_media_mib() -> u64 {
+        100
+    }
     pub(super) fn max_users() -> usize {
         100_000
     }
@@ -126,6 +148,7 @@ impl Configuration for PartnerConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.way_problems(&mut problems);
+        problems.extend(self.files_at().err().unwrap_or_default());
         for (key, value) in [("issuer", self.issuer.as_str()), ("audience", self.audience())] {
             if value.is_empty() || value.len() > 256 {
                 problems.push(Problem::new(key, "expected 1 to 256 bytes"));
@@ -140,6 +163,7 @@ impl Configuration for PartnerConfig {
             ("ping_seconds", self.ping_seconds, 1, 3600),
             ("max_connections", self.max_connections as u64, 2, 1024),
             ("max_users", self.max_users as u64, 1, 10_000_000),
+            ("max_media_mib", self.max_media_mib, 1, 10_240),
             ("jwks_ttl_seconds", self.jwks_ttl_seconds, 0, 86_400),
         ];
         for (key, value, min, max) in ranges {
@@ -195,6 +219,46 @@ impl PartnerConfig {
     /// The bridge's name in proofs.
     pub(crate) fn audience(&self) -> &str {
         self.audience.as_deref().unwrap_or(EVERYBODYS_NAME)
+    }
+
+    /// Where files pass; `None` if they do not.
+    pub(crate) fn files_at(&self) -> Result<Option<Arc<Files>>, Vec<Problem>> {
+        let (listen, url) = match (&self.media_listen, &self.media_public_url) {
+            (None, None) => return Ok(None),
+            (Some(listen), Some(url)) => (listen, url),
+            (None, Some(_)) => return Err(vec![Problem::new("media_public_url", ONLY_WITH)]),
+            (Some(_), None) => {
+                let what = "missing; expected how the app reaches media_listen, as in \
+                            \"https://bridge.example.org/partner-files\"";
+                return Err(vec![Problem::new("media_public_url", what)]);
+            }
+        };
+        let mut problems = Vec::new();
+        let at = listen.parse::<SocketAddr>().ok();
+        if at.is_none() {
+            let what = "expected an IP address and a port, as in \"127.0.0.1:8484\"";
+            problems.push(Problem::new("media_listen", what));
+        } else if at.is_some_and(|at| at.port() != 0) && self.listen.as_ref() == Some(listen) {
+            problems.push(Problem::new("media_listen", "expected another address than listen's"));
+        }
+        // The same rules as of a WebSocket's address.
+        let target = Target::parse(&url.replacen("http", "ws", 1));
+        match target.ok().filter(|_| url.starts_with("http")) {
+            None => {
+                let what = "expected a URL like https://bridge.example.org/partner-files, without \
+                            user, query and fragment";
+                problems.push(Problem::new("media_public_url", what));
+            }
+            Some(target) if !target.tls && !target.is_loopback() => {
+                problems
+                    .push(Problem::new("media_public_url", "expected https:// beyond loopback"));
+            }
+            Some(_) => {}
+        }
+        match at.filter(|_| problems.is_empty()) {
+            Some(at) => Ok(Some(Files::new(at, url, self.max_media_mib.min(10_240) << 20))),
+            None => Err(problems),
+        }
     }
 
     /// What is wrong with the keys that say who connects to whom.

@@ -13,7 +13,11 @@ use crate::session::{End, HELLO_WITHIN};
 use crate::{hello, identity};
 
 /// Whether the app can come.
-pub(crate) async fn door(at: SocketAddr, around: Circumstances<'_>) -> Diagnosis {
+pub(crate) async fn door(
+    at: SocketAddr,
+    around: Circumstances<'_>,
+    key: &'static str,
+) -> Diagnosis {
     if around.running {
         return match TcpStream::connect(at).await {
             Ok(_) => Diagnosis::well(format!("the daemon listens on {at}")),
@@ -27,7 +31,7 @@ pub(crate) async fn door(at: SocketAddr, around: Circumstances<'_>) -> Diagnosis
         Ok(_) => Diagnosis::well(format!("the bridge can listen on {at}")),
         Err(error) => Diagnosis::trouble(
             format!("the bridge cannot listen on {at}: {error}"),
-            "end what listens there, or choose another address for `listen`",
+            format!("end what listens there, or choose another address for `{key}`"),
         ),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::log::FRAME_REFUSED;
 
 mod content;
+mod file;
 mod people;
 mod things;
 
@@ -18,6 +19,7 @@ pub(crate) use content::{
     AppContent, AppEdit, AppReaction, AppReceipt, AppRetraction, AppText, AppTyping, BridgeContent,
     BridgeText, ReceiptFrame, ReceiptState, Ref, TypingFrame,
 };
+pub(crate) use file::{AppFile, AppFileInfo, BridgeFile, BridgeFileInfo, FetchFailed, FetchFrame};
 pub(crate) use people::{
     AppCommand, AppGesture, AppMute, AppReport, BlockFrame, InboxFrame, MuteFrame, NoticeFrame,
     ReportFrame, RequestFrame, RequestOverFrame, UnmuteFrame,
@@ -93,6 +95,8 @@ enum FromApp {
     Ack(Ack),
     /// This frame of the bridge can't be taken.
     Refuse(Refuse),
+    /// The app cannot hand over a file that the bridge wants.
+    FetchFailed(FetchFailed),
 }
 
 /// A frame that the bridge sends to the app.
@@ -135,6 +139,8 @@ pub(crate) enum FromBridge {
     Inbox(InboxFrame),
     /// Somebody elsewhere has reported one of the app's users. To be acknowledged.
     Report(ReportFrame),
+    /// The bridge wants a file of the app's. Answered by an HTTP PUT, or `fetch_failed`.
+    Fetch(FetchFrame),
     /// A message of the app's has reached its recipient. Not to be answered.
     Receipt(ReceiptFrame),
     /// Somebody writes to one of the app's users, or has stopped. Not to be answered.
@@ -194,6 +200,9 @@ pub(crate) struct AppCapabilities {
     pub(crate) features: BTreeMap<String, Level>,
     /// The limits on text.
     pub(crate) text: TextLimit,
+    /// The largest file that the app takes, in bytes; if absent, what the bridge takes.
+    #[serde(default)]
+    pub(crate) max_media_bytes: Option<u64>,
     /// Whether the app shows requests by itself. If not, their words come as a `notice`.
     #[serde(default)]
     pub(crate) requests: bool,
@@ -261,7 +270,7 @@ pub(crate) struct AppEvent {
     /// What it says.
     #[schemars(with = "AppContent")]
     pub(crate) content: Map<String, Value>,
-    /// The message that it answers, for `text`, `location`, `contact` and `poll`.
+    /// The message that it answers, for `text`, `location`, `contact`, `poll` and files.
     #[serde(default)]
     pub(crate) in_reply_to: Option<Ref>,
     /// How the app quotes that message, for those who do not see which it is; passed over if it is
@@ -330,6 +339,9 @@ pub(crate) struct Effective {
     pub(crate) features: BTreeMap<Feature, Level>,
     /// The limits on text.
     pub(crate) text: TextLimit,
+    /// The largest file that crosses to the app, in bytes; absent where the bridge carries no files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_media_bytes: Option<u64>,
     /// Whether `request` and `request_over` come.
     pub(crate) requests: bool,
     /// Whether `block` and `unblock` come.
@@ -343,7 +355,7 @@ pub(crate) struct Effective {
 }
 
 /// How many frames of the app's that the bridge answers one by one may be unanswered: all but
-/// `hello`, `ack`, `refuse`, `receipt`, `typing` and `presence`.
+/// `hello`, `ack`, `refuse`, `fetch_failed`, `receipt`, `typing` and `presence`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Credit {
     /// Frames.

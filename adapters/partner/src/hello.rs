@@ -10,7 +10,7 @@ use crate::frame::{
     CREDIT_BYTES, Credit, Effective, ErrorCode, ErrorFrame, FromBridge, Hello, Limits, MAX_FRAME,
     MAX_ID, MAX_IDS, MAX_NAME, TextLimit, VERSION, Welcome,
 };
-use crate::outward::CARRIED;
+use crate::outward::carried;
 use crate::proof::Subject;
 use crate::read::{self, Frame};
 use crate::session::{CLOSE_WITHIN, End, Socket, close_frame, drain, end_of, text};
@@ -106,7 +106,8 @@ pub(crate) async fn turn_away(mut socket: Socket, error: Option<ErrorFrame>, end
 /// The bridge's capabilities, narrowed by the app's.
 pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
     let app = &hello.capabilities;
-    let kinds = CARRIED.into_iter().map(|kind| (kind, app.kinds.get(kind.as_str()).copied()));
+    let files = shared.files.as_ref();
+    let kinds = carried(files.is_some()).map(|kind| (kind, app.kinds.get(kind.as_str()).copied()));
     let features = Feature::ALL.into_iter();
     let features = features.map(|one| (one, app.features.get(one.as_str()).copied()));
     let max_bytes = app.text.max_bytes.min(shared.max_text_bytes);
@@ -114,6 +115,10 @@ pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
         kinds: kinds.filter_map(shown).collect(),
         features: features.filter_map(shown).collect(),
         text: TextLimit { max_bytes },
+        max_media_bytes: files.map(|files| {
+            let most = app.max_media_bytes.unwrap_or(u64::MAX);
+            most.min(files.max_bytes)
+        }),
         requests: app.requests,
         block_lists: app.block_lists,
         mutes: app.mutes,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Bridge, Destination, Event, EventId, Party, Passing, Repeats, ReplyPath, Timestamp,
-    Unavailable, UserId, async_trait, log,
+    Acceptance, Bridge, Content, Destination, Event, EventId, Party, Passing, Repeats, ReplyPath,
+    Timestamp, Unavailable, UserId, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -131,6 +131,7 @@ impl Intake {
             };
             ids.push(submission.id.as_str().to_owned());
             bytes.push(job.bytes);
+            let submission = self.as_declared(submission);
             events.push(event(submission, enlisted.name, self.bridge.now()));
         }
         if events.is_empty() {
@@ -144,6 +145,16 @@ impl Intake {
         }
         self.send(FromBridge::Ack(Ack { ids })).await;
         true
+    }
+
+    /// Where no files pass, a file is something of a kind that is not carried.
+    fn as_declared(&self, mut submission: Submission) -> Submission {
+        if let Content::Media(media) = &submission.content
+            && self.shared.files.is_none()
+        {
+            submission.content = Content::Unsupported { kind: media.kind.kind() };
+        }
+        submission
     }
 
     async fn gestures(&self, run: Vec<Job>) -> bool {

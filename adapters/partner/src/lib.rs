@@ -5,16 +5,18 @@
 //! to the other. The protocol is ours, and written down in `docs/partner-protocol.md`; [`schema`]
 //! gives it as JSON Schema.
 //!
-//! What is not here: TLS where the bridge listens (a proxy's business), media, and any decision on
-//! who may reach whom or what may cross.
+//! What is not here: TLS where the bridge listens (a proxy's business), and any decision on who may
+//! reach whom or what may cross.
 
 mod adapter;
 mod address;
 mod complaints;
 mod config;
+mod crowd;
 mod dial;
 mod doctor;
 mod door;
+mod files;
 mod frame;
 mod hello;
 mod identity;

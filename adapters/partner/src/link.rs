@@ -4,17 +4,24 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Delivered, Delivery, DeliveryError, EventId, Refusal, Signal, log};
+use drawbridge_adapter::{
+    Code, Delivered, Delivery, DeliveryError, EventId, Incoming, Refusal, Signal, log,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::PartnerAddressing;
-use crate::frame::{FromBridge, Hello, MAX_IDS};
+use crate::files::{Files, Offer};
+use crate::frame::{FetchFrame, FromBridge, Hello, MAX_IDS};
 use crate::outward::Shows;
 
 /// How long a frame may wait for its `ack`.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the app may read nothing of a file and not acknowledge it either, and how long it may take
+/// to hand over one of its own.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// What the writing side of a connection is told to do.
 pub(crate) enum Out {
@@ -32,6 +39,8 @@ pub(crate) struct Link {
     /// The app's credit: a permit for each frame it has not acknowledged.
     credit: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
+    /// The files of the app's that the bridge wants, by the ids of its frames.
+    fetches: Mutex<HashMap<String, oneshot::Sender<Refusal>>>,
     /// The connection is over: nothing more will be answered.
     gone: CancellationToken,
     shows: Shows,
@@ -66,7 +75,8 @@ enum Step {
     Needless,
     /// The app has it from an earlier try.
     Received(String),
-    Sent(String, oneshot::Receiver<Result<(), Refusal>>),
+    /// The app may get the files until this is over.
+    Sent(String, oneshot::Receiver<Result<(), Refusal>>, Option<Box<Offer>>),
 }
 
 impl Link {
@@ -83,6 +93,7 @@ impl Link {
             out,
             credit: Arc::new(Semaphore::new(hello.credit)),
             waiting: Mutex::new(Waiting { unanswered: HashMap::new(), received }),
+            fetches: Mutex::default(),
             gone,
             shows,
             addressing,
@@ -116,16 +127,69 @@ impl Link {
         }
     }
 
+    /// The largest file that the app takes, in bytes.
+    pub(crate) fn max_media(&self) -> Option<u64> {
+        self.shows.max_media()
+    }
+
+    /// The app cannot hand this file over. What was not asked is not heard.
+    pub(crate) fn has_no_file(&self, id: &str, refusal: Refusal) {
+        if let Some(asked) = self.fetches().remove(id) {
+            let _ = asked.send(refusal);
+        }
+    }
+
+    /// See [`drawbridge_adapter::Adapter::open`].
+    pub(crate) async fn fetch(
+        &self,
+        file: &str,
+        files: &Arc<Files>,
+    ) -> Result<Incoming, DeliveryError> {
+        let deadline = Instant::now() + IDLE;
+        let wanted = files.want()?;
+        let (asked, refused) = oneshot::channel();
+        let id = wanted.id.clone();
+        {
+            let mut fetches = self.fetches();
+            // Those whose caller has given up.
+            fetches.retain(|_, asked| !asked.is_closed());
+            fetches.insert(id.clone(), asked);
+        }
+        let fetch = FetchFrame { id: id.clone(), file: file.to_owned(), url: wanted.url };
+        let arrived = async {
+            if self.out.send(Out::Frame(FromBridge::Fetch(fetch))).await.is_err() {
+                return Err(DeliveryError::Disconnected);
+            }
+            tokio::select! {
+                arrived = wanted.arrives => arrived.unwrap_or(Err(DeliveryError::Disconnected)),
+                Ok(refusal) = refused => Err(unfetched(refusal)),
+            }
+        };
+        let arrived = tokio::select! {
+            biased;
+            arrived = timeout_at(deadline, arrived) => arrived,
+            () = self.gone.cancelled() => Ok(Err(DeliveryError::Disconnected)),
+        };
+        self.fetches().remove(&id);
+        let why = "the app has not handed the file over";
+        arrived.unwrap_or(Err(DeliveryError::Retry { after: None, why }))
+    }
+
+    fn fetches(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Refusal>>> {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// See [`drawbridge_adapter::Adapter::deliver`].
     pub(crate) async fn deliver(
         &self,
         batch: &[Delivery],
+        files: Option<&Arc<Files>>,
         is_enlisted: impl Fn(&str) -> bool,
     ) -> Vec<Result<Delivered, DeliveryError>> {
         let deadline = Instant::now() + PATIENCE;
         let mut steps = Vec::with_capacity(batch.len());
         for delivery in batch {
-            let step = self.send(delivery, deadline, &is_enlisted).await;
+            let step = self.send(delivery, deadline, files, &is_enlisted).await;
             let ends = matches!(&step, Step::Failed(error) if !is_final(error));
             steps.push(step);
             if ends {
@@ -139,7 +203,9 @@ impl Link {
                 Step::Failed(error) => Err(error),
                 Step::Needless => Ok(Delivered::default()),
                 Step::Received(id) => Ok(delivered(&id)),
-                Step::Sent(id, answer) => self.answer(id, answer, deadline).await,
+                Step::Sent(id, answer, offer) => {
+                    self.answer(id, answer, deadline, offer.as_deref()).await
+                }
             };
             log!(log::DELIVERY_CARRIED_OUT, msg = %delivery.tag, outcome = outcome(&result));
             let ends = matches!(&result, Err(error) if !is_final(error));
@@ -153,7 +219,7 @@ impl Link {
         for step in steps {
             match step {
                 Step::Received(id) => self.waiting().keep(id),
-                Step::Sent(id, mut answer) => {
+                Step::Sent(id, mut answer, _) => {
                     answer.close();
                     if let Ok(Ok(())) = answer.try_recv() {
                         self.waiting().keep(id);
@@ -169,6 +235,7 @@ impl Link {
         &self,
         delivery: &Delivery,
         deadline: Instant,
+        files: Option<&Arc<Files>>,
         is_enlisted: &impl Fn(&str) -> bool,
     ) -> Step {
         {
@@ -179,7 +246,13 @@ impl Link {
             // An earlier try, which the app has not answered: this one takes its place and credit.
             waiting.unanswered.remove(&delivery.key);
         }
-        let frame = match self.shows.frame(delivery, &self.addressing, is_enlisted) {
+        let offer = delivery.attached.as_ref().zip(files);
+        let offer = match offer.map(|(attached, files)| files.offer(attached)).transpose() {
+            Ok(offer) => offer,
+            Err(error) => return Step::Failed(error),
+        };
+        let frame = self.shows.frame(delivery, &self.addressing, offer.as_ref(), is_enlisted);
+        let frame = match frame {
             Ok(Some(frame)) => frame,
             Ok(None) => return Step::Needless,
             Err(error) => return Step::Failed(error),
@@ -203,7 +276,7 @@ impl Link {
             }
         };
         if sent {
-            return Step::Sent(delivery.key.clone(), answered);
+            return Step::Sent(delivery.key.clone(), answered, offer.map(Box::new));
         }
         self.waiting().unanswered.remove(&delivery.key);
         disconnected
@@ -214,12 +287,13 @@ impl Link {
         id: String,
         mut answer: oneshot::Receiver<Result<(), Refusal>>,
         deadline: Instant,
+        offer: Option<&Offer>,
     ) -> Result<Delivered, DeliveryError> {
         let answered = tokio::select! {
             biased;
             answered = &mut answer => answered.ok(),
             () = self.gone.cancelled() => None,
-            () = tokio::time::sleep_until(deadline) => None,
+            () = given_up(deadline, offer) => None,
         };
         match answered {
             Some(Ok(())) => Ok(delivered(&id)),
@@ -234,6 +308,31 @@ impl Link {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When the app has had its time: with a file that is as long as it goes on reading it.
+async fn given_up(deadline: Instant, offer: Option<&Offer>) {
+    let Some(offer) = offer else { return tokio::time::sleep_until(deadline).await };
+    let mut read = offer.read_so_far();
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let now = offer.read_so_far();
+        if now == read {
+            return;
+        }
+        read = now;
+    }
+}
+
+/// What it means that the app hands a file over not.
+fn unfetched(refusal: Refusal) -> DeliveryError {
+    match refusal.code {
+        Code::RateLimited | Code::NetworkUnreachable => {
+            let why = "the app cannot hand the file over now";
+            DeliveryError::Retry { after: refusal.retry_after, why }
+        }
+        _ => DeliveryError::Refused { refusal, why: "the app does not have the file" },
     }
 }
 
@@ -311,11 +410,11 @@ mod tests {
     async fn a_frame_without_an_answer_is_unknown_until_the_late_ack() {
         let (link, mut written) = link(10);
         let batch = [delivery("1"), delivery("2")];
-        let results = link.deliver(&batch, |_| true).await;
+        let results = link.deliver(&batch, None, |_| true).await;
         assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
         assert_eq!(ids(&mut written), ["1", "2"]);
         link.acknowledged(vec!["1".to_owned(), "2".to_owned()]);
-        let results = link.deliver(&batch, |_| true).await;
+        let results = link.deliver(&batch, None, |_| true).await;
         assert!(results.len() == 2 && results.iter().all(Result::is_ok), "{results:?}");
         assert!(ids(&mut written).is_empty(), "it was sent again");
     }
@@ -324,11 +423,11 @@ mod tests {
     async fn a_repeat_takes_the_place_and_credit_of_the_first_try() {
         let (link, mut written) = link(1);
         for _ in 0..3 {
-            let results = link.deliver(&[delivery("1")], |_| true).await;
+            let results = link.deliver(&[delivery("1")], None, |_| true).await;
             assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
             assert_eq!(ids(&mut written), ["1"]);
         }
-        let results = link.deliver(&[delivery("2")], |_| true).await;
+        let results = link.deliver(&[delivery("2")], None, |_| true).await;
         assert!(matches!(results[..], [Err(DeliveryError::Retry { .. })]), "{results:?}");
         assert!(ids(&mut written).is_empty(), "it was sent without credit");
     }
@@ -339,7 +438,7 @@ mod tests {
         let acking = Arc::clone(&link);
         let batch = [delivery("1"), delivery("2"), delivery("3")];
         let again = batch.clone();
-        let delivering = tokio::spawn(async move { link.deliver(&batch, |_| true).await });
+        let delivering = tokio::spawn(async move { link.deliver(&batch, None, |_| true).await });
         while acking.waiting().unanswered.len() < 3 {
             tokio::task::yield_now().await;
         }
@@ -347,25 +446,25 @@ mod tests {
         let results = delivering.await.unwrap();
         assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
         assert_eq!(ids(&mut written), ["1", "2", "3"]);
-        let results = acking.deliver(&again, |_| true).await;
+        let results = acking.deliver(&again, None, |_| true).await;
         assert!(matches!(results[..], [Err(DeliveryError::Unknown { .. })]), "{results:?}");
         assert_eq!(ids(&mut written), ["1"], "only the first was unanswered");
         acking.acknowledged(vec!["1".to_owned()]);
-        let results = acking.deliver(&again, |_| true).await;
+        let results = acking.deliver(&again, None, |_| true).await;
         assert!(results.len() == 3 && results.iter().all(Result::is_ok), "{results:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_repeat_that_cannot_be_sent_gives_its_credit_back() {
         let (link, mut written) = link(1);
-        link.deliver(&[delivery("1")], |_| true).await;
-        let results = link.deliver(&[delivery("1")], |_| false).await;
+        link.deliver(&[delivery("1")], None, |_| true).await;
+        let results = link.deliver(&[delivery("1")], None, |_| false).await;
         assert!(matches!(results[..], [Err(DeliveryError::Refused { .. })]), "{results:?}");
-        link.deliver(&[delivery("2")], |_| true).await;
+        link.deliver(&[delivery("2")], None, |_| true).await;
         assert_eq!(ids(&mut written), ["1", "2"]);
         // The app has the second after all: whoever has left since, it was delivered.
         link.acknowledged(vec!["2".to_owned()]);
-        let results = link.deliver(&[delivery("2")], |_| false).await;
+        let results = link.deliver(&[delivery("2")], None, |_| false).await;
         assert!(matches!(results[..], [Ok(_)]), "{results:?}");
     }
 
@@ -374,7 +473,7 @@ mod tests {
         let (link, mut written) = link(10);
         let acking = Arc::clone(&link);
         let batch = [delivery("1"), delivery("2"), delivery("3")];
-        let delivering = tokio::spawn(async move { link.deliver(&batch, |_| true).await });
+        let delivering = tokio::spawn(async move { link.deliver(&batch, None, |_| true).await });
         while acking.waiting().unanswered.len() < 3 {
             tokio::task::yield_now().await;
         }

@@ -68,4 +68,13 @@ drawbridge_adapter::log_events! {
     pub(crate) KEYS_UNSEEN: ERROR, "the look at the partner's keys failed",
         fields [],
         action "Report it with the line `panicked` before it.";
+    /// A request for a file, or with one, was turned away or broke off. Files of messages that still wait
+    /// are tried again.
+    pub(crate) FILE_REFUSED: DEBUG, "a file did not pass",
+        fields [status: "what was answered, by HTTP", why],
+        action "None.";
+    /// A transfer of a file was slower than the protocol allows, or stood still, and was ended.
+    pub(crate) FILE_TOO_SLOW: DEBUG, "a file passed too slowly",
+        fields [],
+        action "None.";
 }

@@ -4,18 +4,21 @@ use std::borrow::Cow;
 
 use drawbridge_adapter::{
     BlockEntry, Code, Command, Content, Delivery, DeliveryError, Feature, Folder, Kind, Level,
-    Message, MuteEntry, Notice, Report, Request, Signal, State, Status, Text, UserId,
+    Media, MediaKind, Message, MuteEntry, Notice, Refusal, Report, Request, Signal, State, Status,
+    Text, UserId,
 };
 
+use crate::files::{Offer, Offered};
 use crate::frame::{
-    BlockFrame, BridgeContent, BridgeEvent, BridgeText, Effective, FromBridge, InboxFrame,
-    MAX_FRAME, MuteFrame, NoticeFrame, PresenceFrame, ReceiptFrame, ReceiptState, Ref, ReportFrame,
-    RequestFrame, RequestOverFrame, StateName, StatusFrame, TypingFrame, UnmuteFrame,
+    BlockFrame, BridgeContent, BridgeEvent, BridgeFile, BridgeFileInfo, BridgeText, Effective,
+    FromBridge, InboxFrame, MAX_FRAME, MuteFrame, NoticeFrame, PresenceFrame, ReceiptFrame,
+    ReceiptState, Ref, ReportFrame, RequestFrame, RequestOverFrame, StateName, StatusFrame,
+    TypingFrame, UnmuteFrame,
 };
 use crate::{PartnerAddressing, markdown};
 
-/// The kinds that this version carries.
-pub(crate) const CARRIED: [Kind; 10] = [
+/// The kinds that this version always carries.
+const CARRIED: [Kind; 10] = [
     Kind::Text,
     Kind::Edit,
     Kind::Retraction,
@@ -27,6 +30,12 @@ pub(crate) const CARRIED: [Kind; 10] = [
     Kind::Typing,
     Kind::Presence,
 ];
+
+/// The kinds that are carried, with files or without.
+pub(crate) fn carried(files: bool) -> impl Iterator<Item = Kind> {
+    let media = MediaKind::ALL.into_iter().filter(move |_| files).map(MediaKind::kind);
+    CARRIED.into_iter().chain(media)
+}
 
 /// How much longer than its plain text a text may be in Markdown.
 const GROWTH: usize = 2;
@@ -51,6 +60,7 @@ impl Shows {
         &self,
         delivery: &Delivery,
         addressing: &PartnerAddressing,
+        offer: Option<&Offer>,
         is_enlisted: impl Fn(&str) -> bool,
     ) -> Result<Option<FromBridge>, DeliveryError> {
         let id = delivery.key.clone();
@@ -61,7 +71,7 @@ impl Shows {
         }
         Ok(match &delivery.command {
             Command::Message(message) => {
-                Some(FromBridge::Event(Box::new(self.event(id, message, addressing)?)))
+                Some(FromBridge::Event(Box::new(self.event(id, message, addressing, offer)?)))
             }
             Command::Status(status) => Some(FromBridge::Status(status_frame(id, status))),
             Command::Notice(notice) => Some(FromBridge::Notice(notice_frame(id, notice))),
@@ -99,6 +109,7 @@ impl Shows {
         id: String,
         message: &Message,
         addressing: &PartnerAddressing,
+        offer: Option<&Offer>,
     ) -> Result<BridgeEvent, DeliveryError> {
         let Some(shown) = self.shown(message) else {
             let code = Code::UnsupportedKind(message.content.kind());
@@ -121,6 +132,7 @@ impl Shows {
             Content::Location(place) => BridgeContent::Location(place.into()),
             Content::Contact(card) => BridgeContent::Contact(card.into()),
             Content::Poll(poll) => BridgeContent::Poll(poll.into()),
+            Content::Media(media) => self.file(media, offer, addressing)?,
             _ => return Err(refused(Code::Malformed, "not declared")),
         };
         Ok(BridgeEvent {
@@ -146,7 +158,52 @@ impl Shows {
             let words = message.words.as_deref().filter(|_| self.has(Kind::Text))?;
             return Some(Cow::Owned(Content::text(words)));
         }
-        self.has(kind).then_some(Cow::Borrowed(&message.content))
+        let has = self.has(kind) || (kind == Kind::Voice && self.has(Kind::Audio));
+        has.then_some(Cow::Borrowed(&message.content))
+    }
+
+    /// A file, where the app gets it. A voice note is any sound to an app that has none.
+    fn file(
+        &self,
+        media: &Media,
+        offer: Option<&Offer>,
+        addressing: &PartnerAddressing,
+    ) -> Result<BridgeContent, DeliveryError> {
+        let Media { kind, info, thumbnail, caption, .. } = media;
+        let offer = offer.ok_or_else(|| refused(Code::Malformed, "there is no file with it"))?;
+        if let Some(most) = self.max_media()
+            && offer.file.file.size() > most
+        {
+            let why = "larger than the app takes";
+            return Err(DeliveryError::Refused { refusal: Refusal::too_large(most), why });
+        }
+        let of =
+            |offered: &Offered, info| BridgeFileInfo::of(offered.url.clone(), &offered.file, info);
+        let thumbnail = thumbnail.as_ref().zip(offer.thumbnail.as_ref());
+        let caption = caption.as_ref().map(|text| self.text(text, None, addressing)).transpose()?;
+        let (caption, caption_markdown) =
+            caption.map_or((None, None), |text| (Some(text.body), text.markdown));
+        let file = Box::new(BridgeFile {
+            info: of(&offer.file, info),
+            duration_ms: info.duration.and_then(|duration| duration.as_millis().try_into().ok()),
+            waveform: info.waveform.clone(),
+            blurhash: info.blurhash.clone(),
+            caption,
+            caption_markdown,
+            thumbnail: thumbnail.map(|(thumbnail, offered)| of(offered, &thumbnail.info)),
+        });
+        Ok(match kind {
+            MediaKind::Image => BridgeContent::Image(file),
+            MediaKind::Video => BridgeContent::Video(file),
+            MediaKind::Voice if self.has(Kind::Voice) => BridgeContent::Voice(file),
+            MediaKind::Voice | MediaKind::Audio => BridgeContent::Audio(file),
+            MediaKind::Document => BridgeContent::Document(file),
+        })
+    }
+
+    /// The largest file that the app takes, in bytes.
+    pub(crate) fn max_media(&self) -> Option<u64> {
+        self.0.max_media_bytes
     }
 
     /// What was written. An app that shows no replies gets the quoted before it, if there is room.

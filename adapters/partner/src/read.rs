@@ -17,6 +17,7 @@ use crate::frame::{
 };
 
 mod content;
+mod file;
 mod things;
 
 /// The year 9999 ends here.
@@ -37,6 +38,11 @@ pub(crate) enum Frame {
     Passing(Passing),
     Ack(Vec<String>),
     Refuse {
+        id: String,
+        refusal: Refusal,
+    },
+    /// A file that the bridge wants cannot be had.
+    FetchFailed {
         id: String,
         refusal: Refusal,
     },
@@ -134,6 +140,7 @@ fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<
             Ok(Frame::Ack(ack.ids))
         }
         "refuse" => refuse(&typed(frame)?),
+        "fetch_failed" => fetch_failed(&typed(frame)?),
         _ => Err(flaw("type", "is not a frame of version 1")),
     }
 }
@@ -243,13 +250,23 @@ fn report(report: AppReport, addressing: &PartnerAddressing) -> Result<Frame, Fl
 
 fn refuse(refuse: &frame::Refuse) -> Result<Frame, Flaw> {
     id("id", &refuse.id)?;
-    let code: Code = refuse.code.parse().map_err(|_| flaw("code", "is not a known code"))?;
-    let seconds = refuse.retry_after_seconds;
+    let refusal = refusal(&refuse.code, refuse.retry_after_seconds)?;
+    Ok(Frame::Refuse { id: refuse.id.clone(), refusal })
+}
+
+fn fetch_failed(failed: &frame::FetchFailed) -> Result<Frame, Flaw> {
+    id("id", &failed.id)?;
+    let refusal = refusal(&failed.code, failed.retry_after_seconds)?;
+    Ok(Frame::FetchFailed { id: failed.id.clone(), refusal })
+}
+
+fn refusal(code: &str, seconds: Option<u32>) -> Result<Refusal, Flaw> {
+    let code: Code = code.parse().map_err(|_| flaw("code", "is not a known code"))?;
     if seconds.is_some_and(|seconds| seconds > LONGEST_WAIT_SECONDS) {
         return Err(flaw("retry_after_seconds", "is more than a day"));
     }
     let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    Ok(Frame::Refuse { id: refuse.id.clone(), refusal: Refusal { retry_after, ..code.into() } })
+    Ok(Refusal { retry_after, ..code.into() })
 }
 
 fn user(place: &str, id: &str, addressing: &PartnerAddressing) -> Result<UserId, Flaw> {

@@ -302,6 +302,7 @@ impl Session {
         match read::read(&text, &self.shared.addressing) {
             Ok(Frame::Ack(ids)) => self.link.acknowledged(ids),
             Ok(Frame::Refuse { id, refusal }) => self.link.answered(id, Err(refusal)),
+            Ok(Frame::FetchFailed { id, refusal }) => self.link.has_no_file(&id, refusal),
             Ok(Frame::Passing(passing)) => self.pass(passing),
             Ok(Frame::Event(event)) => return self.take(What::Event(event), text.len()),
             Ok(Frame::Gesture(wish)) => return self.take(What::Gesture(wish), text.len()),

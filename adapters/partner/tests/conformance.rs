@@ -6,7 +6,7 @@ mod dave;
 use std::sync::Arc;
 
 use anyhow::Result;
-use common::{App, partner};
+use common::{App, carries_files, partner};
 use dave::{Way, scene};
 use drawbridge_adapter::async_trait;
 use drawbridge_partner::Partner;
@@ -18,7 +18,7 @@ struct Listening;
 #[async_trait]
 impl Stage for Listening {
     async fn set(&self) -> Result<Scene> {
-        let (partner, dir) = partner(|_| {});
+        let (partner, dir) = partner(carries_files);
         let partner = Arc::new(partner);
         scene(Arc::clone(&partner), dir, Knocks(partner))
     }

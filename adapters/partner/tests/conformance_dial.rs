@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use common::server::Server;
-use common::{App, dialling, opened};
+use common::{App, carries_files, dialling, opened};
 use dave::{Way, scene};
 use drawbridge_adapter::async_trait;
 use drawbridge_testkit::{Scene, Stage};
@@ -21,7 +21,11 @@ impl Stage for Dialling {
     async fn set(&self) -> Result<Scene> {
         let dir = tempfile::tempdir()?;
         let server = Server::with_tls(&dir).await;
-        let partner = Arc::new(opened(dialling(&server, &dir), &dir));
+        let partner = {
+            let mut config = dialling(&server, &dir);
+            carries_files(&mut config);
+            Arc::new(opened(config, &dir))
+        };
         scene(partner, dir, Opens { server: Arc::new(server), away: None })
     }
 

@@ -25,6 +25,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("app.report", &["bridge.ack", "bridge.error"]),
     ("bridge.event", &["app.ack", "app.refuse"]),
     ("bridge.status", &["app.ack", "app.refuse"]),
+    ("bridge.fetch", &["app.fetch_failed"]),
     ("bridge.notice", &["app.ack", "app.refuse"]),
     ("bridge.request", &["app.ack", "app.refuse"]),
     ("bridge.request_over", &["app.ack", "app.refuse"]),

@@ -4,6 +4,7 @@ use drawbridge_adapter::{EventId, Reference, Was};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::file::{AppFile, BridgeFile};
 use super::things::{ContactContent, LocationContent, PollContent};
 
 /// A message that something is about. It has exactly one of these keys.
@@ -64,6 +65,16 @@ pub(crate) enum AppContent {
     Contact(ContactContent),
     /// A poll.
     Poll(PollContent),
+    /// A picture.
+    Image(Box<AppFile>),
+    /// A moving picture.
+    Video(Box<AppFile>),
+    /// Recorded speech, played in place.
+    Voice(Box<AppFile>),
+    /// Any other sound.
+    Audio(Box<AppFile>),
+    /// A file to be opened elsewhere.
+    Document(Box<AppFile>),
     /// Another kind, which the bridge refuses by its name.
     #[serde(untagged)]
     Other {
@@ -144,6 +155,16 @@ pub(crate) enum BridgeContent {
     Contact(ContactContent),
     /// A poll.
     Poll(PollContent),
+    /// A picture.
+    Image(Box<BridgeFile>),
+    /// A moving picture.
+    Video(Box<BridgeFile>),
+    /// Recorded speech, played in place.
+    Voice(Box<BridgeFile>),
+    /// Any other sound.
+    Audio(Box<BridgeFile>),
+    /// A file to be opened elsewhere.
+    Document(Box<BridgeFile>),
 }
 
 /// What was written, from the bridge.

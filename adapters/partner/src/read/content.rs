@@ -1,12 +1,12 @@
 //! What an event says, and what passes beside events.
 
 use drawbridge_adapter::{
-    Content, Emojis, Kind, Passing, Receipt, Reference, Reply, Text, Typing, Was,
+    Content, Emojis, Kind, MediaKind, Passing, Receipt, Reference, Reply, Text, Typing, Was,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Flaw, Frame, flaw, foreign, things, typed, user};
+use super::{Flaw, Frame, file, flaw, foreign, things, typed, user};
 use crate::frame::{
     AppEdit, AppReaction, AppReceipt, AppRetraction, AppText, AppTyping, MAX_QUOTE, ReceiptState,
     Ref,
@@ -41,7 +41,12 @@ pub(super) fn content(
         Kind::Location => Content::Location(things::location(within(content)?)?),
         Kind::Contact => Content::Contact(things::contact(within(content)?)?),
         Kind::Poll => Content::Poll(things::poll(within(content)?)?),
-        kind => Content::Unsupported { kind },
+        kind => match MediaKind::ALL.into_iter().find(|media| media.kind() == kind) {
+            Some(media) if file::is_one(&content) => {
+                Content::Media(Box::new(file::file(media, within(content)?, addressing)?))
+            }
+            _ => Content::Unsupported { kind },
+        },
     })
 }
 
@@ -54,7 +59,7 @@ fn within<T: DeserializeOwned>(content: Map<String, Value>) -> Result<T, Flaw> {
     })
 }
 
-fn text(text: AppText, addressing: &PartnerAddressing) -> Result<Text, Flaw> {
+pub(super) fn text(text: AppText, addressing: &PartnerAddressing) -> Result<Text, Flaw> {
     let AppText { body, markdown } = text;
     if body.is_empty() {
         return Err(flaw("content.body", "is empty"));

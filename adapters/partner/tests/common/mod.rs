@@ -9,6 +9,7 @@
     reason = "shared by several test binaries; a test fails by panicking"
 )]
 
+pub mod http;
 pub mod server;
 
 use std::path::PathBuf;
@@ -117,6 +118,13 @@ pub fn dialling(server: &Server, dir: &tempfile::TempDir) -> Value {
     let public = made.advice.lines().last().unwrap();
     server.knows(&serde_json::from_str(public).unwrap());
     config
+}
+
+/// Lets files pass: under a path as a proxy has it.
+pub fn carries_files(config: &mut Value) {
+    config["media_listen"] = json!("127.0.0.1:0");
+    config["media_public_url"] = json!("https://bridge.test/files/");
+    config["max_media_mib"] = json!(1);
 }
 
 pub fn opened(config: Value, dir: &tempfile::TempDir) -> Partner {

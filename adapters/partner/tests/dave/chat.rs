@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use drawbridge_adapter::{Content, There};
-use drawbridge_testkit::{Deed, Sight};
+use drawbridge_testkit::{Deed, Sample, Sight};
 use serde_json::{Value, json};
 
 use super::texts;
@@ -25,6 +25,8 @@ pub struct Chat {
     /// The latest place, contact card or poll.
     shown: Option<Content>,
     there: HashMap<String, There>,
+    /// The files that came.
+    pub files: Vec<Sample>,
 }
 
 impl Chat {
@@ -128,7 +130,7 @@ impl Chat {
             Sight::Read => self.read.contains(&self.said),
             Sight::Typing(typing) => self.typing.get(from) == Some(typing),
             Sight::Shows(thing) => self.shown.as_ref() == Some(thing),
-            Sight::ShowsFile(_) => false,
+            Sight::ShowsFile(sample) => self.files.contains(sample),
             Sight::Presence(is) => self.there.get(from) == Some(is),
         }
     }

@@ -6,6 +6,7 @@
 )]
 
 mod chat;
+mod files;
 mod things;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use self::chat::Chat;
+use self::files::Shelf;
 use crate::common::{App, Line, claims, hello, key};
 
 /// How the app and the bridge come together.
@@ -52,6 +54,7 @@ pub fn scene(
     let (got, inbox) = mpsc::unbounded_channel();
     let dave = Dave {
         way: Box::new(way),
+        shelf: Arc::new(Shelf::new(Arc::clone(&partner))),
         proofs: proofs.clone(),
         line: None,
         got,
@@ -87,6 +90,8 @@ type Sink = Arc<tokio::sync::Mutex<SplitSink<WebSocketStream<Box<dyn Line>>, Mes
 /// A user of the partner's app, and the app.
 struct Dave {
     way: Box<dyn Way>,
+    /// Files that dave offers, and those that he got.
+    shelf: Arc<Shelf>,
     /// The partner proof, and dave's own: what no log may show.
     proofs: [String; 2],
     line: Option<(Sink, JoinHandle<()>)>,
@@ -129,6 +134,11 @@ impl Dave {
             "receipt",
             "typing",
             "presence",
+            "image",
+            "video",
+            "voice",
+            "audio",
+            "document",
         ];
         let kinds: Map<String, Value> =
             kinds.map(|one| (one.to_owned(), json!("full"))).into_iter().collect();
@@ -144,6 +154,7 @@ impl Dave {
         let (sink, mut stream) = app.socket.split();
         let sink: Sink = Arc::new(tokio::sync::Mutex::new(sink));
         let (got, answers, acked) = (self.got.clone(), Arc::clone(&sink), Arc::clone(&self.acked));
+        let shelf = Arc::clone(&self.shelf);
         let reading = tokio::spawn(async move {
             while let Some(Ok(message)) = stream.next().await {
                 let Message::Text(text) = message else { continue };
@@ -159,6 +170,12 @@ impl Dave {
                     }
                     continue;
                 }
+                if frame["type"] == "fetch" {
+                    let shelf = Arc::clone(&shelf);
+                    tokio::spawn(async move { shelf.puts(&frame).await });
+                    continue;
+                }
+                shelf.gets(&frame).await;
                 let ack = json!({"type": "ack", "ids": [frame["id"]]}).to_string();
                 if got.send(frame).is_err()
                     || answers.lock().await.send(Message::text(ack)).await.is_err()
@@ -206,7 +223,9 @@ impl Dave {
         let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
         match text("type").as_str() {
             "event" if self.shown.insert(text("id")) => {
-                if let Some(body) = self.chat.shows(&frame) {
+                if let Some(file) = self.shelf.got(&frame) {
+                    self.chat.files.push(file);
+                } else if let Some(body) = self.chat.shows(&frame) {
                     self.messages.push((text("id"), Heard { from: text("from"), text: body }));
                 }
             }
@@ -305,7 +324,11 @@ impl Peer for Dave {
             self.send(frame).await?;
             return Ok(Tried::Done);
         }
-        let mut frame = self.event(to, &self.chat.content(deed));
+        let content = match deed {
+            Deed::SendsFile(sample) => self.shelf.offers(sample),
+            other => self.chat.content(other),
+        };
+        let mut frame = self.event(to, &content);
         self.chat.add_to(&mut frame, deed);
         let id = frame["id"].as_str().unwrap_or_default().to_owned();
         if let Deed::SaysBold(_) | Deed::Replies(_) = deed {
