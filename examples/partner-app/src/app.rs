@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::command::{About, Command, Text, Thing, Wish};
+use crate::command::{About, Command, Sent, Text, Thing, Wish};
+use crate::files::{Files, Passed};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
 use crate::outbox::{Outbox, Received, What};
@@ -58,6 +59,8 @@ pub(crate) struct App {
     show: Show,
     outbox: Outbox,
     received: Received,
+    /// Files, if the app takes any, and what came of each.
+    files: Option<(Files, mpsc::Receiver<Passed>)>,
     /// Makes the ids of this run unlike those of any other.
     run: String,
     sent: u64,
@@ -66,7 +69,13 @@ pub(crate) struct App {
 
 impl App {
     /// An app for these users, each `user` or `user=name`.
-    pub(crate) fn new(way: Way, key: Key, show: Show, users: &[String]) -> Result<Self> {
+    pub(crate) fn new(
+        way: Way,
+        key: Key,
+        show: Show,
+        files: Option<(Files, mpsc::Receiver<Passed>)>,
+        users: &[String],
+    ) -> Result<Self> {
         let mut outbox = Outbox::default();
         for user in users {
             let (user, name) = match user.split_once('=') {
@@ -86,6 +95,7 @@ impl App {
             show,
             outbox,
             received: Received::default(),
+            files,
             run: format!("{run:016x}"),
             sent: 0,
             input_ended: false,
@@ -163,7 +173,7 @@ impl App {
         nonce: Option<&str>,
     ) -> Result<(Socket, Welcome)> {
         let proof = nonce.map(|nonce| self.key.answer(nonce)).transpose()?;
-        let hello = json!({
+        let mut hello = json!({
             "type": "hello",
             "versions": [1],
             "proof": proof,
@@ -178,6 +188,11 @@ impl App {
             "credit": CREDIT,
             "received": self.received.latest(),
         });
+        if self.files.is_some() {
+            for kind in ["image", "video", "voice", "audio", "document"] {
+                hello["capabilities"]["kinds"][kind] = json!("full");
+            }
+        }
         let welcome = async {
             socket.send(Message::text(hello.to_string())).await?;
             self.welcomed(&mut socket).await
@@ -242,6 +257,11 @@ impl App {
                         return Ok(End::Quit);
                     }
                 },
+                passed = passed(&mut self.files) => {
+                    if let Some(text) = self.passed(passed) {
+                        let _ = socket.send(Message::text(text)).await;
+                    }
+                }
                 // It dialled again: it has lost the old connection, whether we know or not.
                 arrival = self.way.arrival() => {
                     self.newer = arrival;
@@ -294,10 +314,23 @@ impl App {
                 self.outbox.taken(what, frame["user"].as_str().unwrap_or_default());
             }
             "error" => self.outbox_error(&frame),
+            "fetch" => {
+                let has = self.files.as_mut().is_some_and(|(files, _)| files.put(&frame));
+                if !has {
+                    let failed = json!({"type": "fetch_failed", "id": frame["id"],
+                                        "code": "expired"});
+                    socket.feed(Message::text(failed.to_string())).await?;
+                }
+            }
+            // It is acknowledged when its file is here.
+            "event" if self.gets(&frame) => return Ok(()),
             // Whatever has an id is to be acknowledged.
             _ if frame["id"].is_string() => {
                 let id = frame["id"].as_str().unwrap_or_default().to_owned();
                 let is_new = self.received.is_new(&id);
+                if kind == "status" && frame["state"] != "pending" {
+                    self.is_over(frame["event"].as_str().unwrap_or_default());
+                }
                 self.show.frame(if is_new { kind } else { "repeat" }, &frame);
                 // A real app commits to its database here, before it acknowledges. What came
                 // before is acknowledged again: the first acknowledgement was lost.
@@ -309,6 +342,41 @@ impl App {
         }
         self.show.frame(kind, &frame);
         Ok(())
+    }
+
+    /// Begins to get the file that an event brings, if it does and is new.
+    fn gets(&mut self, frame: &Value) -> bool {
+        let id = frame["id"].as_str().unwrap_or_default();
+        let has_file = frame["content"]["url"].is_string() && !self.received.has(id);
+        let Some((files, _)) = self.files.as_mut().filter(|_| has_file) else { return false };
+        files.get(frame.clone());
+        true
+    }
+
+    /// What to tell the bridge of a transfer that is over.
+    fn passed(&mut self, passed: Passed) -> Option<String> {
+        let (frame, path) = match passed {
+            Passed::Got { frame, path } => (frame, path),
+            Passed::Problem(problem) => {
+                self.show.note("problem", &problem);
+                return None;
+            }
+        };
+        let id = frame["id"].as_str().unwrap_or_default();
+        if let Some((files, _)) = &mut self.files {
+            files.is_got(id);
+        }
+        if self.received.is_new(id) {
+            self.show.file(&frame, &path);
+        }
+        Some(json!({"type": "ack", "ids": [id]}).to_string())
+    }
+
+    /// An event has come to its end: its file is not asked for any more.
+    fn is_over(&mut self, event: &str) {
+        if let Some((files, _)) = &mut self.files {
+            files.is_over(event);
+        }
     }
 
     fn outbox_error(&mut self, frame: &Value) {
@@ -338,6 +406,11 @@ impl App {
             Some(Ok(Command::Location(thing))) => self.thing("location", thing),
             Some(Ok(Command::Contact(thing))) => self.thing("contact", thing),
             Some(Ok(Command::Poll(thing))) => self.thing("poll", thing),
+            Some(Ok(Command::File(sent))) => {
+                if let Err(error) = self.send_file(sent) {
+                    self.show.note("problem", &error.to_string());
+                }
+            }
             // What is fleeting is said once, and not kept.
             Some(Ok(Command::Read(About { from, to, of, .. }))) => {
                 let read = json!({"type": "receipt", "of": of, "from": from, "to": to,
@@ -402,6 +475,25 @@ impl App {
         self.event(id, &from, &to, &content, json!({"in_reply_to": in_reply_to}));
     }
 
+    /// Sends a file: where we host it, or so that the bridge asks for it.
+    fn send_file(&mut self, Sent { path, hosted, mut thing }: Sent) -> Result<()> {
+        let (files, _) = self.files.as_mut().context("without --files there are none")?;
+        let size = path.metadata().context("there is no such file")?.len();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let content = &mut thing.content;
+        content.insert("size".to_owned(), json!(size));
+        content.entry("name").or_insert(json!(name));
+        let id = thing.id.get_or_insert_with(|| format!("{}-file-{}", self.run, self.sent)).clone();
+        if hosted {
+            content.insert("url".to_owned(), json!(files.host(path)?));
+        } else {
+            content.insert("file".to_owned(), json!(files.offer(path, &id)?));
+        }
+        let kind = content.get("type").and_then(Value::as_str).unwrap_or("document").to_owned();
+        self.thing(&kind, thing);
+        Ok(())
+    }
+
     /// Sends an event, with more in its frame.
     fn event(
         &mut self,
@@ -428,6 +520,16 @@ impl App {
         self.show.note("sent", &id);
         self.outbox.frame(id, frame);
     }
+}
+
+/// What came of a file. Never, if the app takes none.
+async fn passed(files: &mut Option<(Files, mpsc::Receiver<Passed>)>) -> Passed {
+    if let Some((_, passed)) = files
+        && let Some(passed) = passed.recv().await
+    {
+        return passed;
+    }
+    std::future::pending().await
 }
 
 /// What a command asks of the connection.

@@ -1,6 +1,7 @@
 //! What the script, or the person at the terminal, wants.
 
 use std::io::BufRead;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -33,6 +34,9 @@ pub(crate) enum Command {
     Contact(Thing),
     /// Sends a poll, in the same way.
     Poll(Thing),
+    /// Sends a file, in a way that the bridge asks for it. What stands in the command besides is its
+    /// content, as the protocol says.
+    File(Sent),
     /// Tells that a message was shown on the screen.
     Read(About),
     /// Tells that somebody begins to write, or stops.
@@ -130,6 +134,17 @@ pub(crate) struct Thing {
     /// What it says: `latitude` and `longitude`, or `name` and `phones`, or `question` and `answers`.
     #[serde(flatten)]
     pub(crate) content: Map<String, Value>,
+}
+
+/// A file from one of our users to somebody elsewhere.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) path: PathBuf,
+    /// Whether we host it, instead of handing it over when the bridge asks.
+    #[serde(default)]
+    pub(crate) hosted: bool,
+    #[serde(flatten)]
+    pub(crate) thing: Thing,
 }
 
 /// A message in a chat, and one of our users there.

@@ -6,6 +6,7 @@
 
 mod app;
 mod command;
+mod files;
 mod keys;
 mod line;
 mod listen;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use app::App;
+use files::Files;
 use keys::{BridgeKeys, Key};
 use line::Way;
 use listen::Door;
@@ -55,6 +57,8 @@ enum Command {
     /// {"do":"location","from":"carol","to":"matrix:@alice:hs.test","latitude":52.37,"longitude":4.89,"name":"The pier"}
     /// {"do":"contact","from":"carol","to":"matrix:@alice:hs.test","name":"Zoë","phones":["+31 20 123"]}
     /// {"do":"poll","from":"carol","to":"matrix:@alice:hs.test","question":"Tea?","answers":["yes","no"]}
+    /// {"do":"file","from":"carol","to":"matrix:@alice:hs.test","type":"image","path":"/tmp/pier.jpg","mime":"image/jpeg","caption":"The pier"}
+    /// {"do":"file","from":"carol","to":"matrix:@alice:hs.test","type":"voice","path":"/tmp/v.ogg","mime":"audio/ogg","duration_ms":2500,"hosted":true}
     /// {"do":"read","from":"carol","to":"matrix:@alice:hs.test","of":{"bridge":"9b1d…"}}
     /// {"do":"typing","from":"carol","to":"matrix:@alice:hs.test","typing":true}
     /// {"do":"presence","from":"carol","to":"matrix:@alice:hs.test","state":"away"}
@@ -109,6 +113,12 @@ struct Run {
     /// A user to enlist, with a display name after an equals sign; may be given several times.
     #[arg(long = "user", value_name = "USER[=NAME]")]
     users: Vec<String>,
+    /// Takes and sends files: what comes is put into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    files: Option<PathBuf>,
+    /// With --files: where the app shows the files that it hosts (`"hosted":true`), in plain HTTP.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    host: SocketAddr,
     /// Writes for people instead of JSON.
     #[arg(long)]
     human: bool,
@@ -141,6 +151,10 @@ impl Run {
             _ => Way::Dial(self.url),
         };
         let key = Key::read(&self.key, self.issuer, self.audience)?;
-        App::new(way, key, show, &self.users)?.run(command::from_stdin()).await
+        let files = match self.files {
+            Some(folder) => Some(Files::open(folder, self.host).await?),
+            None => None,
+        };
+        App::new(way, key, show, files, &self.users)?.run(command::from_stdin()).await
     }
 }

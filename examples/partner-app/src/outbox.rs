@@ -159,6 +159,11 @@ impl Received {
         true
     }
 
+    /// Whether this frame was taken before.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
     /// The latest, for `hello`.
     pub(crate) fn latest(&self) -> Vec<&str> {
         self.order.iter().rev().take(REMEMBERED).map(String::as_str).collect()

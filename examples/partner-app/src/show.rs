@@ -1,5 +1,7 @@
 //! What the app tells: JSON lines for scripts, or sentences for people.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 /// The standard output.
@@ -19,6 +21,16 @@ impl Show {
             println!("* {saw} {detail}");
         } else {
             println!("{}", json!({"saw": saw, "detail": detail}));
+        }
+    }
+
+    /// An event that brought a file, which lies there now.
+    pub(crate) fn file(self, frame: &Value, path: &Path) {
+        if self.human {
+            self.frame("event", frame);
+            println!("* its file is {}", path.display());
+        } else {
+            println!("{}", json!({"saw": "event", "frame": frame, "file": path}));
         }
     }
 
@@ -85,6 +97,10 @@ fn words(frame: &Value) -> String {
         "retraction" => format!("(takes back {})", content["of"]),
         "reaction" => format!("({} to {})", content["emojis"], content["to"]),
         "location" | "contact" | "poll" => frame["words"].as_str().unwrap_or_default().to_owned(),
+        "image" | "video" | "voice" | "audio" | "document" => {
+            let text = |key: &str| content[key].as_str().unwrap_or_default();
+            format!("({} {}) {}", text("type"), text("name"), text("caption"))
+        }
         _ => "(something else)".to_owned(),
     }
 }
