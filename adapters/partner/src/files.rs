@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use drawbridge_adapter::{Attached, DeliveryError, Incoming, Spooled};
+use drawbridge_adapter::{Attached, DeliveryError, Incoming, Sha256 as Hex, Spooled};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -106,7 +106,8 @@ impl Files {
         let (taker, arrives) = oneshot::channel();
         let (url, known) = self.admit(Waiting::Wanted(taker))?;
         // Nobody learns the token by it.
-        let id = known.hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let mut id = Hex(known.hash).to_string();
+        id.truncate(32);
         Ok(Wanted { id, url, arrives, _known: known })
     }
 
@@ -127,7 +128,7 @@ impl Files {
         let mut token = [0; 32];
         let why = "the system gives no random numbers";
         getrandom::fill(&mut token).map_err(|_| DeliveryError::Retry { after: None, why })?;
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = Hex(token).to_string();
         let hash = hash(&token);
         self.waiting().insert(hash, what);
         Ok((format!("{}/{token}", self.public_url), Known { files: Arc::clone(self), hash }))

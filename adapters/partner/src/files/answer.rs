@@ -54,7 +54,7 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let gone_through = match find(&passage, &request) {
         Ok((Found::Offered(file, over), room)) => {
-            get(&passage, request.headers(), &file, over, room)
+            Ok(get(&passage, request.headers(), &file, over, room))
         }
         Ok((Found::Wanted(taker), _room)) => put(&passage, taker, request).await,
         Err(no) => Err(no),
@@ -103,13 +103,13 @@ fn get(
     file: &Spooled,
     over: CancellationToken,
     room: OwnedSemaphorePermit,
-) -> Result<Response<Body>, No> {
+) -> Response<Body> {
     let size = file.size();
     let start = headers.get(RANGE).and_then(|range| range.to_str().ok()).and_then(start_of);
     if start.is_some_and(|start| start >= size) {
         let mut response = bare(StatusCode::RANGE_NOT_SATISFIABLE);
         set(&mut response, CONTENT_RANGE, &format!("bytes */{size}"));
-        return Ok(response);
+        return response;
     }
     let from = start.unwrap_or(0);
     let moved = Arc::clone(&passage.moved);
@@ -127,7 +127,7 @@ fn get(
     set(&mut response, CONTENT_TYPE, "application/octet-stream");
     set(&mut response, ACCEPT_RANGES, "bytes");
     guard(&mut response);
-    Ok(response)
+    response
 }
 
 /// Where `bytes=n-` begins; anything else is as good as nothing.
@@ -156,14 +156,14 @@ async fn put(
     let (pieces, body) = arriving();
     taker.send(Ok(Incoming { size, body })).map_err(|_| UNWANTED)?;
     let mut bytes: BodyDataStream = Body::new(request.into_body()).into_data_stream();
-    let mut taken = 0;
+    let mut count = 0;
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(|_| (StatusCode::BAD_REQUEST, "it broke off"))?;
         passage.moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        taken += piece.len() as u64;
+        count += piece.len() as u64;
         // Also what is too much: the daemon counts for itself, and tells the sender.
         pieces.send(Arriving::Piece(piece)).await.map_err(|_| UNWANTED)?;
-        if taken > max {
+        if count > max {
             return Err(TOO_LARGE);
         }
     }
