@@ -635,9 +635,9 @@ fn its_users_send_and_get_files() {
     one.attached = Some(Attached { file, thumbnail: None });
     let results = life.runtime.block_on(life.partner.deliver(&[one]));
     assert!(results[0].is_ok(), "{results:?}");
-    let line = app.line("event");
-    assert_eq!(line["frame"]["content"]["caption"], json!(image.caption));
-    let got = std::fs::read(line["file"].as_str().unwrap()).unwrap();
+    let event = app.line("event");
+    assert_eq!(event["frame"]["content"]["caption"], json!(image.caption));
+    let got = std::fs::read(event["file"].as_str().unwrap()).unwrap();
     assert!(got == image.bytes, "{} bytes came", got.len());
     app.quits();
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
 use crate::things::{from_wire, state_of, to_wire};
-use crate::{Addresses, Child, Deed, Heard, PATIENCE, Sight, Told, User};
+use crate::{Addresses, Child, Deed, Heard, PATIENCE, SampleFile, Sight, Told, User};
 
 /// The name of the partner, and of its network.
 pub(crate) const ISSUER: &str = "birdychat";
@@ -66,6 +66,9 @@ impl PartnerApp {
     ) -> Result<Self> {
         let mut command = Child::command(binary);
         command.arg("run").args(["--issuer", ISSUER]).arg("--key").arg(key_of(folder));
+        let files = folder.join("partner-app.files");
+        fs::create_dir_all(&files)?;
+        command.arg("--files").arg(&files);
         way(&mut command);
         let log = folder.join("partner-app.log");
         Ok(Self { script: Arc::new(Script::start("the partner app", command, &log)?) })
@@ -404,6 +407,29 @@ impl PartnerUser {
         Ok(())
     }
 
+    /// Sends a file that lies there for the bridge to find: under a URL of anybody's.
+    pub fn sends_link(&self, to: &dyn User, url: &str, file: &SampleFile) -> Result<String> {
+        let mut content = content_of(file);
+        (content["type"], content["url"]) = (json!(file.kind.kind().as_str()), json!(url));
+        let id = self.new_id()?;
+        let to = self.address_of(to)?;
+        self.script.tell(&json!({"do": "send_raw", "frame": {
+            "type": "event", "id": id, "from": self.name, "to": to, "sent_at": 1,
+            "content": content,
+        }}))?;
+        Ok(id)
+    }
+
+    /// Sends a file that the app itself hosts, on loopback.
+    pub fn hosts_file(&self, to: &dyn User, file: &SampleFile) -> Result<String> {
+        let mut command = sending(file)?;
+        let id = self.new_id()?;
+        (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
+        (command["id"], command["hosted"]) = (json!(id), json!(true));
+        self.script.tell(&command)?;
+        Ok(id)
+    }
+
     fn new_id(&self) -> Result<String> {
         Ok(format!("{}-{:016x}", self.name, getrandom::u64()?))
     }
@@ -483,7 +509,7 @@ impl User for PartnerUser {
                 command
             }
             Deed::Is(is) => json!({"do": "presence", "state": state_of(*is)}),
-            Deed::SendsFile(_) => anyhow::bail!("this app cannot: {deed:?}"),
+            Deed::SendsFile(file) => sending(file)?,
         };
         let id = self.new_id()?;
         (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
@@ -504,6 +530,16 @@ impl User for PartnerUser {
             Sight::Presence(is) => {
                 let all = self.frames("presence", by)?;
                 all.last().is_some_and(|frame| frame["state"] == state_of(*is))
+            }
+            Sight::ShowsFile(file) => {
+                let from = self.address_of(by)?;
+                let came = self.script.all(|line| {
+                    self.is_event(line) && line["frame"]["from"] == from && line["file"].is_string()
+                });
+                came.iter()
+                    .map(|line| is_file(line, file))
+                    .find(|is| !matches!(is, Ok(false)))
+                    .unwrap_or(Ok(false))?
             }
             _ => shows(&self.frames("event", by)?, sight),
         })
@@ -526,6 +562,32 @@ impl User for PartnerUser {
     fn everything_failed(&self) -> Vec<Told> {
         self.script.all(|line| self.is_failure(line)).iter().map(told).collect()
     }
+}
+
+/// What is said of a file.
+fn content_of(file: &SampleFile) -> Value {
+    json!({"name": file.name, "mime": file.mime, "caption": file.caption,
+           "duration_ms": file.duration.map(|duration| duration.as_millis())})
+}
+
+/// The app's command that sends a file.
+fn sending(file: &SampleFile) -> Result<Value> {
+    let mut command = content_of(file);
+    (command["do"], command["type"]) = (json!("file"), json!(file.kind.kind().as_str()));
+    command["path"] = json!(file.path.to_str().context("a path that is no text")?);
+    Ok(command)
+}
+
+/// Whether the app got this file by this event.
+fn is_file(line: &Value, file: &SampleFile) -> Result<bool> {
+    let content = &line["frame"]["content"];
+    let said = content_of(file);
+    let same =
+        ["name", "mime", "caption", "duration_ms"].iter().all(|key| content[*key] == said[*key]);
+    if content["type"] != file.kind.kind().as_str() || !same {
+        return Ok(false);
+    }
+    file.is_same_as(Path::new(&text(line, "file")))
 }
 
 /// How the app names a message with this id: the bridge's ids are 27 hexadecimal digits, those of its

@@ -62,6 +62,7 @@ pub struct Town {
     secrets: Vec<String>,
     matrix_port: Port,
     partner_port: Port,
+    _files_port: Port,
     /// Whether it is the daemon that dials the partner's app.
     dials: bool,
     programs: Programs,
@@ -101,6 +102,7 @@ impl Town {
 
         let matrix_port = Port::take(&installed.folder)?;
         let partner_port = Port::take(&installed.folder)?;
+        let files_port = Port::take(&installed.folder)?;
         let registration = at.join("registration.yaml");
         let mut synapse = Synapse::prepare(&installed, &at.join("synapse"), &registration)?;
         let config = configuration(
@@ -110,7 +112,7 @@ impl Town {
             partner_port.address(),
         );
         let config_file = at.join("drawbridge.toml");
-        let config = change(config);
+        let config = change(with_files(&config, files_port.address()));
         if config.contains("\npuppet_registration_file = ") {
             secrets.extend(tokens_of(&synapse.lets_puppets()?)?);
         }
@@ -154,6 +156,7 @@ impl Town {
             secrets,
             matrix_port,
             partner_port,
+            _files_port: files_port,
             dials,
             programs: programs.clone(),
             folder,
@@ -355,6 +358,13 @@ pub fn dialling(config: String) -> String {
         }
     };
     format!("{others}{PARTNER}{}", partner.lines().map(dials).collect::<String>())
+}
+
+/// The same, with a way for the files of the partner's app.
+fn with_files(config: &str, at: SocketAddr) -> String {
+    let files =
+        format!("{PARTNER}\nmedia_listen = \"{at}\"\nmedia_public_url = \"http://{at}/files\"");
+    config.replacen(PARTNER, &files, 1)
 }
 
 /// The network of the partner's app.

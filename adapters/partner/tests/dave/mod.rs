@@ -154,7 +154,7 @@ impl Dave {
         let (sink, mut stream) = app.socket.split();
         let sink: Sink = Arc::new(tokio::sync::Mutex::new(sink));
         let (got, answers, acked) = (self.got.clone(), Arc::clone(&sink), Arc::clone(&self.acked));
-        let shelf = Arc::clone(&self.shelf);
+        let files = Arc::clone(&self.shelf);
         let reading = tokio::spawn(async move {
             while let Some(Ok(message)) = stream.next().await {
                 let Message::Text(text) = message else { continue };
@@ -171,11 +171,11 @@ impl Dave {
                     continue;
                 }
                 if frame["type"] == "fetch" {
-                    let shelf = Arc::clone(&shelf);
-                    tokio::spawn(async move { shelf.puts(&frame).await });
+                    let files = Arc::clone(&files);
+                    tokio::spawn(async move { files.puts(&frame).await });
                     continue;
                 }
-                shelf.gets(&frame).await;
+                files.gets(&frame).await;
                 let ack = json!({"type": "ack", "ids": [frame["id"]]}).to_string();
                 if got.send(frame).is_err()
                     || answers.lock().await.send(Message::text(ack)).await.is_err()
