@@ -94,7 +94,10 @@ pub(super) fn reply(
 ) -> Result<Option<Reply>, Flaw> {
     let to = to.map(|to| message("in_reply_to", to)).transpose()?;
     let quote = quote.filter(|quote| (1..=MAX_QUOTE).contains(&quote.len()));
-    let is_thing = matches!(content, Content::Location(_) | Content::Contact(_) | Content::Poll(_));
+    let is_thing = matches!(
+        content,
+        Content::Location(_) | Content::Contact(_) | Content::Poll(_) | Content::Media(_)
+    );
     let answers = (is_thing || content.written().is_some()) && to.is_some();
     Ok(answers.then_some(Reply { to, quote }))
 }
@@ -165,6 +168,8 @@ mod tests {
         assert_eq!(reply.quote.as_deref(), Some("tea?"));
         frame["quote"] = json!("x".repeat(MAX_QUOTE + 1));
         assert!(submitted(&frame).reply.is_some_and(|reply| reply.quote.is_none()));
+        frame["content"] = json!({"type": "image", "file": "f1"});
+        assert!(submitted(&frame).reply.is_some());
         frame["content"] = json!({"type": "reaction", "to": {"bridge": KEY}, "emojis": []});
         assert!(submitted(&frame).reply.is_none());
     }
