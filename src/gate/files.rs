@@ -93,6 +93,9 @@ pub fn shown_as(
         return Ok((MediaKind::Document, mime.or(drawing).unwrap_or(UNKNOWN).to_owned()));
     };
     let is = family(found);
+    // Some write types that were never registered with an x- before them, and some do not.
+    let plain = |mime: &str| mime.replacen("/x-", "/", 1);
+    let found = declared.filter(|said| plain(said) == plain(found)).unwrap_or(found);
     match (kind, is) {
         (MediaKind::Document, _) => match (said, is) {
             (Family::Any, _) => Ok((kind, found.to_owned())),

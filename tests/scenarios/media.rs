@@ -103,11 +103,11 @@ fn nothing_is_fetched_before_a_stranger_is_accepted() -> Result<()> {
     let file = SampleFile::new(town.folder(), MediaKind::Image, SIZE)?;
     carol.performs(&alice, &Deed::SendsFile(&file))?;
     carol.says(&alice, "did you get it?")?;
-    ensure!(!carol.was_fetched()?, "it was fetched before she was accepted");
+    ensure!(town.partner_app.count("fetch") == 0, "it was fetched before she was accepted");
     alice.asks_bridge("accept birdychat:carol")?;
     alice.sees(&carol, &Sight::ShowsFile(&file))?;
     alice.hears(&carol, "did you get it?")?;
-    ensure!(carol.was_fetched()?);
+    ensure!(town.partner_app.count("fetch") == 1);
     Ok(())
 }
 
@@ -120,7 +120,7 @@ fn a_block_does_not_show_in_what_is_fetched() -> Result<()> {
     let file = SampleFile::new(town.folder(), MediaKind::Image, SIZE)?;
     let id = carol.performs(&alice, &Deed::SendsFile(&file))?;
     carol.sees_accepted(&id)?;
-    ensure!(carol.was_fetched()?);
+    ensure!(town.partner_app.count("fetch") == 1);
     ensure!(!alice.is_shown(&carol, &Sight::ShowsFile(&file))?, "she has blocked Carol");
     Ok(())
 }
@@ -130,15 +130,18 @@ fn a_link_is_followed_only_to_where_the_operator_says() -> Result<()> {
     let town = town_on(XmppSoftware::Prosody)?;
     let (alice, _, carol) = three(&town)?;
     let file = SampleFile::new(town.folder(), MediaKind::Image, SIZE)?;
-    let id = carol.sends_link(&alice, &file)?;
+    let id = carol.hosts_file(&alice, &file)?;
     carol.is_told(&id, "host_denied")?;
-    let host = carol.file_host()?;
+    let id = carol.sends_link(&alice, "https://192.168.0.1/pier.png", &file)?;
+    carol.is_told(&id, "host_denied")?;
+    let host = town.partner_app.notes("hosts")?;
     town.changes_configuration(|config| {
-        config.replace(
-            "[networks.birdychat]\n",
-            &format!("[networks.birdychat]\nmedia.private_hosts = [\"{host}\"]\n"),
-        )
+        let hosts = format!("[networks.birdychat]\nmedia.private_hosts = [\"{host}\"]\n");
+        config.replace("[networks.birdychat]\n", &hosts)
     })?;
-    carol.sends_link(&alice, &file)?;
+    until("the reload to be in force", PATIENCE, || {
+        Ok(town.daemon.log()?.contains("networks.birdychat.media.private_hosts").then_some(()))
+    })?;
+    carol.hosts_file(&alice, &file)?;
     alice.sees(&carol, &Sight::ShowsFile(&file))
 }

@@ -36,10 +36,11 @@ pub struct Media {
 }
 
 impl Media {
-    /// How many bytes of the sender's are in it, besides the file.
+    /// How many bytes of the sender's are in it: those of the file, as far as that is known, and what
+    /// was written with it.
     pub fn size(&self) -> usize {
-        let name = self.info.name.as_ref().map_or(0, String::len);
-        name + self.caption.as_ref().map_or(0, Text::size)
+        let file = self.info.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        file.saturating_add(self.caption.as_ref().map_or(0, Text::size))
     }
 }
 

@@ -75,6 +75,11 @@ impl Files {
         Ok((Self { folder, url, hosted, offered, getting, passed, count: 0 }, told))
     }
 
+    /// Where we host, without the scheme: what the operator of the bridge allows.
+    pub(crate) fn host_name(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// Our own name for a file which the bridge may ask for until the end of this event.
     pub(crate) fn offer(&mut self, path: PathBuf, event: &str) -> Result<String> {
         let name = format!("{:016x}", getrandom::u64()?);

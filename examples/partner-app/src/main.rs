@@ -152,7 +152,11 @@ impl Run {
         };
         let key = Key::read(&self.key, self.issuer, self.audience)?;
         let files = match self.files {
-            Some(folder) => Some(Files::open(folder, self.host).await?),
+            Some(folder) => {
+                let (files, passed) = Files::open(folder, self.host).await?;
+                show.note("hosts", files.host_name());
+                Some((files, passed))
+            }
             None => None,
         };
         App::new(way, key, show, files, &self.users)?.run(command::from_stdin()).await

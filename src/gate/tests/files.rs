@@ -115,6 +115,7 @@ fn a_file_is_what_its_bytes_are() {
         (Voice, Some("audio/mp4"), Some("video/mp4"), Some((Audio, "audio/mp4"))),
         (Voice, None, Some("audio/mpeg"), Some((Audio, "audio/mpeg"))),
         (Voice, Some("audio/ogg"), Some("application/x-executable"), None),
+        (Audio, Some("audio/flac"), Some("audio/x-flac"), Some((Audio, "audio/flac"))),
         (Audio, Some("audio/x-ms-wma"), None, Some((Document, unknown))),
         (Audio, Some("audio/webm"), Some("video/webm"), Some((Audio, "audio/webm"))),
         (Document, None, None, Some((Document, unknown))),

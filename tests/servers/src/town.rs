@@ -112,7 +112,8 @@ impl Town {
             partner_port.address(),
         );
         let config_file = at.join("drawbridge.toml");
-        let config = change(with_files(&config, files_port.address()));
+        let config = with_files(&config, files_port.address(), xmpp.upload_address());
+        let config = change(config);
         if config.contains("\npuppet_registration_file = ") {
             secrets.extend(tokens_of(&synapse.lets_puppets()?)?);
         }
@@ -360,17 +361,23 @@ pub fn dialling(config: String) -> String {
     format!("{others}{PARTNER}{}", partner.lines().map(dials).collect::<String>())
 }
 
-/// The same, with a way for the files of the partner's app.
-fn with_files(config: &str, at: SocketAddr) -> String {
+/// The same, with a way for the files of the partner's app, and with the XMPP server's upload service,
+/// which is without TLS and on this machine.
+fn with_files(config: &str, at: SocketAddr, uploads: SocketAddr) -> String {
     let files =
         format!("{PARTNER}\nmedia_listen = \"{at}\"\nmedia_public_url = \"http://{at}/files\"");
-    config.replacen(PARTNER, &files, 1)
+    let of_xmpp = format!(
+        "{XMPP}\nupload_plain_hosts = [\"{uploads}\"]\nmedia.private_hosts = [\"{uploads}\"]"
+    );
+    config.replacen(PARTNER, &files, 1).replacen(XMPP, &of_xmpp, 1)
 }
 
 /// The network of the partner's app.
 const APP: &str = "birdychat";
 
 const PARTNER: &str = "[networks.birdychat]";
+
+const XMPP: &str = "[networks.xmpp]";
 
 const BRIDGE_KEY: &str = "bridge.key.json";
 
