@@ -132,7 +132,7 @@ mod tests {
         file(content, false, &names()).unwrap().map(|sent| sent.media)
     }
 
-    fn with(fields: Value) -> Media {
+    fn with(fields: &Value) -> Media {
         let mut content = json!({ "msgtype": "m.image", "body": "pier.png", "url": URL });
         let all = content.as_object_mut().unwrap();
         all.extend(fields.as_object().unwrap().clone());
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_caption_is_told_from_a_name() {
         let of = |fields: Value| {
-            let media = with(fields);
+            let media = with(&fields);
             (media.info.name.unwrap_or_default(), media.caption.map(|text| text.body))
         };
         let named = |name: &str| (name.to_owned(), None);
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(of(json!({ "filename": "a.png", "body": "the pier" })), old);
         let bold = json!({ "filename": "a.png", "body": "**old**",
             "format": "org.matrix.custom.html", "formatted_body": "<strong>old</strong>" });
-        let caption = with(bold).caption.unwrap();
+        let caption = with(&bold).caption.unwrap();
         assert!(caption.rich.is_some() && caption != Text::plain("**old**"));
     }
 
@@ -185,7 +185,7 @@ mod tests {
             "xyz.amorgan.blurhash": "LEHV6nWB2yk8pyo0adR*", "thumbnail_url": "mxc://hs.test/small",
             "thumbnail_info": { "w": 64, "h": 48, "size": 500, "mimetype": "image/webp" },
         });
-        let media = with(json!({ "info": info, SOUND: { "waveform": [0, 5000, 7] } }));
+        let media = with(&json!({ "info": info, SOUND: { "waveform": [0, 5000, 7] } }));
         let said = media.info;
         assert_eq!((said.width, said.height, said.size), (Some(640), Some(480), Some(5000)));
         assert_eq!(said.mime.as_deref(), Some("image/png"));
@@ -199,7 +199,7 @@ mod tests {
             "w": -1, "h": 1_u64 << 40, "size": "5", "mimetype": 5, "duration": u64::MAX,
             "xyz.amorgan.blurhash": "<>", "thumbnail_url": "https://hs.test/x",
         });
-        let media = with(json!({ "info": odd, SOUND: { "waveform": [1, "2"], "duration": 5 } }));
+        let media = with(&json!({ "info": odd, SOUND: { "waveform": [1, "2"], "duration": 5 } }));
         let said = media.info;
         assert_eq!((said.width, said.height, said.size, said.mime), (None, None, None, None));
         assert_eq!((said.duration, said.blurhash), (None, None));

@@ -269,7 +269,9 @@ fn msgtype(kind: MediaKind) -> &'static str {
 /// Whether Element would show this as that file.
 fn is_file(content: &Value, sample: &Sample) -> bool {
     let voice = content["org.matrix.msc3245.voice"].is_object();
-    let milliseconds = |duration: std::time::Duration| json!(duration.as_millis() as u64);
+    let milliseconds = |duration: std::time::Duration| {
+        u64::try_from(duration.as_millis()).map_or(Value::Null, Value::from)
+    };
     content["msgtype"] == msgtype(sample.kind)
         && voice == (sample.kind == MediaKind::Voice)
         && content["filename"] == *sample.name
