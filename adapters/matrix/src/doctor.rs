@@ -62,6 +62,7 @@ impl Patient<'_> {
         }
         found.push(Diagnosis::well("the homeserver knows the registration file's as_token"));
         found.push(self.namespaces().await);
+        found.push(self.files().await);
         found.push(self.ephemeral());
         if let Some(puppets) = self.puppets {
             found.push(self.as_everybody(puppets).await);
@@ -145,6 +146,25 @@ impl Patient<'_> {
         )
     }
 
+    /// Whether files can cross: the bridge reads them by the addresses of Matrix 1.11.
+    async fn files(&self) -> Diagnosis {
+        let seen = match self.homeserver.look(MEDIA, Some(self.names.bot())).await {
+            Ok(seen) => seen,
+            Err(error) => return unreachable(&error),
+        };
+        match seen.status {
+            200 => Diagnosis::well("the homeserver takes files, and gives them out"),
+            404 => Diagnosis::doubt(
+                "the homeserver does not have authenticated media: no files come from it",
+                "let it be of Matrix 1.11 or later; Synapse is since 1.111",
+            ),
+            status => Diagnosis::doubt(
+                format!("whether files can cross is unknown: HTTP {status}"),
+                "look into the homeserver's log",
+            ),
+        }
+    }
+
     /// Whether typing and receipts are asked for. Only in our copy of the registration file: the
     /// homeserver tells of its own by no API.
     fn ephemeral(&self) -> Diagnosis {
@@ -213,6 +233,7 @@ impl Patient<'_> {
     }
 }
 
+const MEDIA: &str = "/_matrix/client/v1/media/config";
 const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 
 fn unreachable(error: &CallError) -> Diagnosis {
@@ -285,8 +306,14 @@ mod tests {
 
     /// What is found of a homeserver where all is well, by a machine whose clock differs by this.
     async fn found(by: Duration, ephemeral: bool) -> Vec<Diagnosis> {
-        let pong = |call: &stub::Call| {
-            call.path.contains("/ping").then(|| (200, json!({ "duration_ms": 1 })))
+        found_with_files(by, ephemeral, 200).await
+    }
+
+    /// The same of one that answers so when it is asked for files.
+    async fn found_with_files(by: Duration, ephemeral: bool, files: u16) -> Vec<Diagnosis> {
+        let pong = move |call: &stub::Call| match () {
+            () if call.path.contains("/media/config") => Some((files, json!({}))),
+            () => call.path.contains("/ping").then(|| (200, json!({ "duration_ms": 1 }))),
         };
         let stub = stub::Stub::start(pong).await;
         let secret = Secret::new("token");
@@ -330,6 +357,16 @@ mod tests {
             one.found.contains("typing and receipts") && !one.grave && one.advice.is_some(),
             "{one:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_homeserver_without_files_is_in_doubt() {
+        for (status, word) in [(404, "authenticated media"), (500, "HTTP 500")] {
+            let all = found_with_files(Duration::ZERO, true, status).await;
+            let wrong: Vec<_> = all.iter().filter(|one| one.advice.is_some()).collect();
+            let [one] = wrong[..] else { panic!("{all:?}") };
+            assert!(one.found.contains(word) && !one.grave, "{one:?}");
+        }
     }
 
     #[test]
