@@ -3,8 +3,8 @@ to them are downloaded into the folder.
 
 Commands: login, send, send_file, send_many, raw, state, create, leave, members, hold, answer, ignore,
 ignored, mute, muted, folders, leave_folder, unread, edit, redact, react, read, type. Events: message,
-file, no_file, notice, edited, redacted, reaction, status, invited, folder, withdrawn, left, receipt, typing, ignored,
-other.
+file, no_file, notice, edited, redacted, reaction, status, invited, folder, withdrawn, left, receipt,
+typing, ignored, other.
 """
 
 import asyncio
@@ -251,8 +251,9 @@ class User:
             new = content.get("m.new_content", {})
             tell("edited", **base, of=relation.get("event_id"), body=new.get("body"), content=content)
         elif source.get("type") == "m.room.message" and content.get("msgtype") in FILES:
-            download = watched(self.download(base, content))
-            self.downloads.add(asyncio.get_running_loop().create_task(download))
+            download = asyncio.get_running_loop().create_task(watched(self.download(base, content)))
+            self.downloads.add(download)
+            download.add_done_callback(self.downloads.discard)
         elif source.get("type") == "m.room.message":
             kind = "notice" if content.get("msgtype") == "m.notice" else "message"
             tell(kind, **base, body=content.get("body"), content=content)

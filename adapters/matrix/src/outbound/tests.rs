@@ -123,6 +123,23 @@ async fn every_failure_is_said_in_words_and_all_again_when_words_failed() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_too_large_is_told_with_what_would_do() {
+    let stub = Stub::well().await;
+    let too_large = |key: &str, limit: u64| {
+        let state = State::FailedPermanent(Refusal::too_large(limit));
+        delivery(&stub, key, Command::Status(status(state)))
+    };
+    let batch = [too_large("1", 10 << 20), too_large("2", 10 << 20), too_large("3", 20 << 20)];
+    assert!(deliver(&stub.core, &batch).await.iter().all(Result::is_ok));
+    let [(_, told)] = &notices(&stub)[..] else { panic!("not one notice") };
+    let expected = "Not delivered (2 messages): The file is too large: at most 10 MiB can cross here. \
+                    [media_too_large]\n\
+                    Not delivered: The file is too large: at most 20 MiB can cross here. \
+                    [media_too_large]";
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn a_crash_doubles_no_notice() {
     let stub = Stub::well().await;
     let batch = [failure(&stub, "1"), failure(&stub, "2"), failure(&stub, "3")];
