@@ -5,6 +5,7 @@ mod stage;
 #[macro_use]
 mod stanzas;
 mod content;
+mod files;
 mod people;
 mod presence;
 

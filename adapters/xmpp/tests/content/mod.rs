@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use drawbridge_adapter::{
-    Command, Content, ConversationId, Delivery, Emojis, EventId, Message, Party, Reference, Text,
-    UserId, Was,
+    Attached, Command, Content, ConversationId, Delivery, Emojis, EventId, Message, Party,
+    Reference, Text, UserId, Was,
 };
 use drawbridge_servers::{Deed, Sight, User, XmppSoftware, XmppUser, until};
 
@@ -19,17 +19,32 @@ tests! {
 
 impl Here {
     /// Carol says or does something, and bob's server takes it; its id.
-    async fn carol_does(&self, content: Content) -> Result<EventId> {
+    pub(crate) async fn carol_does(&self, content: Content) -> Result<EventId> {
+        self.carol_delivers(&self.key(), content, None).await
+    }
+
+    /// A key for something new.
+    pub(crate) fn key(&self) -> String {
         let bridge = self.bridge.handle();
-        let key = format!("{:011x}{:016x}", bridge.now().0, bridge.random());
+        format!("{:011x}{:016x}", bridge.now().0, bridge.random())
+    }
+
+    /// The same with a file, perhaps once more.
+    pub(crate) async fn carol_delivers(
+        &self,
+        key: &str,
+        content: Content,
+        attached: Option<Attached>,
+    ) -> Result<EventId> {
+        let bridge = self.bridge.handle();
         let (to, user): (UserId, UserId) = ("xmpp:bob@p.test".parse()?, "elsewhere:carol".parse()?);
         let delivery = Delivery {
-            tag: bridge.tag_event(&EventId::new(key.clone())?),
-            key,
+            tag: bridge.tag_event(&EventId::new(key)?),
+            key: key.to_owned(),
             conversation: ConversationId::direct(&user, &to),
             accepted_at: bridge.now(),
             attempt: 1,
-            attached: None,
+            attached,
             command: Command::Message(Message {
                 from: Party { user, name: None },
                 to,
@@ -44,14 +59,14 @@ impl Here {
         outcome.map_err(|error| anyhow!("{error:?}"))?.id.context("no id")
     }
 
-    fn bob_sees(&self, sight: &Sight<'_>) -> Result<()> {
+    pub(crate) fn bob_sees(&self, sight: &Sight<'_>) -> Result<()> {
         until(&format!("bob to see {sight:?}"), PATIENCE, || {
             Ok(self.bob.shows(CAROL, sight).then_some(()))
         })
     }
 }
 
-fn delivered(id: &EventId) -> Reference {
+pub(crate) fn delivered(id: &EventId) -> Reference {
     Reference { id: id.clone(), was: Was::Delivered, sent_at: None }
 }
 
@@ -92,6 +107,7 @@ async fn puppets_say_what_they_can(software: XmppSoftware) -> Result<()> {
         "urn:xmpp:reactions:0",
         "urn:xmpp:receipts",
         "urn:xmpp:reply:0",
+        "urn:xmpp:sfs:0",
         "urn:xmpp:styling:0",
     ] {
         ensure!(info.contains(&format!("\"{feature}\"")), "{feature} is not in {info}");

@@ -109,7 +109,7 @@ impl Server {
     }
 
     /// A file on disk for a client to send, or to compare with.
-    fn lays_down(&self, sample: &Sample) -> Result<SampleFile> {
+    pub(crate) fn lays_down(&self, sample: &Sample) -> Result<SampleFile> {
         let Sample { kind, name, mime, bytes, caption, duration } = sample.clone();
         let path = self.folder.path().join(format!("{kind:?}"));
         std::fs::write(&path, bytes)?;

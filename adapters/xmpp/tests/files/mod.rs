@@ -1,0 +1,105 @@
+//! What the conformance suite does not know of files: their captions, edits and repeats, and large ones.
+
+use anyhow::{Context, Result, ensure};
+use drawbridge_adapter::{
+    Attached, Content, FileInfo, Locator, Media, MediaKind, Reference, Text, Was,
+};
+use drawbridge_servers::{Deed, Sight, User, XmppSoftware};
+use drawbridge_testkit::{Sample, sample, spooled};
+
+use crate::content::delivered;
+use crate::stage::with;
+use crate::stanzas::{CAROL, Here, PATIENCE};
+
+tests! {
+    a_caption_is_edited_and_its_file_stays
+    a_file_that_is_delivered_twice_lies_there_once
+    a_large_file_crosses_both_ways
+}
+
+/// As the daemon hands it over.
+fn media(sample: &Sample) -> Result<(Content, Attached)> {
+    let file = spooled(&sample.bytes)?;
+    let info = FileInfo {
+        name: Some(sample.name.clone()),
+        mime: Some(sample.mime.clone()),
+        size: Some(file.size()),
+        sha256: Some(file.sha256()),
+        duration: sample.duration,
+        ..FileInfo::default()
+    };
+    let caption = sample.caption.clone().map(Text::plain);
+    let media = Media { kind: sample.kind, at: Locator::Attached, info, thumbnail: None, caption };
+    Ok((Content::Media(Box::new(media)), Attached { file, thumbnail: None }))
+}
+
+async fn a_caption_is_edited_and_its_file_stays(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    let picture = sample(MediaKind::Image);
+    let (content, attached) = media(&picture)?;
+    let id = here.carol_delivers(&here.key(), content, Some(attached)).await?;
+    let file = here.server.lays_down(&picture)?;
+    here.bob_sees(&Sight::ShowsFile(&file))?;
+    here.carol_does(Content::Edit { of: delivered(&id), text: Text::plain("the pier") }).await?;
+    here.bob_sees(&Sight::Edited(id.as_str(), "the pier"))?;
+
+    let sent = here.bob.acts(CAROL, &Deed::SendsFile(&file))?;
+    let came = here.bridge.wait_for(PATIENCE, "a file", |journal| {
+        let mut events = journal.handed.iter().map(|handed| &handed.event);
+        events.find(|event| matches!(event.content, Content::Media(_))).cloned()
+    });
+    let came = came.await?;
+    here.bob.acts(CAROL, &Deed::Edits(&sent, "the quay"))?;
+    let edit = here.bridge.wait_for(PATIENCE, "an edit", |journal| {
+        let mut contents = journal.handed.iter().map(|handed| &handed.event.content);
+        contents.find(|content| matches!(content, Content::Edit { .. })).cloned()
+    });
+    let name = came.id.as_str().split('/').next().unwrap_or_default();
+    let of =
+        Reference { id: drawbridge_adapter::EventId::new(name)?, was: Was::Sent, sent_at: None };
+    let expected = Content::Edit { of, text: Text::plain("the quay") };
+    ensure!(edit.await? == expected, "the edit says something else");
+    ensure!(here.bob.everything_heard().is_empty(), "a file was heard as a text");
+    here.closes().await
+}
+
+async fn a_file_that_is_delivered_twice_lies_there_once(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    let plan = sample(MediaKind::Document);
+    let (content, attached) = media(&plan)?;
+    let (key, file) = (here.key(), attached.file.clone());
+    for _ in 0..2 {
+        here.carol_delivers(&key, content.clone(), Some(attached.clone())).await?;
+    }
+    ensure!(file.read_so_far() == file.size(), "it was uploaded twice");
+    let laid = here.server.lays_down(&plan)?;
+    here.bob_sees(&Sight::ShowsFile(&laid))?;
+    here.closes().await
+}
+
+async fn a_large_file_crosses_both_ways(software: XmppSoftware) -> Result<()> {
+    const LARGE: usize = 12 * 1024 * 1024;
+    let here = Here::open(software).await?;
+    let mut film = sample(MediaKind::Video);
+    film.bytes = film.bytes.iter().copied().cycle().take(LARGE).collect();
+    ensure!(here.adapter.max_media() >= LARGE as u64, "{}", here.adapter.max_media());
+    let (content, attached) = media(&film)?;
+    here.carol_delivers(&here.key(), content, Some(attached)).await?;
+    let file = here.server.lays_down(&film)?;
+    here.bob_sees(&Sight::ShowsFile(&file))?;
+    with(&here.bob, move |bob| bob.acts(CAROL, &Deed::SendsFile(&file))).await?;
+    let came = here.bridge.wait_for(PATIENCE, "a file", |journal| {
+        let mut contents = journal.handed.iter().map(|handed| &handed.event.content);
+        contents.find_map(|content| match content {
+            Content::Media(media) => Some(media.clone()),
+            _ => None,
+        })
+    });
+    let came = came.await?;
+    ensure!(came.info.size == Some(LARGE as u64), "{:?}", came.info);
+    let Locator::Link(link) = &came.at else { anyhow::bail!("no link: {:?}", came.at) };
+    let answer = reqwest::get(link).await?.error_for_status()?;
+    let same = answer.bytes().await? == film.bytes;
+    ensure!(same, "it has other bytes");
+    here.closes().await.context("at the end")
+}
