@@ -175,12 +175,12 @@ impl Uploads {
         let answer = self.outward.ask_within(SLOT, &service.jid, query).await.map_err(before)?;
         let slot = match slot::read(&answer, &self.chosen.plain, now) {
             Ok(slot) => slot,
-            Err(denied) => return Err(self.denied(denied, service.max, unsupported)),
+            Err(denied) => return Err(self.denied(denied, unsupported)),
         };
         let http = self.http.get_or_init(client).as_ref();
         let http = http.ok_or(later("no HTTP client could be set up"))?;
         let link = slot.link.clone();
-        put::put(http, slot, &mime, file, service.max).await?;
+        put::put(http, slot, &mime, file).await?;
         let shared = Shared { link, kind: media.kind, info };
         lock(&self.shared).put(key.to_owned(), Arc::new(shared));
         Ok(())
@@ -190,7 +190,6 @@ impl Uploads {
     fn denied(
         &self,
         denied: Denied,
-        max: Option<u64>,
         unsupported: impl Fn(&'static str) -> DeliveryError,
     ) -> DeliveryError {
         match denied {
@@ -198,7 +197,7 @@ impl Uploads {
                 if let Some(service) = lock(&self.service).as_mut() {
                     service.max = said.or(service.max);
                 }
-                let refusal = said.or(max).map_or(Code::MediaTooLarge.into(), Refusal::too_large);
+                let refusal = said.map_or(Code::MediaTooLarge.into(), Refusal::too_large);
                 refused(refusal, "the upload service calls the file too large")
             }
             Denied::Later(after) => DeliveryError::Retry {

@@ -150,10 +150,8 @@ async fn a_file_goes_to_the_service_that_the_server_names_and_only_once() {
 #[tokio::test]
 async fn what_the_service_says_is_what_comes_of_it() {
     let answer = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
-    let too_large = DeliveryError::Refused {
-        refusal: Refusal::too_large(5000),
-        why: "the upload service calls the file too large",
-    };
+    let too_large =
+        refused(Code::MediaTooLarge.into(), "the upload service calls the file too large");
     let wait = DeliveryError::Retry {
         after: Some(Duration::from_secs(7)),
         why: "the upload service asks to wait",

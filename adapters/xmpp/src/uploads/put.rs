@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, DeliveryError, Refusal, Spooled};
+use drawbridge_adapter::{Code, DeliveryError, Spooled};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Body, Client, Response};
 use tokio::time::sleep;
@@ -23,7 +23,6 @@ pub(super) async fn put(
     slot: Slot,
     mime: &str,
     file: &Spooled,
-    max: Option<u64>,
 ) -> Result<(), DeliveryError> {
     let request = http
         .put(slot.put)
@@ -32,7 +31,7 @@ pub(super) async fn put(
         .header(CONTENT_LENGTH, file.size())
         .body(Body::wrap_stream(file.body()));
     match while_it_moves(file, request.send()).await {
-        Some(Ok(answer)) => outcome(&answer, max),
+        Some(Ok(answer)) => outcome(&answer),
         Some(Err(error)) if error.is_connect() => Err(later("the upload service is out of reach")),
         Some(Err(_)) => Err(later("the upload broke off")),
         None => Err(later("the upload stood still")),
@@ -57,12 +56,13 @@ async fn while_it_moves<T>(file: &Spooled, work: impl Future<Output = T>) -> Opt
 }
 
 /// What the service's answer means. Its body is not read.
-fn outcome(answer: &Response, max: Option<u64>) -> Result<(), DeliveryError> {
+fn outcome(answer: &Response) -> Result<(), DeliveryError> {
     match answer.status().as_u16() {
         200..=299 => Ok(()),
+        // What it said before would have been enough: how much is, nobody knows.
         413 => {
-            let refusal = max.map_or(Code::MediaTooLarge.into(), Refusal::too_large);
-            Err(refused(refusal, "the upload service calls the file too large"))
+            let why = "the upload service calls the file too large";
+            Err(refused(Code::MediaTooLarge.into(), why))
         }
         429 | 503 => {
             let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok());
@@ -77,5 +77,35 @@ fn outcome(answer: &Response, max: Option<u64>) -> Result<(), DeliveryError> {
             Err(refused(Code::Forbidden.into(), why))
         }
         _ => Err(refused(Code::Forbidden.into(), "the upload service does not take the file")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use std::future::pending;
+
+    use drawbridge_testkit::spooled;
+    use futures_util::StreamExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_lasts_for_as_long_as_it_moves() {
+        let file = spooled(&vec![7; 1_000_000]).unwrap();
+        let began = Instant::now();
+        assert_eq!(while_it_moves(&file, pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), STANDSTILL);
+
+        let slow = async {
+            for start in (0..file.size()).step_by(128 * 1024) {
+                sleep(Duration::from_secs(59)).await;
+                assert!(file.from(start).next().await.unwrap().is_ok());
+            }
+        };
+        assert_eq!(while_it_moves(&file, slow).await, Some(()));
+        assert!(began.elapsed() > STANDSTILL * 8);
     }
 }

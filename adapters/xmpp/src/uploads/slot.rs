@@ -72,7 +72,8 @@ pub(super) fn read(answer: &Stanza, plain: &[PlainHost], now: Timestamp) -> Resu
     let slot = slot.ok_or(Denied::Unreadable)?;
     let url = |name: &str, longest: usize| {
         let element = slot.get_child(name, ns::UPLOAD)?;
-        let url = element.attr("url").filter(|url| url.len() <= longest)?;
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        let url = element.attr("url").filter(|url| url.len() <= longest && !url.contains(odd))?;
         let parsed = Url::parse(url).ok().filter(Url::has_host)?;
         let named = parsed.username().is_empty() && parsed.password().is_none();
         named.then_some((element, url, parsed))
@@ -120,7 +121,8 @@ fn denied(answer: &Element, now: Timestamp) -> Denied {
             let stamp = said("retry").and_then(|retry| retry.attr("stamp"));
             let stamp = stamp.and_then(|stamp| stamp.parse::<DateTime>().ok());
             let at = stamp.map(|stamp| Timestamp(stamp.0.timestamp_millis()));
-            Denied::Later(at.map(|at| at.since(now).min(LONGEST_WAIT)))
+            let wait = at.map(|at| at.since(now).min(LONGEST_WAIT));
+            Denied::Later(wait.filter(|wait| !wait.is_zero()))
         }
         "service-unavailable"
         | "item-not-found"

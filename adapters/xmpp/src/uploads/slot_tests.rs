@@ -37,6 +37,7 @@ fn a_place_is_one_with_tls_or_on_a_host_that_needs_none() {
         ("https://me:secret@u.test/a", tls, Denied::Unreadable),
         ("file:///etc/passwd", tls, Denied::Unreadable),
         (tls, "/a", Denied::Unreadable),
+        (tls, "https://u.test/a&#10;b", Denied::Unreadable),
         (tls, &long, Denied::Unreadable),
         ("", "", Denied::Unreadable),
     ] {
@@ -85,7 +86,7 @@ fn a_service_says_why_it_gives_none() {
         ("modify", "not-acceptable", "", Denied::Refused),
         ("wait", "resource-constraint", retry, Denied::Later(seconds(30))),
         ("wait", "resource-constraint", late, Denied::Later(seconds(3600))),
-        ("wait", "resource-constraint", past, Denied::Later(seconds(0))),
+        ("wait", "resource-constraint", past, Denied::Later(None)),
         ("cancel", "resource-constraint", "", Denied::Later(None)),
         ("wait", "internal-server-error", "", Denied::Later(None)),
         ("cancel", "service-unavailable", "", Denied::Gone),
