@@ -78,14 +78,14 @@ async fn a_file_that_is_delivered_twice_lies_there_once(software: XmppSoftware) 
 }
 
 async fn a_large_file_crosses_both_ways(software: XmppSoftware) -> Result<()> {
-    const LARGE: usize = 12 * 1024 * 1024;
+    const LARGE: usize = 6 * 1024 * 1024;
     let here = Here::open(software).await?;
-    let mut film = sample(MediaKind::Video);
-    film.bytes = film.bytes.iter().copied().cycle().take(LARGE).collect();
+    let mut waves = sample(MediaKind::Video);
+    waves.bytes = waves.bytes.iter().copied().cycle().take(LARGE).collect();
     ensure!(here.adapter.max_media() >= LARGE as u64, "{}", here.adapter.max_media());
-    let (content, attached) = media(&film)?;
+    let (content, attached) = media(&waves)?;
     here.carol_delivers(&here.key(), content, Some(attached)).await?;
-    let file = here.server.lays_down(&film)?;
+    let file = here.server.lays_down(&waves)?;
     here.bob_sees(&Sight::ShowsFile(&file))?;
     with(&here.bob, move |bob| bob.acts(CAROL, &Deed::SendsFile(&file))).await?;
     let came = here.bridge.wait_for(PATIENCE, "a file", |journal| {
@@ -99,7 +99,7 @@ async fn a_large_file_crosses_both_ways(software: XmppSoftware) -> Result<()> {
     ensure!(came.info.size == Some(LARGE as u64), "{:?}", came.info);
     let Locator::Link(link) = &came.at else { anyhow::bail!("no link: {:?}", came.at) };
     let answer = reqwest::get(link).await?.error_for_status()?;
-    let same = answer.bytes().await? == film.bytes;
+    let same = answer.bytes().await? == waves.bytes;
     ensure!(same, "it has other bytes");
     here.closes().await.context("at the end")
 }
