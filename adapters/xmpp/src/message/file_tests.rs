@@ -101,6 +101,32 @@ fn what_is_said_of_a_file_is_read() {
 }
 
 #[test]
+fn a_file_of_the_older_standard_is_one_too() {
+    let sims = |source: &str| {
+        format!(
+            "<reference xmlns='urn:xmpp:reference:0' type='data'><media-sharing \
+             xmlns='urn:xmpp:sims:1'><file xmlns='urn:xmpp:jingle:apps:file-transfer:5'>\
+             <media-type>audio/mpeg</media-type><name>song.mp3</name></file><sources>\
+             <reference xmlns='urn:xmpp:reference:0' type='data' uri='{source}'/></sources>\
+             </media-sharing></reference>"
+        )
+    };
+    let jingle = "xmpp:bob@p.test/phone?jingle;id=1";
+    for inner in [
+        sims(URL),
+        format!("<body>{URL}</body>{}{}", sims(URL), oob(URL)),
+        format!("<body>{URL}</body>{}{}", sims(jingle), oob(URL)),
+    ] {
+        let media = file(&inner);
+        assert!(media.at == Locator::Link(URL.to_owned()), "{inner}");
+        assert_eq!((media.kind, media.caption), (MediaKind::Audio, None), "{inner}");
+        assert_eq!(media.info.name.as_deref(), Some("song.mp3"));
+    }
+    let closed = heard(&sims(jingle)).content;
+    assert!(closed == Content::Unsupported { kind: Kind::Audio });
+}
+
+#[test]
 fn a_voice_note_is_one_by_its_type() {
     for (mime, kind) in [
         ("audio/ogg; codecs=opus", MediaKind::Voice),
