@@ -47,21 +47,19 @@ pub(super) fn read(message: &Element, whole: Option<&str>) -> Option<Found> {
         message.children().filter_map(sharing).map(offer).take(MOST).collect();
     let bare = bare_links(message);
     if sharings.iter().any(|offer| offer.encrypted && offer.links.is_empty())
-        || bare.iter().any(|link| link.starts_with("aesgcm:"))
+        || bare.iter().any(|link| is_sealed(link))
     {
         return Some(Found::Closed(Kind::Encrypted));
     }
     let left = whole.map(|whole| fallback::without(message, whole, &[ns::SFS, ns::OOB, ns::SIMS]));
     let left = left.unwrap_or_default();
     let shared = sharings.iter().find(|offer| !offer.links.is_empty());
+    // A link among words is one of them.
+    let among = |link: &str| left.contains(link) && !left.lines().any(|line| line.trim() == link);
+    let is_file = |link: &&String| is_fetched(link) && !(sharings.is_empty() && among(link));
     let (link, own, file) = if let Some(offer) = shared {
         (offer.links[0].clone(), offer.links.clone(), offer.file)
-    } else if let Some(link) = bare.iter().find(|link| is_fetched(link)) {
-        let said = left.contains(link.as_str()) && !left.lines().any(|line| line.trim() == link);
-        if sharings.is_empty() && said {
-            // A link among words is one of them.
-            return None;
-        }
+    } else if let Some(link) = bare.iter().find(is_file) {
         (link.clone(), vec![link.clone()], sharings.first().and_then(|offer| offer.file))
     } else if let Some(offer) = sharings.first() {
         return Some(Found::Closed(info(offer.file, None).0.kind()));
@@ -110,11 +108,11 @@ fn offer(sharing: &Element) -> Offer<'_> {
     };
     Offer {
         file: sharing.children().find(|child| child.name() == "file"),
-        encrypted: sources.iter().any(sealed) || all.iter().any(|link| link.starts_with("aesgcm:")),
+        encrypted: sources.iter().any(sealed) || all.iter().any(|link| is_sealed(link)),
         links: all
             .into_iter()
             .map(|link| link.trim().to_owned())
-            .filter(|l| is_fetched(l))
+            .filter(|link| is_fetched(link))
             .collect(),
     }
 }
@@ -136,6 +134,11 @@ fn bare_links(message: &Element) -> Vec<String> {
 fn is_fetched(link: &str) -> bool {
     let plain = |url: Url| matches!(url.scheme(), "https" | "http") && url.has_host();
     link.len() <= Locator::MAX && Url::parse(link).is_ok_and(plain)
+}
+
+/// Whether it leads to what is encrypted, with the key beside it.
+fn is_sealed(link: &str) -> bool {
+    link.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("aesgcm"))
 }
 
 /// What was written with a file: what is left of the body without its link, and the links of other files.

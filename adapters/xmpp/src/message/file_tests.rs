@@ -208,7 +208,7 @@ fn what_cannot_be_fetched_is_said_or_refused() {
             Kind::Encrypted,
         ),
         (sfs(image, &sealed) + &oob(URL), Kind::Encrypted),
-        (sfs(image, &source("aesgcm://p.test/a#00")), Kind::Encrypted),
+        (sfs(image, &source("AESGCM://p.test/a#00")), Kind::Encrypted),
         (sfs(image, ""), Kind::Image),
         (sfs(image, &source("ftp://p.test/a")), Kind::Image),
         (sfs(image, &source(&long)), Kind::Image),
@@ -241,6 +241,10 @@ fn what_cannot_be_fetched_is_said_or_refused() {
     let among = format!("see {URL} there");
     assert!(heard(&format!("<body>{among}</body>{}", oob(URL))).content == Content::text(&*among));
     assert!(heard(&format!("<body>{URL}</body>")).content == Content::text(URL));
+    let second = "https://p.test/b.png";
+    let media = file(&format!("<body>{among}</body>{}{}", oob(URL), oob(second)));
+    assert!(media.at == Locator::Link(second.to_owned()));
+    assert!(media.caption.is_some_and(|text| text.body == among));
     // The plain source of a file that is also there encrypted.
     assert_eq!(file(&sfs(image, &(sealed + &source(URL)))).kind, MediaKind::Image);
 }
