@@ -5,7 +5,7 @@ drawbridge_adapter::log_events! {
     pub(crate) LISTENING_UNENCRYPTED: WARN,
         "listening without encryption beyond this machine: put a TLS proxy in front",
         fields [address: "where it listens"],
-        action "Set `listen` to a loopback address behind a proxy that does TLS.";
+        action "Set `listen` and `media_listen` to loopback addresses behind a proxy that does TLS.";
     /// Whoever can read the way between this machine and the partner can read the messages.
     pub(crate) DIALLING_UNENCRYPTED: WARN, "dialling without encryption beyond this machine",
         fields [],

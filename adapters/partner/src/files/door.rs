@@ -110,12 +110,17 @@ async fn connected(files: Arc<Files>, mut stream: TcpStream, place: Cancellation
                 .max_buf_size(HEAD)
                 .serve_connection(TokioIo::new(&mut stream), service)
         );
-        let mut passed = 0;
+        let (mut passed, mut is_crowded_out) = (0, false);
         loop {
             tokio::select! {
                 served = &mut connection => break served,
                 // Somebody without a token may have to make room for others.
-                () = place.cancelled(), if !passage.is_let_in() => return,
+                () = place.cancelled(), if !is_crowded_out => {
+                    if !passage.is_let_in() {
+                        return;
+                    }
+                    is_crowded_out = true;
+                }
                 () = tokio::time::sleep(SPAN) => {
                     let now = moved.load(Ordering::Relaxed);
                     if now - passed < LEAST {

@@ -278,7 +278,8 @@ mod tests {
             let kind = &frame["content"]["type"];
             kinds.push(kind.as_str().or(frame["type"].as_str()).unwrap().to_owned());
         }
-        assert_eq!(kinds, ["location", "contact", "poll", "presence"]);
+        let all = ["location", "contact", "poll", "presence", "image", "voice", "fetch_failed"];
+        assert_eq!(kinds, all);
     }
 
     /// Whatever there might stand in a frame.
