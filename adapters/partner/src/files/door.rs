@@ -28,8 +28,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// The longest head, in bytes; also how much is read at once.
 const HEAD: usize = 64 * 1024;
 
-/// What of a file must pass in each span of time, in bytes: all that is left of it, or this.
-const LEAST: u64 = 256 * 1024;
+/// What of a file must pass in each span of time, in bytes: all that is left of it, or this. It is half
+/// of what the protocol says, since the system takes in gulps what goes out.
+const LEAST: u64 = 128 * 1024;
 
 /// Such a span.
 const SPAN: Duration = Duration::from_mins(1);
