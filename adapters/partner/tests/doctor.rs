@@ -159,3 +159,20 @@ async fn the_app_proves_nothing() {
     let why = "the app says no hello that can be taken: the first frame is hello";
     ends(&found, &[REACHED, TAKEN], why, "its app says hello first");
 }
+
+#[tokio::test]
+async fn the_door_for_files_is_looked_at_as_well() {
+    let (mut config, dir) = (json!({"listen": "127.0.0.1:0"}), tempfile::tempdir().unwrap());
+    common::write_jwks(dir.path().join("jwks.json"), &[key().jwk()]);
+    (config["issuer"], config["jwks_file"]) = (json!("birdychat"), json!("jwks.json"));
+    common::carries_files(&mut config);
+    let well = "the bridge can listen on 127.0.0.1:0";
+    all_well(&found(config.clone(), &dir, false, async {}).await, &[well, well]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    config["media_listen"] = json!(at);
+    let found = found(config, &dir, false, async {}).await;
+    let trouble = found[1].found.clone();
+    assert!(trouble.starts_with(&format!("the bridge cannot listen on {at}")), "{trouble}");
+    ends(&found, &[well], &trouble, "`media_listen`");
+}

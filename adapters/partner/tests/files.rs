@@ -409,7 +409,7 @@ async fn a_file_that_is_too_large_is_refused_whatever_was_said_of_it() {
     let chunked = "Transfer-Encoding: chunked\r\n";
     let mut stream = begins(at, "PUT", &path(url(&fetch)), chunked).await;
     let writing = async {
-        let piece = [b"10000\r\n".as_slice(), &[0; 0x10000], b"\r\n"].concat();
+        let piece = [b"10000\r\n".as_slice(), &vec![0; 0x10000], b"\r\n"].concat();
         while stream.write_all(&piece).await.is_ok() {}
     };
     let reading = async { read(opened(opening).await.unwrap()).await };

@@ -7,7 +7,8 @@ mod common;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use common::{Home, claims, key, text};
+use common::http::{get, put};
+use common::{Home, carries_files, claims, key, text};
 use drawbridge_adapter::{
     Adapter, Code, Command, Content, ConversationId, Delivery, EventId, Message, Party, Tag,
     Timestamp, UserId,
@@ -149,4 +150,35 @@ async fn who_knocks_again_and_again_is_one_line_a_doubt() {
     lines.one_with(&["event=proof_invalid ", "doubt=not a signed JWT "]);
     lines.one_with(&["event=proof_invalid ", "doubt=aud is another one "]);
     home.stops().await;
+}
+
+#[tokio::test]
+async fn no_file_leaves_its_token_or_its_name() {
+    let lines = Lines::of_this_process();
+    let home = Home::with(carries_files);
+    let at = home.partner.listening_for_files().await.unwrap();
+    let kinds = json!({"kinds": {"image": "full"}, "text": {"max_bytes": 100}});
+    let mut app = home.app_saying(&json!({"capabilities": kinds})).await;
+    app.enlists("carol").await;
+    let partner = Arc::clone(&home.partner);
+    let opening = tokio::spawn(async move { partner.open("file-of-carols").await });
+    let fetch = app.hears().await;
+    let url = fetch["url"].as_str().unwrap();
+    assert_eq!(put(at, url, &vec![0; (1 << 20) + 1]).await.status, 413);
+    assert!(opening.await.unwrap().is_err());
+    assert_eq!(get(at, url, "").await.status, 404);
+    app.says(&json!({"type": "event", "id": "e1", "from": "carol", "to": "elsewhere:alice",
+        "sent_at": 1, "content": {"type": "image", "file": "file-of-carols", "name": "harbour.png",
+                                  "caption": "a secret"}}))
+        .await;
+    app.hears_ack(&["e1"]).await;
+    home.stops().await;
+    lines.one_with(&["status=413"]);
+    lines.one_with(&["status=404"]);
+    let token = url.rsplit('/').next().unwrap();
+    let id = fetch["id"].as_str().unwrap();
+    for line in lines.0.lock().unwrap().iter() {
+        let told = [token, id, "file-of-carols", "harbour", "secret", "bridge.test"];
+        assert!(!told.iter().any(|word| line.contains(word)), "{line}");
+    }
 }
