@@ -1,8 +1,8 @@
 //! What the types cannot say about the content of an event.
 
 use drawbridge_adapter::{
-    Block, ContactCard, Content, Emojis, Event, Inline, Location, Poll, Reference, Repeats, Rich,
-    Was,
+    Block, ContactCard, Content, Emojis, Event, Inline, Location, Locator, Poll, Reference,
+    Repeats, Rich, Was,
 };
 
 /// What in it breaks the contract, in words.
@@ -32,7 +32,7 @@ pub(crate) fn of_content(event: &Event) -> Vec<&'static str> {
     all
 }
 
-/// Of a place, a contact card or a poll: what is out of its bounds.
+/// Of a place, a contact card, a poll or a file: what is out of its bounds.
 fn of_thing(content: &Content) -> Vec<&'static str> {
     let bad = |line: &String, most: usize| line.is_empty() || line.len() > most;
     let mut all = Vec::new();
@@ -60,9 +60,25 @@ fn of_thing(content: &Content) -> Vec<&'static str> {
                 all.push("of a poll's answers none may be chosen");
             }
         }
+        Content::Media(media) => {
+            let thumbnail = media.thumbnail.as_ref().map(|small| &small.at);
+            if std::iter::once(&media.at).chain(thumbnail).any(is_nowhere) {
+                all.push("a file is not where the bridge can find it");
+            }
+        }
         _ => {}
     }
     all
+}
+
+/// Whether nobody can open what an event says is there.
+fn is_nowhere(at: &Locator) -> bool {
+    let web = |link: &str| ["https://", "http://"].iter().any(|start| link.starts_with(start));
+    match at {
+        Locator::Own(own) => own.is_empty() || own.len() > Locator::MAX,
+        Locator::Link(link) => link.len() > Locator::MAX || !web(link),
+        Locator::Attached => true,
+    }
 }
 
 fn of_reference(event: &Event, named: &Reference) -> Option<&'static str> {

@@ -134,6 +134,18 @@ pub trait Peer: Send + Sync {
         Ok(None)
     }
 
+    /// How often a file that it sent was fetched from where it lies, by anybody, so far; `None` if that
+    /// cannot be known.
+    async fn files_fetched(&mut self) -> Result<Option<usize>> {
+        Ok(None)
+    }
+
+    /// How many messages that are files its client has shown so far. What its network marks as a repeat
+    /// (the same id again) is not shown again. `None` if that cannot be known.
+    async fn files_shown(&mut self) -> Result<Option<usize>> {
+        Ok(None)
+    }
+
     /// Cuts the adapter off from its network, and keeps it so.
     async fn network_goes_away(&mut self) -> Result<Tried> {
         Ok(Tried::Impossible)

@@ -448,6 +448,18 @@ impl Play {
         seen
     }
 
+    /// How often files of the peer's were fetched so far, if that can be known.
+    pub(crate) async fn files_fetched(&mut self) -> Result<Option<usize>> {
+        let fetched = timeout(self.patience, self.peer.files_fetched()).await;
+        fetched.context("the peer did not say in time how often its files were fetched")?
+    }
+
+    /// How many files the peer was shown so far, if that can be known.
+    pub(crate) async fn files_shown(&mut self) -> Result<Option<usize>> {
+        let shown = timeout(self.patience, self.peer.files_shown()).await;
+        shown.context("the peer did not say in time how many files it was shown")?
+    }
+
     /// Hands one batch over, once, and checks the form of the answer.
     pub(crate) async fn delivers_once(
         &self,

@@ -9,23 +9,32 @@ use crate::play::Play;
 use crate::{Deed, Done, Sample, Sight, Stage, Tried};
 
 /// Rule: a file of each kind that is declared arrives whole, as its kind, with its name, its type and
-/// what is written with it.
+/// what is written with it; it can be opened more than once, and is not read before.
 pub async fn media_in(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     let samples = declared(&play, Level::Rejected);
     if samples.is_empty() {
         return Ok(Done::Undeclared("the adapter does not carry files"));
     }
+    let mut before = Vec::new();
     for sample in samples {
+        let fetched_before = play.files_fetched().await?;
         if play.performs(&Deed::SendsFile(sample.clone())).await? == Tried::Impossible {
             return Ok(Done::Skipped("the peer cannot send files"));
         }
         let kind = sample.kind;
         let came = play.takes("file", |event| match &event.content {
-            Content::Media(media) if media.kind == kind => Some(media.clone()),
+            Content::Media(media) if !before.contains(&event.id) => {
+                Some((event.id.clone(), media.clone()))
+            }
             _ => None,
         });
-        let media = came.await.with_context(|| format!("{kind:?}"))?;
+        let (id, media) = came.await.with_context(|| format!("{kind:?}"))?;
+        before.push(id);
+        play.keeps_the_contract()?;
+        ensure!(media.kind == kind, "{kind:?} arrived as {:?}", media.kind);
+        let unread = play.files_fetched().await? == fetched_before;
+        ensure!(unread, "{kind:?} was read before it was opened");
         let info = media.info.clone().clean();
         ensure!(info.name.as_deref() == Some(&sample.name), "{kind:?} has another name");
         ensure!(info.mime.as_deref() == Some(&sample.mime), "{kind:?} has another type");
@@ -35,24 +44,26 @@ pub async fn media_in(stage: &dyn Stage) -> Result<Done> {
         ensure!(caption == sample.caption, "what is written with {kind:?} is not what was");
         let same = info.duration.is_none() || info.duration == sample.duration;
         ensure!(same, "{kind:?} plays for another time");
-        let Some(bytes) = fetched(&mut play, &media.at).await? else {
-            return Ok(Done::Skipped("the peer cannot download what it sent"));
-        };
-        ensure!(bytes == sample.bytes, "{kind:?} has other bytes: {} of {size}", bytes.len());
+        for _ in 0..2 {
+            let Some(bytes) = fetched(&mut play, &media.at).await? else {
+                return Ok(Done::Skipped("the peer cannot download what it sent"));
+            };
+            ensure!(bytes == sample.bytes, "{kind:?} has other bytes: {} of {size}", bytes.len());
+        }
     }
     play.crosses_in("end").await?;
     play.closes().await
 }
 
 /// Rule: a file of each kind that is declared as more than `fallback` is shown whole, as its kind, with
-/// its name, its type and what is written with it.
+/// its name, its type and what is written with it; and once, also if it is delivered again.
 pub async fn media_out(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     let samples = declared(&play, Level::Fallback);
     if samples.is_empty() {
         return Ok(Done::Undeclared("the adapter does not carry files"));
     }
-    for sample in samples {
+    for (count, sample) in (1..).zip(samples) {
         let size = sample.bytes.len() as u64;
         ensure!(play.adapter.max_media() >= size, "it takes no file of {size} bytes");
         let spooled = spooled(&sample.bytes)?;
@@ -74,8 +85,13 @@ pub async fn media_out(stage: &dyn Stage) -> Result<Done> {
         if play.delivers_while_it_sees(&delivery, &sight).await? == Tried::Impossible {
             return Ok(Done::Skipped("the peer cannot be shown files"));
         }
+        delivery.attempt += 1;
+        play.deliver_one(&delivery).await?;
+        play.crosses_out("end").await?;
+        let shown = play.files_shown().await?;
+        let once = shown.is_none_or(|shown| shown == count);
+        ensure!(once, "the peer was shown {} files, not {count}", shown.unwrap_or_default());
     }
-    play.crosses_out("end").await?;
     play.closes().await
 }
 

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Adapter, AddressError, Addressing, Answer, Bridge, Capabilities, Code, Command,
     Connection, Content, Delivered, Delivery, DeliveryError, Descriptor, Destination, Event,
-    EventId, Fatal, Feature, Gesture, Kind, Level, Marks, NetworkId, Party, Refusal, Repeats,
-    ReplyPath, Signal, StatusNeeds, Text, TextLimits, UserId,
+    EventId, Fatal, Feature, Gesture, Incoming, Kind, Level, Marks, NetworkId, Party, Refusal,
+    Repeats, ReplyPath, Signal, StatusNeeds, Text, TextLimits, UserId,
 };
+use futures_util::{StreamExt, stream};
 
 use crate::content::KINDS;
 use crate::flaws::Flaw;
@@ -78,6 +79,7 @@ impl Line {
     /// Hands some frames over, and acknowledges them when they are safe.
     async fn take(&self, bridge: &Bridge, mut frames: Vec<Frame>) {
         self.log(&frames);
+        self.peeks(&frames);
         let acknowledged = frames.clone();
         if self.has(Flaw::AcknowledgesFirst) || self.has(Flaw::AcknowledgesTwice) {
             self.server.acknowledge(&acknowledged);
@@ -257,7 +259,7 @@ impl Line {
         Ok(Delivered::default())
     }
 
-    fn carry_out(&self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
+    async fn carry_out(&self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
         if !self.has(Flaw::ClaimsOffline) && !self.server.with(|state| state.online) {
             return Err(DeliveryError::Disconnected);
         }
@@ -275,6 +277,11 @@ impl Line {
                     Some(Flaw::WrongGhost) => "elsewhere~carlo".to_owned(),
                     _ => self.address_of(&message.from.user).unwrap(),
                 };
+                if let (Content::Media(media), Some(attached)) =
+                    (&message.content, &delivery.attached)
+                {
+                    return self.show_file(&key, delivery.attempt, from, media, attached).await;
+                }
                 let Content::Text(Text { body, rich }) = &message.content else {
                     return Ok(self.change(&key, from, &message.content, message.words.as_deref()));
                 };
@@ -420,21 +427,29 @@ impl Adapter for Line {
         }
     }
 
+    async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
+        self.opens(at)
+    }
+
+    fn max_media(&self) -> u64 {
+        self.largest()
+    }
+
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
         if self.has(Flaw::RefusesEarly) {
             let refusal = Refusal::from(Code::NetworkUnreachable);
             return vec![Err(DeliveryError::Refused { refusal, why: "not connected" })];
         }
         if self.has(Flaw::AnswersOnce) {
-            return vec![self.carry_out(&batch[0])];
+            return vec![self.carry_out(&batch[0]).await];
         }
         if self.has(Flaw::ReversesOut) {
-            let answers = batch.iter().rev().map(|delivery| self.carry_out(delivery));
-            return answers.collect();
+            let answers = stream::iter(batch.iter().rev());
+            return answers.then(|delivery| self.carry_out(delivery)).collect().await;
         }
         let mut answers = Vec::new();
         for delivery in batch {
-            let answer = self.carry_out(delivery);
+            let answer = self.carry_out(delivery).await;
             let ends = matches!(&answer, Err(e) if !matches!(e, DeliveryError::Refused { .. }));
             answers.push(answer);
             if ends && !self.has(Flaw::GoesOn) {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Acceptance, Answer, Block, Code, ContactCard, Content, Destination, Emojis, Event, EventId,
-    Inline, Location, Marks, Memo, NetworkId, Party, Poll, Reference, Repeats, Reply, ReplyPath,
-    Rich, Text, Timestamp, Unavailable, UserId, Was,
+    FileInfo, Inline, Location, Locator, Marks, Media, MediaKind, Memo, NetworkId, Party, Poll,
+    Reference, Repeats, Reply, ReplyPath, Rich, Text, Thumbnail, Timestamp, Unavailable, UserId,
+    Was,
 };
 use drawbridge_testkit::ReferenceBridge;
 
@@ -175,6 +176,46 @@ async fn breaches_in_things_are_seen() {
         let breaches = bridge.journal().breaches;
         assert_eq!(breaches.len(), at + 1, "{at}: {breaches:?}");
         assert!(breaches[at].contains(words), "{at}: {breaches:?}");
+    }
+}
+
+/// Of files that lie where nobody can open them.
+#[tokio::test]
+async fn breaches_in_files_are_seen() {
+    let bridge = bridge();
+    let handle = bridge.handle();
+    let file = |at, small: Option<Locator>| {
+        let (kind, info) = (MediaKind::Image, FileInfo::default());
+        let thumbnail = small.map(|at| Thumbnail { at, info: info.clone() });
+        Content::Media(Box::new(Media { kind, at, info, thumbnail, caption: None }))
+    };
+    let own = |bytes: usize| Locator::Own("x".repeat(bytes));
+    let link = |rest: &str| Locator::Link(format!("https://x.test/{rest}"));
+    let right = [own(Locator::MAX), link(""), Locator::Link("http://x.test/".to_owned())];
+    for (at, place) in right.into_iter().enumerate() {
+        let content = file(place.clone(), Some(place));
+        handle.accept(vec![Event { content, ..event(&format!("r{at}"), "a") }]).await.unwrap();
+    }
+    assert!(bridge.journal().breaches.is_empty(), "{:?}", bridge.journal().breaches);
+    let wrong = [
+        own(0),
+        own(Locator::MAX + 1),
+        link(&"x".repeat(Locator::MAX)),
+        Locator::Link("file:///etc/passwd".to_owned()),
+        Locator::Attached,
+    ];
+    for (at, place) in wrong.into_iter().enumerate() {
+        for (which, content) in
+            [file(place.clone(), None), file(own(1), Some(place))].into_iter().enumerate()
+        {
+            handle
+                .accept(vec![Event { content, ..event(&format!("w{at}{which}"), "a") }])
+                .await
+                .unwrap();
+            let breaches = bridge.journal().breaches;
+            assert_eq!(breaches.len(), 2 * at + which + 1, "{at}: {breaches:?}");
+            assert!(breaches[2 * at + which].contains("a file is not where"), "{at}: {breaches:?}");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::peer::Dora;
 use crate::server::{Act, DORA, Frame, Look, Sign, State};
 
 /// The kinds that it carries.
-pub(crate) const KINDS: [Kind; 10] = [
+pub(crate) const KINDS: [Kind; 15] = [
     Kind::Text,
     Kind::Edit,
     Kind::Retraction,
@@ -25,6 +25,11 @@ pub(crate) const KINDS: [Kind; 10] = [
     Kind::Contact,
     Kind::Poll,
     Kind::Presence,
+    Kind::Image,
+    Kind::Video,
+    Kind::Voice,
+    Kind::Audio,
+    Kind::Document,
 ];
 
 fn reference(was: Was, id: &str) -> Reference {
@@ -57,6 +62,7 @@ impl Line {
                 Content::Reaction { to: reference(Was::Delivered, &to), emojis }
             }
             Act::Sends(thing) => self.sent(thing.clone()),
+            Act::SendsFile(sample) => self.file(frame, sample),
             _ if self.has(Flaw::QuotesTwice) => Content::text(format!("> tea?\n{text}")),
             _ => Content::text(text),
         }
@@ -238,7 +244,9 @@ impl Dora {
                 server.with(|state| state.signs.push_back(Sign::Types(*typing)));
             }
             Deed::Is(is) => server.with(|state| state.signs.push_back(Sign::Is(*is))),
-            Deed::SendsFile(_) => {}
+            Deed::SendsFile(sample) => {
+                self.said.push(send("", Kind::Text, Act::SendsFile(sample.clone())));
+            }
             Deed::Sends(thing) => {
                 self.said.push(send("", Kind::Text, Act::Sends(thing.clone())));
             }
@@ -257,7 +265,7 @@ impl Dora {
             Sight::Read => Look::Read(said),
             Sight::Typing(typing) => return state.typing == Some(*typing),
             Sight::Presence(is) => return state.there == Some(*is),
-            Sight::ShowsFile(_) => return false,
+            Sight::ShowsFile(sample) => Look::ShowsFile(sample.clone()),
             Sight::Shows(thing) => Look::Shows(thing.clone()),
             Sight::Reactions(all) => {
                 let here = state.reactions.values().filter(|(to, _)| *to == said);

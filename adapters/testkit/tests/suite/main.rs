@@ -5,6 +5,7 @@
 mod adapter;
 mod bridge;
 mod content;
+mod files;
 mod flaws;
 mod peer;
 mod server;

@@ -9,6 +9,7 @@ use drawbridge_adapter::{Code, Kind, MuteFor, NetworkId, Secret, UserId};
 use drawbridge_testkit::{Deed, Heard, Peer, Scene, Sight, Stage, Tried};
 
 use crate::adapter::{Line, TOKEN};
+use crate::files::shown;
 use crate::flaws::Flaw;
 use crate::server::{Act, BRIDGE, DORA, Frame, PASSWORD, Server, State, Wish};
 
@@ -97,7 +98,11 @@ impl Stage for LineStage {
                 | Flaw::DropsReadsIn
                 | Flaw::DropsReadsOut
                 | Flaw::DropsTypingIn
-                | Flaw::DropsTypingOut,
+                | Flaw::DropsTypingOut
+                | Flaw::TearsFilesOut
+                | Flaw::RenamesFilesOut
+                | Flaw::DropsCaptionsOut
+                | Flaw::ShowsFilesAsDocuments,
             ) => 3,
             _ => 20,
         };
@@ -266,6 +271,16 @@ impl Peer for Dora {
     async fn taken(&mut self) -> Result<Option<Vec<String>>> {
         let taken = self.server.with(|state| state.taken.clone());
         Ok((!self.clumsy).then(|| taken.into_iter().map(|frame| frame.text).collect()))
+    }
+
+    async fn files_fetched(&mut self) -> Result<Option<usize>> {
+        let fetched = self.server.with(|state| state.fetched.len());
+        Ok((!self.clumsy).then_some(fetched))
+    }
+
+    async fn files_shown(&mut self) -> Result<Option<usize>> {
+        let shown = self.server.with(|state| shown(state));
+        Ok((!self.clumsy).then_some(shown))
     }
 
     async fn network_goes_away(&mut self) -> Result<Tried> {

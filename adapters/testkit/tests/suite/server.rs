@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Mutex;
 
 use drawbridge_adapter::{Code, Content, Kind, MuteFor, There};
-use drawbridge_testkit::Heard;
+use drawbridge_testkit::{Heard, Sample};
 use tokio::sync::watch;
 
 /// The bridge's own account.
@@ -35,6 +35,7 @@ pub(crate) enum Act {
     Retracts(String),
     Reacts(String),
     Sends(Content),
+    SendsFile(Sample),
 }
 
 /// What Dora does in passing.
@@ -54,6 +55,7 @@ pub(crate) enum Look {
     Gone(String),
     Read(String),
     Shows(Content),
+    ShowsFile(Sample),
 }
 
 /// What Dora wants of somebody.
@@ -73,6 +75,8 @@ pub(crate) struct State {
     /// Not yet acknowledged by the bridge, oldest first.
     pub(crate) waiting: VecDeque<Frame>,
     pub(crate) taken: Vec<Frame>,
+    /// The ids of the frames whose files were read, each as often as that was.
+    pub(crate) fetched: Vec<String>,
     /// What Dora has not heard yet, each with its id.
     pub(crate) shown: VecDeque<(String, Heard)>,
     pub(crate) looks: Vec<Look>,
