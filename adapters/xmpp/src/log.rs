@@ -69,7 +69,7 @@ drawbridge_adapter::log_events! {
                 (`docs/install.md`).";
     /// Files can go to the network: the server has an upload service. Once, and again after it was lost.
     pub(crate) UPLOADS_POSSIBLE: DEBUG, "the server takes files",
-        fields [], optional [max: "the largest, in bytes, if the service says so"],
+        fields [], optional [max: "the largest, in bytes"],
         action "None.";
     /// The XMPP server has no upload service (XEP-0363) for the bridge: files to users there are refused.
     /// Once a connection.
