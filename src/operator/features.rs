@@ -17,6 +17,8 @@ What becomes of each kind of message, from one network to another: the lesser of
 `full`: wholly. `partial`: with losses that are documented. `fallback`: as something else that can be read.
 `refused`: the sender is told `unsupported_kind:<kind>`, see [codes.md](codes.md); of what is fleeting (receipts, typing, presence) nothing is told. Stickers and what disappears never cross to or from a third-party network.
 
+A file (image, video, voice, audio, document) keeps its bytes, name, type, size, duration, dimensions and what was written with it, and waveform, blurhash and small picture where the target has them. It is as large as both networks and `media.max_mib` allow; what its bytes show to be something else than it claims is refused, and what they do not show goes as a document. A voice note that is not Ogg goes as audio. To and from a partner's app files cross if `media_listen` is set, to XMPP if its server offers uploads (XEP-0363), from XMPP and from links if the host is one of `media.hosts`.
+
 This file is made from the code; `DRAWBRIDGE_REGENERATE=1 cargo test -p drawbridge` writes it anew. The scenarios send each kind in each direction between real servers, and hold what arrived against these tables.
 
 ";
@@ -28,13 +30,17 @@ What is refused here is no reason to refuse the text: formatting is left away an
 
 ";
 
+/// Without a door for files there are none with a partner's app. The partner's table is the last.
+const FILES: &str = "\nmedia_listen = \"127.0.0.1:9471\"\nmedia_public_url = \"https://bridge.example.org/files\"\n";
+
 const JWKS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
     "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
 /// Each network of the example with what it carries; the partner's is called by its type.
 fn networks(folder: &Path) -> Vec<(String, Capabilities)> {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
-    write("drawbridge.toml", &EXAMPLE.replace("birdychat", "partner"));
+    let config = EXAMPLE.replace("birdychat", "partner") + FILES;
+    write("drawbridge.toml", &config);
     write("xmpp.secret", "a secret");
     write("partner.jwks.json", JWKS);
     let loaded = config::load(&folder.join("drawbridge.toml"), Vec::new(), ADAPTERS).unwrap();

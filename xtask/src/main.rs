@@ -41,6 +41,9 @@ enum Command {
         /// One rough run instead of three.
         #[arg(long)]
         quick: bool,
+        /// Only this part: crossing, portals, people, fairness or media.
+        #[arg(long, value_name = "PART")]
+        only: Option<String>,
     },
     /// Writes the generated files anew: config/drawbridge.toml, and what is generated in docs.
     Generate,
@@ -59,7 +62,7 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Test => cargo::test(),
         Command::Demo { once } => return demo::run(once),
-        Command::Bench { json, quick } => bench::run(json, quick),
+        Command::Bench { json, quick, only } => bench::run(json, quick, only.as_deref()),
         Command::Generate => cargo::generate(),
         Command::Package { try_out: false } => package::package(),
         Command::Package { try_out: true } => package::try_out(),
