@@ -170,8 +170,8 @@ fn read_text(
     let mut checker = Checker::new(&origins, &mut findings);
     let (settings, networks) = read_merged(merged, &mut checker, adapters);
     let operator = settings.as_ref().map(|settings| operator(settings, folder, &mut checker));
-    if settings.as_ref().is_some_and(|it| it.media.spool_mib / 2 < it.media.max_mib) {
-        let what = "expected at least twice media.max_mib";
+    if settings.as_ref().is_some_and(|it| it.media.spool_mib / 4 < it.media.max_mib) {
+        let what = "expected at least four times media.max_mib";
         checker.error_unless_repaired(
             &KeyPath::default().then("media").then("spool_mib"),
             what.to_owned(),

@@ -48,9 +48,9 @@ pub(super) struct MediaSettings {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_mib: u32,
     /// How much of files may lie in `data_dir` at one time, in MiB, while they are on their way:
-    /// at least twice as much as the largest file, because no network may take up more than half of it.
-    /// What finds no room waits.
-    #[schemars(range(min = 2, max = 10_000_000))]
+    /// at least four times as much as the largest file, because what one network sends to another may not
+    /// take up more than a quarter of it. What finds no room waits.
+    #[schemars(range(min = 4, max = 10_000_000))]
     pub(super) spool_mib: u32,
 }
 

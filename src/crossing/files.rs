@@ -5,8 +5,9 @@
 //! block swallows is fetched all the same, and thrown away: whoever offers a file would see it.
 
 mod spool;
+mod turns;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -26,16 +27,25 @@ use crate::gate;
 use crate::log::{SPOOL_FAILED, SPOOL_FULL};
 use crate::proxy::{Hosts, Proxy, Unfetched};
 use crate::store::{Payload, Row, Source, StoreError};
-use spool::{Spool, Taken, Untaken};
+use spool::{Spool, Taken, Untaken, Way};
+pub(super) use turns::Turns;
 
-/// How many files are on their way to one network at a time.
-pub(super) const AT_ONCE: usize = 4;
+/// After how long one looks again whether there is room for another file. Who waits for a turn is woken.
+const NO_ROOM: Duration = Duration::from_secs(5);
 
-/// After how long one looks again whether there is room for another file.
-const NO_ROOM: Duration = Duration::from_secs(1);
-
-/// For how long it is tried to fetch a file, from the first failure on: what stands behind it waits.
+/// For how long it is tried to fetch a file, and to deliver it, from the first failure on: what stands
+/// behind it waits.
 const GIVEN_UP: Duration = Duration::from_mins(15);
+
+/// How many files are kept between two tries to deliver them, and for how long.
+const KEPT: usize = 4;
+const KEPT_FOR: Duration = Duration::from_mins(10);
+
+/// How often a file may be read altogether while it is delivered. After that reading is no progress.
+const READ: u64 = 4;
+
+/// How long a delivery that is under way may still take when the daemon stops.
+const STOPPING: Duration = Duration::from_secs(2);
 
 /// The most files of which is known since when they fail.
 const FAILING: usize = 4096;
@@ -46,6 +56,9 @@ const OPENED: Duration = Duration::from_secs(90);
 /// How long a small picture may take altogether.
 const THUMBNAIL: Duration = Duration::from_secs(20);
 
+/// How many bytes a microsecond are usual, where no file was seen yet.
+const USUAL: u64 = 20;
+
 /// How often it is looked whether a file still moves.
 const LOOK: Duration = Duration::from_secs(15);
 
@@ -53,8 +66,16 @@ const LOOK: Duration = Duration::from_secs(15);
 pub(super) struct Files {
     spool: Spool,
     proxy: Proxy,
-    /// Since when fetching fails, by the row's key.
+    /// Since when a file fails, by the row's key.
     failing: Mutex<HashMap<String, Instant>>,
+    /// Files that wait for another try, by the row's key.
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+struct Kept {
+    key: String,
+    since: Instant,
+    file: (Media, Attached),
 }
 
 /// Why a file is not there.
@@ -75,7 +96,7 @@ impl Files {
     pub(super) fn open(data_dir: &Path, most: u64) -> io::Result<Self> {
         let spool = Spool::open(data_dir, most)?;
         let proxy = Proxy::new().map_err(io::Error::other)?;
-        Ok(Self { spool, proxy, failing: Mutex::default() })
+        Ok(Self { spool, proxy, failing: Mutex::default(), kept: Mutex::default() })
     }
 
     /// How many bytes lie on disk now.
@@ -95,6 +116,28 @@ impl Files {
         }
         let since = *failing.entry(key.to_owned()).or_insert(now);
         now.duration_since(since) > GIVEN_UP
+    }
+
+    /// Keeps a file for the next try to deliver it.
+    fn keep(&self, key: &str, file: (Media, Attached)) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(Kept { key: key.to_owned(), since: Instant::now(), file });
+    }
+
+    /// The file that was kept.
+    fn kept(&self, key: &str) -> Option<(Media, Attached)> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|kept| kept.key == key)?;
+        kept.remove(at).map(|kept| kept.file)
+    }
+
+    /// Lets go what was kept for too long, or all of it.
+    pub(super) fn let_go(&self, all: bool) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| !all && kept.since.elapsed() < KEPT_FOR);
     }
 
     fn forget(&self, key: &str) {
@@ -160,21 +203,28 @@ impl Crossing {
         row: &mut Row,
         tries: u32,
     ) -> Result<Carried, StoreError> {
-        let done = match self.its_turn(row).await? {
-            Err(Stopped::Refused(refusal)) => Some(turned_away(refusal)),
-            _ => match self.fetch(network, row).await {
-                Ok(file) => self.hand_over(network, row, file, tries).await?,
-                Err(Missing::Failed(error)) => Some(Done::Carried(Err(error))),
-                Err(Missing::Waits(left)) => return Ok(Carried { left: Some(left), whole: false }),
-            },
+        let later = |left| Ok(Carried { left: Some(left), whole: false });
+        let done = if let Err(Stopped::Refused(refusal)) = self.its_turn(row).await? {
+            turned_away(refusal)
+        } else {
+            let from = borne(row).map(|(_, source)| source.network.clone());
+            let turn = from.and_then(|from| network.turns.take(&network.lanes, &from, &row.lane));
+            let Some(_turn) = turn else { return later(waits()) };
+            match self.fetch(network, row).await {
+                Ok(file) => match self.hand_over(network, row, file, tries).await? {
+                    Some(done) => done,
+                    None => return later(Left::MoreToDo),
+                },
+                Err(Missing::Failed(error)) => Done::Carried(Err(error)),
+                Err(Missing::Waits(left)) => return later(left),
+            }
         };
-        let left = Some(Left::MoreToDo);
-        let Some(done) = done else { return Ok(Carried { left, whole: false }) };
         let left = self.conclude(network, std::slice::from_ref(row), vec![done], tries).await?;
         Ok(Carried { left, whole: true })
     }
 
-    /// Delivers a message with its file, or lets as much time pass; nothing if the daemon stops.
+    /// Delivers a message with its file, or lets as much time pass; nothing if the daemon stops, or if the
+    /// message is not there any more.
     async fn hand_over(
         &self,
         network: &Network,
@@ -182,32 +232,72 @@ impl Crossing {
         (media, attached): (Media, Attached),
         tries: u32,
     ) -> Result<Option<Done>, StoreError> {
-        let size = attached.file.size();
-        // A block may have come while the file did.
+        // It may have been taken back, or a block have come, while the file did.
+        let (id, before) = (&network.setup.id, row.seq - 1);
+        let window = self.store.window(id, &row.lane, before, 1).await?;
+        let Some(now) = window.rows.into_iter().find(|it| it.seq == row.seq) else {
+            return Ok(None);
+        };
+        *row = now;
         let command = match self.its_turn(row).await? {
             Ok(command) => command,
             Err(Stopped::Refused(refusal)) => return Ok(Some(turned_away(refusal))),
             Err(Stopped::Swallowed) => {
-                let time = network.file_pace.like(size, clock::random());
-                return Ok(tokio::select! {
-                    () = pace::pass(time) => Some(Done::Swallowed),
-                    () = self.stop_delivering.cancelled() => None,
-                });
+                return Ok(self.let_pass(network, row, &attached).await.then_some(Done::Swallowed));
             }
         };
-        let Command::Message(mut message) = command else { return Ok(None) };
+        let Command::Message(mut message) = command else {
+            return Ok(Some(turned_away(Code::Expired.into())));
+        };
         let file = attached.file.clone();
-        message.content = Content::Media(Box::new(media));
+        message.content = Content::Media(Box::new(media.clone()));
         let delivery = lane::delivery(self, row, Command::Message(message), tries);
-        let delivery = Delivery { attached: Some(attached), ..delivery };
+        let delivery = Delivery { attached: Some(attached.clone()), ..delivery };
         network.lanes.steps(&row.lane);
         let begun = Instant::now();
         let result = self.deliver_file(network, &row.lane, &delivery, &file).await;
-        if result.is_ok() {
-            network.file_pace.note(size, begun.elapsed());
-            network.tally.carried(size);
+        let result = match result {
+            Ok(delivered) => {
+                network.file_pace.note(file.size(), begun.elapsed());
+                network.tally.carried(file.size());
+                Ok(delivered)
+            }
+            Err(error @ (DeliveryError::Retry { .. } | DeliveryError::Unknown { .. }))
+                if self.files.is_given_up(&row.key) =>
+            {
+                let (DeliveryError::Retry { why, .. } | DeliveryError::Unknown { why }) = error
+                else {
+                    return Ok(None);
+                };
+                Err(DeliveryError::Refused { refusal: Code::Expired.into(), why })
+            }
+            Err(error) => Err(error),
+        };
+        match &result {
+            Ok(_) | Err(DeliveryError::Refused { .. }) => self.files.forget(&row.key),
+            Err(_) => self.files.keep(&row.key, (media, attached)),
         }
         Ok(Some(Done::Carried(result)))
+    }
+
+    /// Lets as much time pass as a delivery takes, of a file that nobody gets. False if the daemon stops
+    /// meanwhile.
+    async fn let_pass(&self, network: &Network, row: &Row, attached: &Attached) -> bool {
+        let (size, random) = (attached.file.size(), clock::random());
+        let usual = || network.pace.like(random) + Duration::from_micros(size / USUAL);
+        let mut left = network.file_pace.like(size, random).unwrap_or_else(usual);
+        while left > LOOK {
+            network.lanes.steps(&row.lane);
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => left -= LOOK,
+                () = self.stop_delivering.cancelled() => return false,
+            }
+        }
+        network.lanes.steps(&row.lane);
+        tokio::select! {
+            () = pace::pass(left) => true,
+            () = self.stop_delivering.cancelled() => false,
+        }
     }
 
     /// Fetches the file of a row. What comes back says what the bytes are.
@@ -216,7 +306,9 @@ impl Crossing {
             let why = "a message has lost its file";
             return Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into());
         };
-        let Ok(_turn) = target.transfers.try_acquire() else { return Err(waits()) };
+        if let Some(kept) = self.files.kept(&row.key) {
+            return Ok(kept);
+        }
         let fetched = tokio::select! {
             fetched = self.fetched(target, row, media, &source.network) => fetched,
             () = self.stop_delivering.cancelled() => {
@@ -224,9 +316,10 @@ impl Crossing {
             }
         };
         match fetched {
-            Ok(file) => {
-                self.files.forget(&row.key);
-                Ok(file)
+            // A network that is away is waited for, as for what else it has to say.
+            Err(Missing::Failed(DeliveryError::Disconnected)) => {
+                let why = "the file's network is away";
+                Err(DeliveryError::Retry { after: None, why }.into())
             }
             Err(Missing::Failed(DeliveryError::Refused { refusal, why })) => {
                 self.files.forget(&row.key);
@@ -237,7 +330,7 @@ impl Crossing {
                 let why = "a file could not be fetched for too long";
                 Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into())
             }
-            Err(missing) => Err(missing),
+            fetched => fetched,
         }
     }
 
@@ -253,16 +346,20 @@ impl Crossing {
             return Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into());
         };
         let most = self.most_between(source, target);
+        let way = (from.clone(), target.setup.id.clone());
+        let size = media.info.size.unwrap_or_default().min(most);
+        let lease = self.files.spool.reserve(way.clone(), size).await;
+        let lease = lease.map_err(|why| self.untaken(why))?;
         let incoming = self.opened(source, &media.at, most).await?;
         let judge = |head: &[u8]| Self::judged(source, target, media, head);
         let moves = || target.lanes.steps(&row.lane);
-        let taken = self.files.spool.take(from, incoming, most, judge, moves).await;
+        let taken = self.files.spool.take(lease, incoming, most, judge, moves).await;
         let Taken { file, judged: (kind, mime) } = taken.map_err(|why| self.untaken(why))?;
         if media.info.sha256.is_some_and(|said| said != file.sha256()) {
             let why = "a file has another hash than its sender says";
             return Err(DeliveryError::Refused { refusal: Code::Malformed.into(), why }.into());
         }
-        let small = self.small_picture(source, media).await;
+        let small = self.small_picture(source, way, media).await;
         let (thumbnail, small) = small.unzip();
         let mut caption = media.caption.clone();
         if media.kind == MediaKind::Voice && kind != MediaKind::Voice && caption.is_none() {
@@ -286,7 +383,7 @@ impl Crossing {
         head: &[u8],
     ) -> Result<(MediaKind, String), Refusal> {
         let found = infer::get(head).map(|found| found.mime_type());
-        let (kind, mime) = gate::shown_as(media.kind, media.info.mime.as_deref(), found)?;
+        let (kind, mime) = gate::shown_as(media.kind, media.info.mime.as_deref(), found, head)?;
         let unfit = Code::UnsupportedKind(kind.kind());
         let shown = gate::carried_as(kind, &target.capabilities).ok_or(unfit)?;
         for turned_out in [kind, shown] {
@@ -300,20 +397,25 @@ impl Crossing {
     }
 
     /// The small picture of a file, if it can be had.
-    async fn small_picture(&self, source: &Network, media: &Media) -> Option<(Thumbnail, Spooled)> {
+    async fn small_picture(
+        &self,
+        source: &Network,
+        way: Way,
+        media: &Media,
+    ) -> Option<(Thumbnail, Spooled)> {
         let Thumbnail { at, info } = media.thumbnail.as_ref()?;
         let judge = |head: &[u8]| {
             let found = infer::get(head).map(|found| found.mime_type());
-            let shown = gate::shown_as(MediaKind::Image, info.mime.as_deref(), found)?;
+            let shown = gate::shown_as(MediaKind::Image, info.mime.as_deref(), found, head)?;
             match shown {
                 (MediaKind::Image, mime) => Ok(mime),
                 _ => Err(Refusal::from(Code::MediaTypeMismatch)),
             }
         };
         let fetch = async {
+            let lease = self.files.spool.reserve(way, 0).await.ok()?;
             let incoming = self.opened(source, at, Thumbnail::MAX).await.ok()?;
-            let from = &source.setup.id;
-            self.files.spool.take(from, incoming, Thumbnail::MAX, judge, || {}).await.ok()
+            self.files.spool.take(lease, incoming, Thumbnail::MAX, judge, || {}).await.ok()
         };
         let Taken { file, judged } = timeout(THUMBNAIL, fetch).await.ok().flatten()?;
         let (mime, size, sha256) = (Some(judged), Some(file.size()), Some(file.sha256()));
@@ -334,9 +436,7 @@ impl Crossing {
                 let opened = timeout(OPENED, source.setup.adapter.open(at)).await;
                 let opened =
                     opened.unwrap_or_else(|_| Err(retry(None, "a file was not opened in time")));
-                // It is another network that is away than the one that this is for.
                 opened.map_err(|error| match error {
-                    DeliveryError::Disconnected => retry(None, "the file's network is away"),
                     DeliveryError::Unknown { why } => retry(None, why),
                     error => error,
                 })
@@ -375,21 +475,22 @@ impl Crossing {
             }
             Untaken::Broken(why) => DeliveryError::Retry { after: None, why }.into(),
             Untaken::NoRoom => {
+                self.files.let_go(true);
                 if self.rarely.may(&SPOOL_FULL) {
                     log!(SPOOL_FULL, bytes = self.files.spooled());
                 }
-                waits()
+                Missing::Waits(waits())
             }
             Untaken::Disk(error) => {
                 if self.rarely.may(&SPOOL_FAILED) {
                     log!(SPOOL_FAILED, error = &error as &dyn std::error::Error);
                 }
-                waits()
+                Missing::Waits(waits())
             }
         }
     }
 
-    /// Delivers a file: for as long as it moves.
+    /// Delivers a file: for as long as it moves, and not too slowly.
     async fn deliver_file(
         &self,
         network: &Network,
@@ -398,24 +499,35 @@ impl Crossing {
         file: &Spooled,
     ) -> Result<Delivered, DeliveryError> {
         let unknown = |why| Err(DeliveryError::Unknown { why });
+        // An adapter that gives no answer breaks its contract: try again, later.
+        let first = |mut answer: Vec<_>| {
+            answer.pop().unwrap_or_else(|| unknown("the adapter gave no answer"))
+        };
         let work = network.setup.adapter.deliver(std::slice::from_ref(delivery));
         let (mut work, mut still) = (std::pin::pin!(work), Duration::ZERO);
-        let mut read = file.read_so_far();
+        let (begun, start) = (Instant::now(), file.read_so_far());
+        let enough = file.size().saturating_mul(READ).saturating_add(1 << 20);
+        let mut read = 0;
         loop {
             tokio::select! {
-                // An adapter that gives no answer breaks its contract: try again, later.
-                mut answer = &mut work => {
-                    return answer.pop().unwrap_or_else(|| unknown("the adapter gave no answer"));
+                answer = &mut work => return first(answer),
+                () = self.stop_delivering.cancelled() => {
+                    let answer = timeout(STOPPING, work).await;
+                    return answer.map_or_else(|_| unknown("the daemon stops"), first);
                 }
-                () = self.stop_delivering.cancelled() => return unknown("the daemon stops"),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let before = std::mem::replace(&mut read, file.read_so_far());
-            still = if read == before { still + LOOK } else { Duration::ZERO };
+            let before = std::mem::replace(&mut read, file.read_so_far() - start);
+            // Who reads the same again and again does not get on.
+            let moves = read != before && read <= enough;
+            still = if moves { Duration::ZERO } else { still + LOOK };
             if still >= PATIENCE {
                 return unknown("a file did not move for too long");
             }
-            if read != before {
+            if read < file.size() && spool::is_too_slow(begun.elapsed(), read) {
+                return unknown("a file was taken too slowly");
+            }
+            if moves {
                 network.lanes.steps(lane);
             }
         }
@@ -426,9 +538,8 @@ fn turned_away(refusal: Refusal) -> Done {
     Done::Carried(Err(DeliveryError::Refused { refusal, why: lane::NOT_ANY_MORE }))
 }
 
-fn waits() -> Missing {
-    let (after, for_connection) = (Some(NO_ROOM), false);
-    Missing::Waits(Left::Backoff { after, for_connection, progressed: true })
+fn waits() -> Left {
+    Left::Backoff { after: Some(NO_ROOM), for_connection: false, progressed: true }
 }
 
 #[cfg(test)]

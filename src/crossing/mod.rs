@@ -48,7 +48,7 @@ use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, EventId, NetworkId, Rarely,
     Tag, Timestamp, UserId, log,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -60,7 +60,7 @@ use crate::people::People;
 use crate::proxy::Hosts;
 use crate::store::{OnCommit, Store, StoreError};
 use crate::words::Words;
-use files::Files;
+use files::{Files, Turns};
 use lanes::Lanes;
 use pace::{FilePace, Pace};
 use passing::Lossy;
@@ -136,8 +136,8 @@ struct Network {
     pace: Pace,
     /// The same of files.
     file_pace: FilePace,
-    /// How many more files may be on their way to it.
-    transfers: Semaphore,
+    /// Which files are on their way to it.
+    turns: Turns,
     /// How much it may still send, if it is a third-party network.
     buckets: Mutex<Buckets>,
     /// What its users do that is fleeting.
@@ -347,7 +347,7 @@ impl Network {
             tally: Tally::new(),
             pace: Pace::default(),
             file_pace: FilePace::default(),
-            transfers: Semaphore::new(files::AT_ONCE),
+            turns: Turns::default(),
             buckets: Mutex::default(),
             passing: Lossy::default(),
             setup,

@@ -45,7 +45,13 @@ impl Pace {
 pub(super) struct FilePace(Mutex<VecDeque<(u64, Duration)>>);
 
 /// How many bytes take as long as all that is not the file.
-const AROUND: u64 = 64 * 1024;
+const AROUND: u64 = 1 << 20;
+
+/// Files of which one is at most so many times as large as the other are alike.
+const ALIKE: u64 = 4;
+
+/// The longest that anything is made up.
+const LONGEST: Duration = Duration::from_mins(10);
 
 impl FilePace {
     /// A file of so many bytes took so long.
@@ -57,14 +63,20 @@ impl FilePace {
         last.push_back((bytes, took));
     }
 
-    /// How long one of so many bytes could take, by a random number; no time if none was seen yet.
-    pub(super) fn like(&self, bytes: u64, random: u64) -> Duration {
+    /// How long one of so many bytes could take, by a random number: as one of its like did, else as
+    /// the one that is nearest to it; nothing if none was seen yet.
+    pub(super) fn like(&self, bytes: u64, random: u64) -> Option<Duration> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = last.len().max(1) as u64;
-        let place = usize::try_from(random % count).unwrap_or(0);
-        let Some((size, took)) = last.get(place) else { return Duration::ZERO };
+        let alike = |(size, _): &&(u64, Duration)| {
+            let (less, more) = (bytes.min(*size) + AROUND, bytes.max(*size) + AROUND);
+            less * ALIKE >= more
+        };
+        let some: Vec<_> = last.iter().filter(alike).collect();
+        let place = usize::try_from(random % some.len().max(1) as u64).unwrap_or(0);
+        let nearest = || last.iter().min_by_key(|(size, _)| size.abs_diff(bytes));
+        let (size, took) = some.get(place).copied().or_else(nearest)?;
         let micros = took.as_micros() * u128::from(bytes + AROUND) / u128::from(size + AROUND);
-        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+        Some(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)).min(LONGEST))
     }
 }
 
@@ -114,6 +126,20 @@ pub(super) async fn pass(time: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_takes_as_long_as_its_like() {
+        let pace = FilePace::default();
+        assert_eq!(pace.like(5, 7), None);
+        let (small, large) = (Duration::from_millis(500), Duration::from_mins(1));
+        pace.note(10_000, small);
+        pace.note(200 << 20, large);
+        for random in 0..10 {
+            assert_eq!(pace.like(10_000, random), Some(small));
+            assert_eq!(pace.like(200 << 20, random), Some(large));
+        }
+        assert_eq!(pace.like(u64::MAX / 8, 1), Some(LONGEST));
+    }
 
     #[test]
     fn it_is_one_of_the_last() {

@@ -45,6 +45,9 @@ pub(super) fn fit(
                 *text = plain;
             }
         }
+        if let Content::Media(media) = &mut content {
+            media.caption.take_if(|caption| caption.body.is_empty());
+        }
     }
     (content, reply)
 }

@@ -1,8 +1,6 @@
 //! Files: how large, from where, and as what they are shown.
 
-use drawbridge_adapter::{
-    Capabilities, Code, Content, Event, Kind, Level, Locator, MediaKind, Refusal,
-};
+use drawbridge_adapter::{Capabilities, Code, Content, Event, Level, Locator, MediaKind, Refusal};
 
 use super::{Facts, Policy};
 
@@ -35,6 +33,8 @@ pub(super) fn file_fits(facts: &Facts<'_>, event: &Event) -> Result<(), Refusal>
         return Err(Code::HostDenied.into());
     }
     match media.info.size {
+        // A network that takes nothing at all takes no files.
+        _ if facts.file.most == 0 => Err(Code::UnsupportedKind(media.kind.kind()).into()),
         Some(size) if size > facts.file.most => Err(Refusal::too_large(facts.file.most)),
         _ => Ok(()),
     }
@@ -68,8 +68,8 @@ pub fn may_turn_out(kind: MediaKind, policies: [&Policy; 2]) -> Result<(), Refus
 /// The type of bytes of which nothing is known.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// As what a file is shown, and its true MIME type: `declared` is its sender's word, `found` what its
-/// first bytes are.
+/// As what a file is shown, and its true MIME type: `declared` is its sender's word, `found` what a
+/// library makes of its first bytes, `head`.
 ///
 /// A picture, a film or a sound must be one. What cannot be told from its bytes goes as a document; what
 /// is something else than it claims is refused. Among pictures, and among films and sounds, the bytes
@@ -78,6 +78,7 @@ pub fn shown_as(
     kind: MediaKind,
     declared: Option<&str>,
     found: Option<&str>,
+    head: &[u8],
 ) -> Result<(MediaKind, String), Refusal> {
     let mismatch = || Err(Refusal::from(Code::MediaTypeMismatch));
     let said = declared.map_or(Family::Any, family);
@@ -86,7 +87,15 @@ pub fn shown_as(
         MediaKind::Video | MediaKind::Voice | MediaKind::Audio => Family::Sound,
         MediaKind::Document => said,
     };
-    let Some(found) = found else {
+    // What is read as text is what it says, whichever word it begins with; a drawing of text, too.
+    let by_word = match (kind, said) {
+        (MediaKind::Document, Family::Text) => true,
+        (MediaKind::Document | MediaKind::Image, _) => {
+            declared == Some(SVG) && found.is_none_or(|found| family(found) == Family::Text)
+        }
+        _ => false,
+    };
+    let Some(found) = found.filter(|_| !(by_word && is_text(head))) else {
         // A drawing of text is no picture that may be shown in place: it can hold programs.
         let mime = declared.filter(|_| !matches!(said, Family::Picture | Family::Sound));
         let drawing = declared.filter(|mime| *mime == SVG);
@@ -95,7 +104,11 @@ pub fn shown_as(
     let is = family(found);
     // Some write types that were never registered with an x- before them, and some do not.
     let plain = |mime: &str| mime.replacen("/x-", "/", 1);
-    let found = declared.filter(|said| plain(said) == plain(found)).unwrap_or(found);
+    let same = |said: &&str| {
+        // Matroska looks like WebM, which is one.
+        plain(said) == plain(found) || (said.ends_with("/x-matroska") && found == "video/webm")
+    };
+    let found = declared.filter(same).unwrap_or(found);
     match (kind, is) {
         (MediaKind::Document, _) => match (said, is) {
             (Family::Any, _) => Ok((kind, found.to_owned())),
@@ -137,6 +150,16 @@ fn more_exact(declared: Option<&str>, found: &str) -> String {
     declared.unwrap_or(found).to_owned()
 }
 
+/// Whether the beginning of a file is text.
+fn is_text(head: &[u8]) -> bool {
+    let read = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // The head may end within a character.
+        Err(error) => error.error_len().is_none(),
+    };
+    read && !head.contains(&0)
+}
+
 /// Types that are taken for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -158,8 +181,7 @@ fn family(mime: &str) -> Family {
         ("audio" | "video", _) | ("application", "ogg" | "mp4") => Family::Sound,
         ("text", "html") | ("application", "xhtml+xml") => Family::Page,
         ("application", "pdf") => Family::Pdf,
-        ("text", "x-shellscript")
-        | (
+        (
             "application",
             "x-executable"
             | "x-elf"
@@ -171,7 +193,9 @@ fn family(mime: &str) -> Family {
             | "x-msdownload"
             | "x-sharedlib",
         ) => Family::Program,
-        ("text", _) | ("application", "json" | "xml" | "rtf") => Family::Text,
+        ("text", name) if name != "rtf" => Family::Text,
+        ("application", "json" | "xml") => Family::Text,
+        ("text", _) => Family::Archive,
         ("application", name)
             if name.starts_with("vnd.openxmlformats")
                 || name.starts_with("vnd.oasis")
@@ -203,11 +227,8 @@ const ARCHIVES: &[&str] = &[
     "java-archive",
     "vnd.android.package-archive",
     "msword",
+    // Called so by some that write it.
+    "rtf",
     "x-ole-storage",
     "x-cfb",
 ];
-
-/// What a kind is if it is one of files.
-pub fn as_media(kind: Kind) -> Option<MediaKind> {
-    MediaKind::ALL.into_iter().find(|media| media.kind() == kind)
-}

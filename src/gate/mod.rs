@@ -16,7 +16,7 @@ use drawbridge_adapter::{Capabilities, Code, Event, Kind, Level, Refusal, UserId
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use files::{FileFacts, as_media, carried_as, may_turn_out, shown_as};
+pub use files::{FileFacts, carried_as, may_turn_out, shown_as};
 
 /// How strict the bridge is for a user, by that user's own word.
 #[derive(

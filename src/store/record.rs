@@ -151,6 +151,10 @@ impl Payload {
                 }
                 Some(hollow)
             }
+            // A block has it already: then nothing shows but whether it is fetched.
+            Self::Swallowed { from, to, source, file: Some(_), taken_back } if inbox == taken => {
+                Some(Self::Swallowed { from, to, source, file: None, taken_back })
+            }
             Self::Message { mut message, source } if source.about == Some(taken) => {
                 message.reply.take()?;
                 Some(Self::Message { message, source })
@@ -212,9 +216,13 @@ impl Payload {
 /// What is needed to fetch the file of a message, if it brings one, and nothing of what it says.
 pub(crate) fn bare_file(content: Content) -> Option<Box<Media>> {
     let Content::Media(mut media) = content else { return None };
-    (media.thumbnail, media.caption) = (None, None);
-    let FileInfo { mime, size, sha256, .. } = std::mem::take(&mut media.info);
-    media.info = FileInfo { mime, size, sha256, ..FileInfo::default() };
+    let bare = |info: &mut FileInfo| {
+        let FileInfo { mime, size, sha256, .. } = std::mem::take(info);
+        *info = FileInfo { mime, size, sha256, ..FileInfo::default() };
+    };
+    media.caption = None;
+    bare(&mut media.info);
+    media.thumbnail.as_mut().into_iter().for_each(|small| bare(&mut small.info));
     Some(media)
 }
 

@@ -31,7 +31,15 @@ const IDLE: Duration = Duration::from_mins(1);
 
 /// After this time, bytes must have come at this pace, in bytes a second.
 const GRACE: Duration = Duration::from_mins(1);
-const SLOWEST: u64 = 32 * 1024;
+const SLOWEST: u64 = 16 * 1024;
+
+/// Whether a file that is on its way for so long, and of which so much is there, is too slow.
+pub(super) fn is_too_slow(since: Duration, bytes: u64) -> bool {
+    bytes < since.saturating_sub(GRACE).as_secs().saturating_mul(SLOWEST)
+}
+
+/// After how many bytes it is looked again how much of the disk is free.
+const LOOK: u64 = 16 << 20;
 
 /// The folder, and how much lies in it.
 pub(super) struct Spool {
@@ -41,35 +49,43 @@ pub(super) struct Spool {
 
 struct Room {
     most: u64,
-    used: Mutex<BTreeMap<NetworkId, u64>>,
+    used: Mutex<BTreeMap<Way, u64>>,
 }
 
+/// From which network a file comes, and to which it goes.
+pub(super) type Way = (NetworkId, NetworkId);
+
 impl Room {
-    /// Takes so many bytes more for files of a network: no network may have more than half.
-    fn take(&self, network: &NetworkId, bytes: u64) -> bool {
+    /// Takes so many bytes more for files on this way. No network may have sent more than half of what
+    /// lies there, and half of that to one other: so none fills it, and none keeps another from sending
+    /// to a third.
+    fn take(&self, way: &Way, bytes: u64) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: u64 = used.values().sum();
-        let its = used.entry(network.clone()).or_default();
-        let fits =
-            all.saturating_add(bytes) <= self.most && its.saturating_add(bytes) <= self.most / 2;
+        let sum = |of: &dyn Fn(&Way) -> bool| -> u64 {
+            used.iter().filter(|(way, _)| of(way)).map(|(_, bytes)| bytes).sum()
+        };
+        let fits = |taken: u64, most: u64| taken.saturating_add(bytes) <= most;
+        let fits = fits(sum(&|_| true), self.most)
+            && fits(sum(&|(from, _)| *from == way.0), self.most / 2)
+            && fits(sum(&|other| other == way), self.most / 4);
         if fits {
-            *its += bytes;
+            *used.entry(way.clone()).or_default() += bytes;
         }
         fits
     }
 
-    fn give_back(&self, network: &NetworkId, bytes: u64) {
+    fn give_back(&self, way: &Way, bytes: u64) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(its) = used.get_mut(network) {
+        if let Some(its) = used.get_mut(way) {
             *its = its.saturating_sub(bytes);
         }
     }
 }
 
 /// Room that is taken, until it is dropped.
-struct Lease {
+pub(super) struct Lease {
     room: Arc<Room>,
-    network: NetworkId,
+    way: Way,
     bytes: u64,
 }
 
@@ -77,7 +93,7 @@ impl Lease {
     /// Takes up to so many bytes altogether.
     fn reach(&mut self, bytes: u64) -> bool {
         let more = bytes.saturating_sub(self.bytes);
-        let fits = more == 0 || self.room.take(&self.network, more);
+        let fits = more == 0 || self.room.take(&self.way, more);
         if fits {
             self.bytes += more;
         }
@@ -87,14 +103,14 @@ impl Lease {
     /// Gives back what is beyond so many bytes.
     fn shrink(&mut self, bytes: u64) {
         let less = self.bytes.saturating_sub(bytes);
-        self.room.give_back(&self.network, less);
+        self.room.give_back(&self.way, less);
         self.bytes -= less;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.room.give_back(&self.network, self.bytes);
+        self.room.give_back(&self.way, self.bytes);
     }
 }
 
@@ -123,15 +139,31 @@ impl Spool {
         let folder = data_dir.join("spool");
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         for left in fs::read_dir(&folder)? {
-            fs::remove_file(left?.path())?;
+            let left = left?;
+            // A file system of its own has a folder in it that is not ours.
+            if !left.file_type()?.is_dir() {
+                fs::remove_file(left.path())?;
+            }
         }
         let room = Arc::new(Room { most, used: Mutex::default() });
         Ok(Self { folder, room })
     }
 
-    /// The most that may lie there of one network.
+    /// The most that may lie there of what goes from one network to another.
     pub(super) fn share(&self) -> u64 {
-        self.room.most / 2
+        self.room.most / 4
+    }
+
+    /// Takes room for a file of so many bytes, as far as is known, before it is opened.
+    pub(super) async fn reserve(&self, way: Way, bytes: u64) -> Result<Lease, Untaken> {
+        let mut lease = Lease { room: Arc::clone(&self.room), way, bytes: 0 };
+        if !lease.reach(bytes) {
+            return Err(Untaken::NoRoom);
+        }
+        let folder = self.folder.clone();
+        let free = tokio::task::spawn_blocking(move || free_for(&folder, bytes)).await;
+        free.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).map_err(Untaken::Disk)?;
+        Ok(lease)
     }
 
     /// How many bytes are taken now.
@@ -139,11 +171,11 @@ impl Spool {
         self.room.used.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 
-    /// Takes a file of at most `most` bytes that comes from `network`. `judge` is asked once, as soon as
+    /// Takes a file of at most `most` bytes. `judge` is asked once, as soon as
     /// its head is there; `moves` is told whenever some of it came.
     pub(super) async fn take<T>(
         &self,
-        network: &NetworkId,
+        mut lease: Lease,
         incoming: Incoming,
         most: u64,
         judge: impl FnOnce(&[u8]) -> Result<T, Refusal>,
@@ -154,8 +186,6 @@ impl Spool {
         if expected > most {
             return Err(Untaken::Refused(Refusal::too_large(most)));
         }
-        let (room, network) = (Arc::clone(&self.room), network.clone());
-        let mut lease = Lease { room, network, bytes: 0 };
         if !lease.reach(expected) {
             return Err(Untaken::NoRoom);
         }
@@ -176,8 +206,7 @@ impl Spool {
             if !lease.reach(total) {
                 return Err(Untaken::NoRoom);
             }
-            let late = begun.elapsed().saturating_sub(GRACE);
-            if total < late.as_secs().saturating_mul(SLOWEST) {
+            if is_too_slow(begun.elapsed(), total) {
                 return Err(Untaken::Broken("a file came too slowly"));
             }
             if let Some(judge) = judge.take_if(|_| {
@@ -210,38 +239,48 @@ impl Spool {
     async fn writer(&self, expected: u64) -> Result<Writer, Untaken> {
         let folder = self.folder.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let disk = rustix::fs::statvfs(&folder)?;
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            if free < expected.saturating_add(RESERVE) {
-                return Ok(None);
-            }
-            tempfile::tempfile_in(&folder).map(Some)
+            free_for(&folder, expected)?;
+            let file = tempfile::tempfile_in(&folder)?;
+            Ok(Writer { folder, file, hash: sha2::Sha256::new(), unlooked: 0 })
         });
-        match opened.await {
-            Ok(Ok(Some(file))) => Ok(Writer { file, hash: sha2::Sha256::new() }),
-            Ok(Ok(None)) => Err(Untaken::Disk(io::ErrorKind::StorageFull.into())),
-            Ok(Err(error)) => Err(Untaken::Disk(error)),
-            Err(_) => Err(Untaken::Disk(io::ErrorKind::Other.into())),
-        }
+        let opened = opened.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        opened.map_err(Untaken::Disk)
     }
 }
 
+/// Whether so many bytes more leave enough of the disk free.
+fn free_for(folder: &Path, bytes: u64) -> io::Result<()> {
+    let disk = rustix::fs::statvfs(folder)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < bytes.saturating_add(RESERVE) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
 struct Writer {
+    folder: PathBuf,
     file: File,
     hash: sha2::Sha256,
+    /// How much was written since it was last looked how much is free.
+    unlooked: u64,
 }
 
 impl Writer {
     async fn write(mut self, piece: Bytes) -> Result<Self, Untaken> {
         let written = tokio::task::spawn_blocking(move || {
+            self.unlooked += piece.len() as u64;
+            if self.unlooked >= LOOK {
+                self.unlooked = 0;
+                // Others write to it as well.
+                free_for(&self.folder, 0)?;
+            }
             self.hash.update(&piece);
             self.file.write_all(&piece)?;
             Ok(self)
         });
-        match written.await {
-            Ok(written) => written.map_err(Untaken::Disk),
-            Err(_) => Err(Untaken::Disk(io::ErrorKind::Other.into())),
-        }
+        let written = written.await.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        written.map_err(Untaken::Disk)
     }
 }
 
@@ -272,7 +311,8 @@ mod tests {
         incoming: Incoming,
         most: u64,
     ) -> Result<Taken<usize>, Untaken> {
-        spool.take(&network(from), incoming, most, |head| Ok(head.len()), || {}).await
+        let lease = spool.reserve((network(from), network("z")), 0).await?;
+        spool.take(lease, incoming, most, |head| Ok(head.len()), || {}).await
     }
 
     #[tokio::test]
@@ -300,6 +340,7 @@ mod tests {
         drop(Spool::open(dir.path(), 100).unwrap());
         let left = dir.path().join("spool/.tmpAbc");
         fs::write(&left, "left behind").unwrap();
+        fs::create_dir(dir.path().join("spool/lost+found")).unwrap();
         Spool::open(dir.path(), 100).unwrap();
         assert!(!left.exists());
     }
@@ -348,12 +389,16 @@ mod tests {
     async fn no_network_takes_all_the_room() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path(), 1000).unwrap();
-        let first = take(&spool, "a", of(400), 1000).await.unwrap();
-        assert!(matches!(take(&spool, "a", of(101), 1000).await, Err(Untaken::NoRoom)));
-        let other = take(&spool, "b", of(500), 1000).await.unwrap();
-        assert!(matches!(take(&spool, "c", of(101), 1000).await, Err(Untaken::NoRoom)));
-        drop((first, other));
-        assert!(take(&spool, "a", of(500), 1000).await.is_ok());
+        let reserve = |from, to, bytes| spool.reserve((network(from), network(to)), bytes);
+        let to_z = take(&spool, "a", of(200), 1000).await.unwrap();
+        assert!(matches!(reserve("a", "z", 51).await, Err(Untaken::NoRoom)));
+        let to_y = reserve("a", "y", 250).await.unwrap();
+        assert!(matches!(reserve("a", "x", 51).await, Err(Untaken::NoRoom)));
+        let others = [reserve("b", "z", 250).await, reserve("b", "a", 250).await];
+        assert!(matches!(reserve("c", "z", 51).await, Err(Untaken::NoRoom)));
+        assert_eq!(spool.used(), 950);
+        drop((to_z, to_y, others));
+        assert!(take(&spool, "a", of(250), 1000).await.is_ok());
         assert_eq!(spool.used(), 0);
     }
 
@@ -364,7 +409,8 @@ mod tests {
         let head = stream::iter([Ok(Bytes::from(vec![1; HEAD]))]).chain(stream::pending());
         let incoming = Incoming { size: None, body: Box::pin(head) };
         let no = |_: &[u8]| Err::<(), _>(Code::MediaTypeMismatch.into());
-        let taken = spool.take(&network("a"), incoming, 1 << 20, no, || {}).await;
+        let lease = spool.reserve((network("a"), network("b")), 0).await.unwrap();
+        let taken = spool.take(lease, incoming, 1 << 20, no, || {}).await;
         let mismatch = |refusal: &Refusal| refusal.code == Code::MediaTypeMismatch;
         assert!(matches!(taken, Err(Untaken::Refused(refusal)) if mismatch(&refusal)));
     }

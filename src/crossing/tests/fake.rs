@@ -37,6 +37,8 @@ pub(super) struct Fake {
     pub(super) files: Mutex<HashMap<String, Lying>>,
     /// The files that it was given, with what is said of them.
     pub(super) given: Mutex<Vec<(Media, Vec<u8>)>>,
+    /// Whether files are held back when they were opened.
+    pub(super) gate: Mutex<bool>,
     pub(super) changed: Notify,
 }
 
@@ -60,6 +62,7 @@ impl Fake {
             passing: Mutex::default(),
             files: Mutex::default(),
             given: Mutex::default(),
+            gate: Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -152,6 +155,22 @@ impl Fake {
         self.files.lock().unwrap().insert(at.to_owned(), lying);
     }
 
+    fn opens(&self, at: &str) -> Result<Incoming, DeliveryError> {
+        let mut files = self.files.lock().unwrap();
+        let Some(file) = files.get_mut(at) else { return Err(not_taken(Code::Expired)) };
+        file.opened += 1;
+        let size = Some(file.bytes.len() as u64);
+        let mut bytes = Bytes::copy_from_slice(&file.bytes);
+        let mut pieces = Vec::new();
+        if file.breaks > 0 {
+            file.breaks -= 1;
+            pieces.push(Ok(bytes.split_to(bytes.len() / 2)));
+            pieces.push(Err(std::io::ErrorKind::ConnectionReset.into()));
+        }
+        pieces.push(Ok(bytes));
+        Ok(Incoming { size, body: Box::pin(stream::iter(pieces)) })
+    }
+
     /// How often a file was opened.
     pub(super) fn opened(&self, at: &str) -> usize {
         self.files.lock().unwrap()[at].opened
@@ -214,7 +233,10 @@ impl Adapter for Fake {
         let mut results = Vec::new();
         for delivery in batch {
             let next = match &delivery.command {
-                Command::Message(message) if message.content == Content::text("1") => {
+                Command::Message(message)
+                    if message.content.written().is_some_and(|text| text.body == "1")
+                        && message.content.about().is_none() =>
+                {
                     self.script.lock().unwrap().pop_front()
                 }
                 Command::Access(access) if access.secret == Some(Secret::new("wrong")) => {
@@ -234,7 +256,9 @@ impl Adapter for Fake {
                 }
                 _ => None,
             };
-            self.is_given(delivery).await;
+            if next.is_none() {
+                self.is_given(delivery).await;
+            }
             let ends = matches!(next, Some(Next::Ends));
             let result = match next {
                 None | Some(Next::Ends) => {
@@ -264,20 +288,10 @@ impl Adapter for Fake {
     }
 
     async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
-        let mut files = self.files.lock().unwrap();
-        let Some(file) = files.get_mut(at) else { return Err(not_taken(Code::Expired)) };
-        file.opened += 1;
-        let size = Some(file.bytes.len() as u64);
-        let mut bytes = Bytes::copy_from_slice(&file.bytes);
-        let mut pieces = Vec::new();
-        if file.breaks > 0 {
-            file.breaks -= 1;
-            pieces.push(Ok(bytes.split_to(bytes.len() / 2)));
-            pieces.push(Err(std::io::ErrorKind::ConnectionReset.into()));
-        }
-        pieces.push(Ok(bytes));
+        let opened = self.opens(at);
         self.changed.notify_waiters();
-        Ok(Incoming { size, body: Box::pin(stream::iter(pieces)) })
+        self.until(|fake| !*fake.gate.lock().unwrap()).await;
+        opened
     }
 
     fn max_media(&self) -> u64 {

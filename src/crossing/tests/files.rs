@@ -1,6 +1,6 @@
 //! Files.
 
-use drawbridge_adapter::{FileInfo, Locator, Media, MediaKind, Sha256};
+use drawbridge_adapter::{FileInfo, Locator, Media, MediaKind, Sha256, Thumbnail};
 
 use super::refer::{ANN, BOB};
 use super::*;
@@ -190,5 +190,53 @@ async fn what_a_block_swallows_is_fetched_and_thrown_away() {
     // A refusal is told as if there were no block.
     town.left.learns(&[State::Accepted, refused(Code::MediaTypeMismatch)]).await;
     assert_eq!((town.left.opened("1st"), town.left.opened("page")), (1, 1));
+    // The small picture as well; and nothing of what its sender takes back in time, as of anybody's.
+    town.left.has_file("3rd", PNG);
+    town.left.has_file("small", PNG);
+    let thumbnail = Thumbnail { at: Locator::Own("small".to_owned()), info: FileInfo::default() };
+    town.sends(Media { thumbnail: Some(thumbnail), ..picture("3rd") }).await;
+    town.left.until(|left| left.opened("small") == 1).await;
+    town.rests().await;
+    town.loses("right");
+    town.left.has_file("4th", PNG);
+    town.sends(picture("4th")).await;
+    let of = refer::sent(&format!("${}", town.said));
+    town.does(ANN, BOB, Content::Retraction { of }).await;
+    town.connects("right");
+    town.rests().await;
+    assert_eq!(town.left.opened("4th"), 0);
+    assert!(town.given(0).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_could_not_be_delivered_is_not_fetched_again() {
+    let dir = TempDir::new().unwrap();
+    let mut town = town(&dir).await;
+    town.left.has_file("1st", PNG);
+    town.right.fails(DeliveryError::Retry { after: None, why: "as the test says" });
+    town.right.fails(DeliveryError::Unknown { why: "as the test says" });
+    let media = Media { caption: Some(Text::plain("1")), ..picture("1st") };
+    town.sends(media).await;
+    assert!(town.given(1).await[0].1 == PNG);
+    assert_eq!(town.left.opened("1st"), 1);
+    town.rests().await;
+    town.right.heard.lock().unwrap().clear();
+    assert_eq!(town.crossing.files.spooled(), 0);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_while_its_file_comes_is_not_delivered() {
+    let dir = TempDir::new().unwrap();
+    let mut town = town(&dir).await;
+    town.left.has_file("1st", PNG);
+    *town.left.gate.lock().unwrap() = true;
+    town.sends(picture("1st")).await;
+    let of = refer::sent(&format!("${}", town.said));
+    town.left.until(|left| left.opened("1st") == 1).await;
+    town.does(ANN, BOB, Content::Retraction { of }).await;
+    *town.left.gate.lock().unwrap() = false;
+    town.left.changed.notify_waiters();
+    town.says(ANN, BOB, "end").await;
+    town.right.hears(&["end"]).await;
     assert!(town.given(0).await.is_empty());
 }

@@ -55,6 +55,8 @@ fn a_file_fits_both_sides_and_lies_where_it_may() {
     assert_eq!(verdict(own(), None), Verdict::Deliver);
     assert_eq!(verdict(own(), Some(1000)), Verdict::Deliver);
     assert_eq!(verdict(own(), Some(1001)), too_large);
+    let nothing = said(&file(MediaKind::Image, own(), None), &can, |facts| facts.file.most = 0);
+    assert_eq!(nothing, refused(Code::UnsupportedKind(Kind::Image)));
     assert_eq!(verdict(Locator::Attached, None), refused(Code::Malformed));
     assert_eq!(verdict(Locator::Own(String::new()), None), refused(Code::Malformed));
     assert_eq!(verdict(Locator::Own("x".repeat(2049)), None), refused(Code::Malformed));
@@ -136,7 +138,53 @@ fn a_file_is_what_its_bytes_are() {
     ] {
         let shown = shown.map(|(kind, mime)| (kind, mime.to_owned()));
         let expected = shown.ok_or(Refusal::from(Code::MediaTypeMismatch));
-        let is = shown_as(kind, declared, found);
+        let is = shown_as(kind, declared, found, b"\0\xff");
         assert_eq!(is, expected, "{kind:?} {declared:?} {found:?}");
     }
+}
+
+#[test]
+fn text_is_not_judged_by_its_first_word() {
+    use MediaKind::{Document, Image};
+    for (kind, declared, found, head, shown) in [
+        (
+            Document,
+            "text/plain",
+            Some("image/bmp"),
+            "BM is short for".as_bytes(),
+            Some("text/plain"),
+        ),
+        (
+            Document,
+            "text/x-python",
+            Some("text/x-shellscript"),
+            b"#!/usr/bin/env python3",
+            Some("text/x-python"),
+        ),
+        (Document, "text/plain", Some("image/bmp"), b"BM\0\0\x01", None),
+        (Document, "image/png", Some("text/html"), b"<html>", None),
+        (
+            Image,
+            "image/svg+xml",
+            Some("text/xml"),
+            b"<?xml version='1.0'?><svg/>",
+            Some("image/svg+xml"),
+        ),
+        (Image, "image/svg+xml", Some("text/html"), b"<html>", None),
+        (Document, "application/msword", Some("text/rtf"), b"{\\rtf1", Some("application/msword")),
+        (
+            Document,
+            "text/plain",
+            Some("image/bmp"),
+            "BM\u{e9}".as_bytes().split_last().unwrap().1,
+            Some("text/plain"),
+        ),
+    ] {
+        let shown = shown.map(|mime| (Document, mime.to_owned()));
+        let expected = shown.ok_or(Refusal::from(Code::MediaTypeMismatch));
+        let is = shown_as(kind, Some(declared), found, head);
+        assert_eq!(is, expected, "{kind:?} {declared} {found:?}");
+    }
+    let film = shown_as(MediaKind::Video, Some("video/x-matroska"), Some("video/webm"), b"\x1a");
+    assert_eq!(film, Ok((MediaKind::Video, "video/x-matroska".to_owned())));
 }

@@ -92,7 +92,7 @@ pub(crate) fn tables(host: &FileHost) -> String {
     let host = host.address;
     format!(
         "upload_service = \"upload.{domain}\"\nupload_plain_hosts = [\"{host}\"]\n\
-         media.private_hosts = [\"{host}\"]\n\n[media]\nmax_mib = 2000\nspool_mib = 4000\n",
+         media.private_hosts = [\"{host}\"]\n\n[media]\nmax_mib = 2000\nspool_mib = 8000\n",
         domain = names::DOMAIN,
     )
 }

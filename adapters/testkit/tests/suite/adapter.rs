@@ -469,7 +469,10 @@ impl Addressing for Line {
             return Err(invalid);
         }
         let id = if self.has(Flaw::NeverCanonical) { format!("{id}.") } else { id.to_owned() };
-        let id = id.replace("..", ".");
+        let mut id = id;
+        while id.contains("..") {
+            id = id.replace("..", ".");
+        }
         UserId::new(self.network.clone(), id).map_err(|_| invalid)
     }
 
