@@ -5,12 +5,11 @@
 //! block swallows is fetched all the same, and thrown away: whoever offers a file would see it.
 
 mod spool;
+mod tries;
 mod turns;
 
-use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
@@ -28,27 +27,17 @@ use crate::log::{SPOOL_FAILED, SPOOL_FULL};
 use crate::proxy::{Hosts, Proxy, Unfetched};
 use crate::store::{Payload, Row, Source, StoreError};
 use spool::{Spool, Taken, Untaken, Way};
+use tries::Tries;
 pub(super) use turns::Turns;
 
 /// After how long one looks again whether there is room for another file. Who waits for a turn is woken.
 const NO_ROOM: Duration = Duration::from_secs(5);
-
-/// For how long it is tried to fetch a file, and to deliver it, from the first failure on: what stands
-/// behind it waits.
-const GIVEN_UP: Duration = Duration::from_mins(15);
-
-/// How many files are kept between two tries to deliver them, and for how long.
-const KEPT: usize = 4;
-const KEPT_FOR: Duration = Duration::from_mins(10);
 
 /// How often a file may be read altogether while it is delivered. After that reading is no progress.
 const READ: u64 = 4;
 
 /// How long a delivery that is under way may still take when the daemon stops.
 const STOPPING: Duration = Duration::from_secs(2);
-
-/// The most files of which is known since when they fail.
-const FAILING: usize = 4096;
 
 /// How long an adapter may take until it has opened a file.
 const OPENED: Duration = Duration::from_secs(90);
@@ -66,16 +55,7 @@ const LOOK: Duration = Duration::from_secs(15);
 pub(super) struct Files {
     spool: Spool,
     proxy: Proxy,
-    /// Since when a file fails, by the row's key.
-    failing: Mutex<HashMap<String, Instant>>,
-    /// Files that wait for another try, by the row's key.
-    kept: Mutex<VecDeque<Kept>>,
-}
-
-struct Kept {
-    key: String,
-    since: Instant,
-    file: (Media, Attached),
+    pub(super) tries: Tries,
 }
 
 /// Why a file is not there.
@@ -96,52 +76,12 @@ impl Files {
     pub(super) fn open(data_dir: &Path, most: u64) -> io::Result<Self> {
         let spool = Spool::open(data_dir, most)?;
         let proxy = Proxy::new().map_err(io::Error::other)?;
-        Ok(Self { spool, proxy, failing: Mutex::default(), kept: Mutex::default() })
+        Ok(Self { spool, proxy, tries: Tries::default() })
     }
 
     /// How many bytes lie on disk now.
     pub(super) fn spooled(&self) -> u64 {
         self.spool.used()
-    }
-
-    /// Whether the file of a row has failed for too long.
-    fn is_given_up(&self, key: &str) -> bool {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if failing.len() >= FAILING {
-            failing.retain(|_, since| now.duration_since(*since) < GIVEN_UP * 2);
-        }
-        if failing.len() >= FAILING && !failing.contains_key(key) {
-            return false;
-        }
-        let since = *failing.entry(key.to_owned()).or_insert(now);
-        now.duration_since(since) > GIVEN_UP
-    }
-
-    /// Keeps a file for the next try to deliver it.
-    fn keep(&self, key: &str, file: (Media, Attached)) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(Kept { key: key.to_owned(), since: Instant::now(), file });
-    }
-
-    /// The file that was kept.
-    fn kept(&self, key: &str) -> Option<(Media, Attached)> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|kept| kept.key == key)?;
-        kept.remove(at).map(|kept| kept.file)
-    }
-
-    /// Lets go what was kept for too long, or all of it.
-    pub(super) fn let_go(&self, all: bool) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|kept| !all && kept.since.elapsed() < KEPT_FOR);
-    }
-
-    fn forget(&self, key: &str) {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
@@ -193,6 +133,8 @@ impl Crossing {
     /// How large a file may be that goes from one network to another, in bytes.
     pub(super) fn most_between(&self, source: &Network, target: &Network) -> u64 {
         let (from, to) = (source.setup.adapter.max_media(), target.setup.adapter.max_media());
+        // Who takes no files may still have users that send links to some.
+        let from = if from == 0 { u64::MAX } else { from };
         from.min(to).min(self.limits().max_file).min(self.files.spool.share())
     }
 
@@ -263,7 +205,7 @@ impl Crossing {
                 Ok(delivered)
             }
             Err(error @ (DeliveryError::Retry { .. } | DeliveryError::Unknown { .. }))
-                if self.files.is_given_up(&row.key) =>
+                if self.files.tries.is_given_up(&row.key) =>
             {
                 let (DeliveryError::Retry { why, .. } | DeliveryError::Unknown { why }) = error
                 else {
@@ -274,8 +216,8 @@ impl Crossing {
             Err(error) => Err(error),
         };
         match &result {
-            Ok(_) | Err(DeliveryError::Refused { .. }) => self.files.forget(&row.key),
-            Err(_) => self.files.keep(&row.key, (media, attached)),
+            Ok(_) | Err(DeliveryError::Refused { .. }) => self.files.tries.forget(&row.key),
+            Err(_) => self.files.tries.keep(&row.key, (media, attached)),
         }
         Ok(Some(Done::Carried(result)))
     }
@@ -306,7 +248,7 @@ impl Crossing {
             let why = "a message has lost its file";
             return Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into());
         };
-        if let Some(kept) = self.files.kept(&row.key) {
+        if let Some(kept) = self.files.tries.kept(&row.key) {
             return Ok(kept);
         }
         let fetched = tokio::select! {
@@ -322,11 +264,11 @@ impl Crossing {
                 Err(DeliveryError::Retry { after: None, why }.into())
             }
             Err(Missing::Failed(DeliveryError::Refused { refusal, why })) => {
-                self.files.forget(&row.key);
+                self.files.tries.forget(&row.key);
                 Err(DeliveryError::Refused { refusal, why }.into())
             }
-            Err(Missing::Failed(_)) if self.files.is_given_up(&row.key) => {
-                self.files.forget(&row.key);
+            Err(Missing::Failed(_)) if self.files.tries.is_given_up(&row.key) => {
+                self.files.tries.forget(&row.key);
                 let why = "a file could not be fetched for too long";
                 Err(DeliveryError::Refused { refusal: Code::Expired.into(), why }.into())
             }
@@ -475,7 +417,7 @@ impl Crossing {
             }
             Untaken::Broken(why) => DeliveryError::Retry { after: None, why }.into(),
             Untaken::NoRoom => {
-                self.files.let_go(true);
+                self.files.tries.let_go(true);
                 if self.rarely.may(&SPOOL_FULL) {
                     log!(SPOOL_FULL, bytes = self.files.spooled());
                 }
@@ -540,25 +482,4 @@ fn turned_away(refusal: Refusal) -> Done {
 
 fn waits() -> Left {
     Left::Backoff { after: Some(NO_ROOM), for_connection: false, progressed: true }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn what_fails_for_long_is_given_up() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::open(dir.path(), 100).unwrap();
-        assert!(!files.is_given_up("a"));
-        tokio::time::advance(GIVEN_UP).await;
-        assert!(!files.is_given_up("a") && !files.is_given_up("b"));
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(files.is_given_up("a") && !files.is_given_up("b"));
-        // What came after all begins anew.
-        files.forget("a");
-        assert!(!files.is_given_up("a"));
-    }
 }

@@ -48,7 +48,7 @@ pub(super) async fn run(crossing: Arc<Crossing>) {
         swept = swept.and(crossing.expire_unreachable().await);
         swept = swept.and(crossing.end_mutes().await);
         crossing.show_presences();
-        crossing.files.let_go(false);
+        crossing.files.tries.let_go(false);
         if folded.elapsed() > FOLD {
             folded = Instant::now();
             swept = swept.and(crossing.store.fold().await);
