@@ -13,7 +13,7 @@ use super::{later, refused};
 
 /// How long nothing of the file may be read, or the service may be silent behind its end. A large file
 /// takes as long as it takes.
-const STANDSTILL: Duration = Duration::from_mins(1);
+const STANDSTILL: Duration = Duration::from_secs(90);
 /// The longest time that a service may ask to wait.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
@@ -101,7 +101,7 @@ mod tests {
 
         let slow = async {
             for start in (0..file.size()).step_by(128 * 1024) {
-                sleep(Duration::from_secs(59)).await;
+                sleep(STANDSTILL.saturating_sub(Duration::from_secs(1))).await;
                 assert!(file.from(start).next().await.unwrap().is_ok());
             }
         };
