@@ -82,6 +82,8 @@ pub(crate) fn meaning(message: &Element, marks: Marks, way: Way<'_>, lately: &La
         (Some(text), Some(edited)) => match about(edited.attr("id")) {
             Some(of) => {
                 let text = match lately.without_link(&of, &text.body) {
+                    // What was written with the file is taken away, and the file stays.
+                    Some(body) if body.is_empty() => return unsupported(Kind::Edit),
                     Some(body) => Text { rich: markup::read(message, &body, false), body },
                     None => text,
                 };

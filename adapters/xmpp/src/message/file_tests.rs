@@ -276,6 +276,8 @@ fn an_edit_of_a_caption_is_one_and_another_file_is_not() {
         (format!("<body>the pier\n{URL}</body>"), edited("the pier")),
         ("<body>the pier</body>".to_owned(), edited("the pier")),
         (with("", URL), Content::Unsupported { kind: Kind::Edit }),
+        (format!("<body>{URL}</body>"), Content::Unsupported { kind: Kind::Edit }),
+        (format!("<body> \n{URL}\n</body>"), Content::Unsupported { kind: Kind::Edit }),
         (with("the pier", other), Content::Unsupported { kind: Kind::Image }),
     ] {
         assert!(says("m2", &edit(&inner)).content == content, "{inner}");

@@ -40,14 +40,18 @@ impl Lately {
         message.was == Was::Sent && self.lock().get(message.id.as_str()) == Some(&hash(link))
     }
 
-    /// A message's new text, without the link of the file that it brought.
+    /// A message's new text, without the link of the file that it brought; `None` if it has no such link.
     pub(super) fn without_link(&self, message: &Reference, body: &str) -> Option<String> {
         let known = *self.lock().get(message.id.as_str()).filter(|_| message.was == Was::Sent)?;
         let lines: Vec<_> = body.split('\n').collect();
         let is_it = |line: &str| line.starts_with("http") && hash(line) == known;
         let left: Vec<_> = lines.iter().copied().filter(|line| !is_it(line.trim())).collect();
         let left = Some(left).filter(|left| left.len() < lines.len())?.join("\n");
-        Some(left.trim_matches('\n').to_owned()).filter(|left| !left.trim().is_empty())
+        Some(if left.trim().is_empty() {
+            String::new()
+        } else {
+            left.trim_matches('\n').to_owned()
+        })
     }
 }
 
