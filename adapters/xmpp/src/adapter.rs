@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::address::Addresses;
+use crate::doctor::{self, Questions};
 use crate::failure::Returned;
 use crate::fleeting::{Fleeting, Receipts};
 use crate::folders::{Folders, Want};
@@ -23,7 +24,7 @@ use crate::privilege::Grants;
 use crate::reports::Reports;
 use crate::uploads::{Chosen, Uploads};
 use crate::xml::Xml;
-use crate::{doctor, intake, link, message, presence};
+use crate::{intake, link, message, presence};
 
 /// The longest text, in bytes. Servers end the stream of a component that sends them a stanza of
 /// more than 512 KiB; escaping makes at most five bytes of one, and addresses and a name add less
@@ -225,9 +226,13 @@ impl Adapter for XmppAdapter {
 
     async fn examine(&self, around: Circumstances<'_>) -> Vec<Diagnosis> {
         let asks = self.reports.asks_servers();
-        let domains = if asks { around.local_domains } else { &[] };
+        let questions = Questions {
+            of_reports: if asks { around.local_domains } else { &[] },
+            local: around.local_domains,
+            uploads: self.uploads.chosen(),
+        };
         let (server, running) = (&self.server, around.running);
-        doctor::examine(server, &self.addresses, &self.secret, running, domains).await
+        doctor::examine(server, &self.addresses, &self.secret, running, &questions).await
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
@@ -311,7 +316,7 @@ impl XmppAdapter {
         let Some(attached) = &delivery.attached else {
             return Err(refused(Code::Malformed, "the file is not attached"));
         };
-        self.uploads.share(&delivery.key, media, &attached.file, &ghost, bridge.now()).await?;
+        self.uploads.share(&delivery.key, media, &attached.file, &ghost, bridge).await?;
         let sent = self.carry(std::slice::from_ref(delivery), bridge).await.pop();
         sent.unwrap_or(Err(DeliveryError::Disconnected))
     }

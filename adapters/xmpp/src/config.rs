@@ -35,7 +35,8 @@ pub struct XmppConfig {
     #[schemars(example = ["warden@p.test"])]
     pub report_to: Vec<String>,
     /// The service that takes files for users of this network (XEP-0363). Without it, the one that the
-    /// server above the component's domain names.
+    /// server above the component's domain names, at that domain or below it, if that is one of
+    /// `users.local` or stands below one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = "upload.p.test")]
     pub upload_service: Option<String>,

@@ -1,5 +1,5 @@
-//! Tries whether the server takes the component, and names somebody to report to: for `drawbridge
-//! doctor`.
+//! Tries whether the server takes the component, names somebody to report to, and takes files: for
+//! `drawbridge doctor`.
 
 use std::time::Duration;
 
@@ -11,23 +11,37 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::address::Addresses;
 use crate::failure::{self, Envelope};
 use crate::link::{self, CONFLICT, NO_COMPONENT, REFUSED_SECRET, TO_CONNECT, TO_DIAL};
-use crate::reports;
+use crate::outward::Outward;
 use crate::stream::StanzaReader;
+use crate::{reports, uploads};
 
 /// The most domains that are asked whom they name.
 const MAX_DOMAINS: usize = 256;
 /// How long all of them together may take for their answers.
 const TO_ANSWER: Duration = Duration::from_secs(5);
 
+/// How long the search for the upload service may take.
+const TO_FIND: Duration = Duration::from_secs(10);
+
+/// What is asked of a server that takes the component.
+#[derive(Clone, Copy)]
+pub(crate) struct Questions<'a> {
+    /// The domains that are asked whom they name to report to.
+    pub(crate) of_reports: &'a [String],
+    /// The domains whose users are local.
+    pub(crate) local: &'a [String],
+    /// The upload service that the operator chose.
+    pub(crate) uploads: Option<&'a str>,
+}
+
 /// What is found. A second connection of the same component would drive out the first, on some
-/// servers; so while a daemon runs only the way to the server is tried. `domains` are asked whom they
-/// name to report to.
+/// servers; so while a daemon runs only the way to the server is tried.
 pub(crate) async fn examine(
     server: &(String, u16),
     addresses: &Addresses,
     secret: &Secret,
     running: bool,
-    domains: &[String],
+    questions: &Questions<'_>,
 ) -> Vec<Diagnosis> {
     let until = Instant::now() + TO_CONNECT;
     let dialled = timeout_at(until, link::dial(server)).await.unwrap_or(Err(SILENT));
@@ -38,7 +52,7 @@ pub(crate) async fn examine(
         )],
         Ok(stream) => {
             let (read, write) = stream.into_split();
-            join((read, write), until, addresses, secret, domains).await
+            join((read, write), until, addresses, secret, questions).await
         }
     }
 }
@@ -50,7 +64,7 @@ async fn join<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     until: Instant,
     addresses: &Addresses,
     secret: &Secret,
-    domains: &[String],
+    questions: &Questions<'_>,
 ) -> Vec<Diagnosis> {
     let mut reader = StanzaReader::new(read);
     let shaking = link::shake_hands(&mut reader, &mut write, addresses.component(), secret);
@@ -61,7 +75,8 @@ async fn join<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     }
     let mut found =
         vec![Diagnosis::well("the server takes the component, with the secret of secret_file")];
-    found.extend(ask_all(&mut reader, &mut write, addresses, domains).await);
+    found.extend(ask_all(&mut reader, &mut write, addresses, questions.of_reports).await);
+    found.push(files(&mut reader, &mut write, addresses, questions).await);
     let goodbye = async {
         write.write_all(b"</stream:stream>").await.ok()?;
         reader.next().await.ok()
@@ -88,12 +103,8 @@ async fn ask_all<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         while found.iter().any(Option::is_none) {
             let element = reader.next().await.ok()??.element;
             // What users write meanwhile nobody carries.
-            if element.name() == "message" && element.attr("type") != Some("error") {
-                if let Some(envelope) = Envelope::of(&element) {
-                    let code = Code::NetworkUnreachable.into();
-                    let told = failure::refuse("message", &envelope, code, true).to_wire();
-                    write.write_all(told.as_bytes()).await.ok()?;
-                }
+            if let Some(told) = not_now(&element) {
+                write.write_all(told.as_bytes()).await.ok()?;
                 continue;
             }
             let (id, from) = (element.attr("id"), element.attr("from"));
@@ -115,6 +126,52 @@ async fn ask_all<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     found.map(|(domain, found)| found.unwrap_or_else(|| silent(domain))).collect()
 }
 
+/// What a user is told whose message comes meanwhile.
+fn not_now(element: &Element) -> Option<String> {
+    let is_one = element.name() == "message" && element.attr("type") != Some("error");
+    let envelope = is_one.then(|| Envelope::of(element)).flatten()?;
+    Some(failure::refuse("message", &envelope, Code::NetworkUnreachable.into(), true).to_wire())
+}
+
+/// Whether files have somewhere to go.
+async fn files<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    reader: &mut StanzaReader<R>,
+    write: &mut W,
+    addresses: &Addresses,
+    questions: &Questions<'_>,
+) -> Diagnosis {
+    let outward = Outward::new(addresses.component().to_owned());
+    let mut written = outward.open(0);
+    let is_own = |domain: &str| questions.local.iter().any(|local| local == domain);
+    let finding = uploads::find(addresses, &outward, questions.uploads, is_own);
+    let carrying = async {
+        loop {
+            let wire = tokio::select! {
+                wire = written.recv() => wire,
+                stanza = reader.next() => {
+                    let Ok(Some(stanza)) = stanza else { return };
+                    let told = not_now(&stanza.element);
+                    outward.informed(stanza);
+                    told.or(Some(String::new()))
+                }
+            };
+            let Some(wire) = wire else { return };
+            if write.write_all(wire.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    };
+    let found = tokio::select! {
+        found = timeout(TO_FIND, finding) => found.ok().and_then(Result::ok),
+        () = carrying => None,
+    };
+    match found {
+        Some(Some(service)) => Diagnosis::well(format!("files go to {}", service.jid)),
+        Some(None) => Diagnosis::doubt(NO_UPLOADS, UPLOADS_ADVICE),
+        None => Diagnosis::doubt(SILENT_ON_UPLOADS, UPLOADS_ADVICE),
+    }
+}
+
 fn id_of(domain: &str) -> String {
     format!("contacts-{domain}")
 }
@@ -134,6 +191,14 @@ fn names(answer: &Element, domain: &str, addresses: &Addresses, domains: &[Strin
 }
 
 const SILENT: &str = "the server does not answer";
+
+const NO_UPLOADS: &str = "no upload service is found: files to users here are refused";
+
+const SILENT_ON_UPLOADS: &str = "it is not found out whether there is an upload service";
+
+const UPLOADS_ADVICE: &str = "let the server have an upload service (XEP-0363) for its users and the \
+     component, at or below the domain above the component's, which is at or below one of \
+     users.local; or name it in upload_service";
 
 const SILENT_ADVICE: &str = "look whether the server of this domain runs and is reached from the \
      component's server; or set report_to";
@@ -213,9 +278,12 @@ mod tests {
         let (ours, theirs) = duplex(64 * 1024);
         let secret = Secret::new("open");
         let begun = Instant::now();
-        let joining = join(split(ours), begun + TO_CONNECT, &addresses, &secret, &domains);
-        let (found, ()) = tokio::join!(joining, serves(theirs));
+        let questions = Questions { of_reports: &domains, local: &[], uploads: None };
+        let joining = join(split(ours), begun + TO_CONNECT, &addresses, &secret, &questions);
+        let (mut found, ()) = tokio::join!(joining, serves(theirs));
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        let last = found.pop();
+        assert!(last.is_some_and(|last| last.found == NO_UPLOADS));
         assert_eq!(found.len(), 1 + domains.len());
         assert!(!found[0].grave && found[0].advice.is_none(), "{found:?}");
         for (domain, found) in domains.iter().zip(&found[1..]) {

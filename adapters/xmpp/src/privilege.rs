@@ -86,9 +86,9 @@ pub(crate) fn granted(message: &Element) -> Option<(String, Grant)> {
     Some((from.to_owned(), grant))
 }
 
-/// Whether a domain's word on that is taken: its users are on a server of the operator's own. Any other
-/// server can write the same, and would be told whom its users block here.
-pub(crate) fn may_grant(domain: &str, addresses: &Addresses, bridge: &Bridge) -> bool {
+/// Whether a domain is on a server of the operator's own, as its users are. Any other server can say the
+/// same of itself, and would be told whom its users block here, or be given files.
+pub(crate) fn is_own(domain: &str, addresses: &Addresses, bridge: &Bridge) -> bool {
     let somebody = addresses.canonical(&format!("somebody@{domain}"));
     somebody.is_ok_and(|somebody| bridge.is_local(&somebody))
 }
@@ -203,7 +203,7 @@ mod tests {
         for (domain, may) in
             [("p.test", true), ("far.test", false), ("bridge.p.test", false), ("", false)]
         {
-            assert_eq!(may_grant(domain, &addresses, &reference.handle()), may, "{domain}");
+            assert_eq!(is_own(domain, &addresses, &reference.handle()), may, "{domain}");
         }
     }
 

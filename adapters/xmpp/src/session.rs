@@ -257,7 +257,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
     async fn take_message(&mut self, stanza: Stanza) {
         if let Some((domain, grant)) = privilege::granted(&stanza.element) {
             // Anybody's server can say so, and none but the operator's own is asked anything.
-            if privilege::may_grant(&domain, self.addresses, self.bridge) {
+            if privilege::is_own(&domain, self.addresses, self.bridge) {
                 self.grants.put(domain, grant);
                 self.lists.granted();
             } else {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Bridge, Code, DeliveryError, FileInfo, Media, MediaKind, Refusal, Spooled, Timestamp, log,
+    Bridge, Code, DeliveryError, FileInfo, Media, MediaKind, Refusal, Spooled, log,
 };
 use lru::LruCache;
 use reqwest::{Client, redirect};
@@ -21,6 +21,7 @@ use crate::address::Addresses;
 use crate::log::{UPLOADS_IMPOSSIBLE, UPLOADS_POSSIBLE};
 use crate::message::{Shared, extension_of};
 use crate::outward::Outward;
+use crate::privilege::is_own;
 
 mod plain;
 mod put;
@@ -29,6 +30,7 @@ mod slot;
 
 pub(crate) use plain::PlainHost;
 use service::Service;
+pub(crate) use service::find;
 use slot::Denied;
 
 /// How many files are remembered.
@@ -96,7 +98,7 @@ impl Uploads {
         let looking = async {
             loop {
                 self.connected.notified().await;
-                while let Err(error) = self.look().await {
+                while let Err(error) = self.look(bridge).await {
                     if error == DeliveryError::Disconnected {
                         break;
                     }
@@ -120,10 +122,15 @@ impl Uploads {
         lock(&self.shared).get(key).cloned()
     }
 
+    /// The service that the operator chose.
+    pub(crate) fn chosen(&self) -> Option<&str> {
+        self.chosen.service.as_deref()
+    }
+
     /// Looks for the service, and says what was found.
-    async fn look(&self) -> Result<Option<Service>, DeliveryError> {
-        let found = service::find(&self.addresses, &self.outward, self.chosen.service.as_deref());
-        let found = found.await?;
+    async fn look(&self, bridge: &Bridge) -> Result<Option<Service>, DeliveryError> {
+        let is_own = |domain: &str| is_own(domain, &self.addresses, bridge);
+        let found = service::find(&self.addresses, &self.outward, self.chosen(), is_own).await?;
         let mut service = lock(&self.service);
         match (&found, service.is_some()) {
             (Some(found), false) => log!(UPLOADS_POSSIBLE, max = found.max),
@@ -135,7 +142,7 @@ impl Uploads {
     }
 
     /// The service that is known, or is found now.
-    async fn service(&self) -> Result<Option<Service>, DeliveryError> {
+    async fn service(&self, bridge: &Bridge) -> Result<Option<Service>, DeliveryError> {
         let known = || lock(&self.service).clone();
         if let Some(service) = known() {
             return Ok(Some(service));
@@ -143,7 +150,7 @@ impl Uploads {
         let _looking = self.looking.lock().await;
         match known() {
             Some(service) => Ok(Some(service)),
-            None => self.look().await,
+            None => self.look(bridge).await,
         }
     }
 
@@ -155,13 +162,13 @@ impl Uploads {
         media: &Media,
         file: &Spooled,
         ghost: &str,
-        now: Timestamp,
+        bridge: &Bridge,
     ) -> Result<(), DeliveryError> {
         if self.known(key).is_some() {
             return Ok(());
         }
         let unsupported = |why| refused(Code::UnsupportedKind(media.kind.kind()).into(), why);
-        let Some(service) = self.service().await.map_err(before)? else {
+        let Some(service) = self.service(bridge).await.map_err(before)? else {
             return Err(unsupported(NO_SERVICE));
         };
         let size = file.size();
@@ -173,7 +180,7 @@ impl Uploads {
         let mime = info.mime.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
         let query = |id: &str| slot::ask(ghost, &service.jid, id, &name, &mime, size);
         let answer = self.outward.ask_within(SLOT, &service.jid, query).await.map_err(before)?;
-        let slot = match slot::read(&answer, &self.chosen.plain, now) {
+        let slot = match slot::read(&answer, &self.chosen.plain, bridge.now()) {
             Ok(slot) => slot,
             Err(denied) => return Err(self.denied(denied, unsupported)),
         };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use drawbridge_adapter::{Locator, NetworkId, Text};
-use drawbridge_testkit::spooled;
+use drawbridge_testkit::{ReferenceBridge, spooled};
 use minidom::Element;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::stream::Stanza;
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const GHOST: &str = "elsewhere_carol@bridge.p.test";
 
 /// A server with an upload service, as its component sees it.
@@ -100,6 +99,10 @@ impl Server {
     }
 }
 
+fn bridge() -> Bridge {
+    ReferenceBridge::new(NetworkId::new("xmpp").unwrap()).handle()
+}
+
 fn picture() -> Media {
     let info = FileInfo {
         name: Some("pier".to_owned()),
@@ -117,8 +120,8 @@ async fn a_file_goes_to_the_service_that_the_server_names_and_only_once() {
     let mut server = Server::start().await;
     let bytes: Vec<u8> = (0..300_000_u32).map(|n| n.to_be_bytes()[3]).collect();
     let file = spooled(&bytes).unwrap();
-    let (uploads, picture) = (server.uploads(), picture());
-    let share = || uploads.share("k1", &picture, &file, GHOST, NOW);
+    let (uploads, picture, bridge) = (server.uploads(), picture(), bridge());
+    let share = || uploads.share("k1", &picture, &file, GHOST, &bridge);
     assert_eq!(uploads.max(), u64::MAX);
     let serving = async {
         server.is_found(300_000).await;
@@ -169,14 +172,14 @@ async fn what_the_service_says_is_what_comes_of_it() {
     ] {
         let mut server = Server::start().await;
         let file = spooled(b"picture").unwrap();
-        let uploads = server.uploads();
+        let (uploads, bridge) = (server.uploads(), bridge());
         let serving = async {
             server.is_found(5000).await;
             server.gives_slot().await;
             server.takes(&said).await;
         };
         let picture = picture();
-        let sharing = uploads.share("k1", &picture, &file, GHOST, NOW);
+        let sharing = uploads.share("k1", &picture, &file, GHOST, &bridge);
         let (shared, ()) = tokio::join!(sharing, serving);
         assert_eq!(shared, Err(expected), "{said}");
         assert!(uploads.known("k1").is_none());
@@ -211,13 +214,13 @@ async fn without_a_place_the_sender_is_told_why() {
     ] {
         let mut server = Server::start().await;
         let file = spooled(b"picture").unwrap();
-        let uploads = server.uploads();
+        let (uploads, bridge) = (server.uploads(), bridge());
         let serving = async {
             server.is_found(5000).await;
             server.answers("<request ", kind, &said).await;
         };
         let picture = picture();
-        let sharing = uploads.share("k1", &picture, &file, GHOST, NOW);
+        let sharing = uploads.share("k1", &picture, &file, GHOST, &bridge);
         let (shared, ()) = tokio::join!(sharing, serving);
         let error = shared.unwrap_err();
         assert_eq!(code(&error), expected, "{said}: {error:?}");
@@ -230,9 +233,8 @@ async fn without_a_place_the_sender_is_told_why() {
 async fn without_a_service_no_file_is_taken_and_a_larger_one_by_none() {
     let mut server = Server::start().await;
     let file = spooled(b"picture").unwrap();
-    let uploads = server.uploads();
-    let picture = picture();
-    let share = || uploads.share("k1", &picture, &file, GHOST, NOW);
+    let (uploads, picture, bridge) = (server.uploads(), picture(), bridge());
+    let share = || uploads.share("k1", &picture, &file, GHOST, &bridge);
     let lacking = async {
         let items = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
         server.answers("disco#items", "result", items).await;
@@ -245,7 +247,7 @@ async fn without_a_service_no_file_is_taken_and_a_larger_one_by_none() {
     let why = "the upload service takes no such file";
     assert_eq!(shared, Err(refused(Refusal::too_large(6), why)));
     server.outward.lose();
-    assert_eq!(uploads.look().await, Err(DeliveryError::Disconnected));
+    assert_eq!(uploads.look(&bridge).await, Err(DeliveryError::Disconnected));
 }
 
 #[test]

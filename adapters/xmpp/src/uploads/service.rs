@@ -18,18 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service that takes files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Service {
+pub(crate) struct Service {
     /// Its address.
-    pub(super) jid: String,
+    pub(crate) jid: String,
     /// The largest file that it takes, if it says so.
     pub(super) max: Option<u64>,
 }
 
 /// The service that the operator chose, or that the component's server has; `None` if there is none.
-pub(super) async fn find(
+/// `is_own`: whether the users of a domain are on a server of the operator's own.
+pub(crate) async fn find(
     addresses: &Addresses,
     outward: &Outward,
     chosen: Option<&str>,
+    is_own: impl Fn(&str) -> bool,
 ) -> Result<Option<Service>, DeliveryError> {
     let component = addresses.component();
     let finding = async {
@@ -41,12 +43,11 @@ pub(super) async fn find(
             }
             return Ok(read(jid, &answer));
         }
-        // A component's name stands below that of its server.
-        let Some((_, server)) = component.split_once('.') else { return Ok(None) };
+        let Some(server) = server_of(component, is_own) else { return Ok(None) };
         let query = |id: &str| query(component, server, id, ns::DISCO_ITEMS);
         let items = outward.ask(server, query).await?;
         let mut silent = None;
-        let items = items_of(&items.element);
+        let items = items_of(&items.element, server);
         for jid in std::iter::once(server).chain(items).filter(|jid| *jid != component) {
             match info(component, jid, outward).await {
                 Ok(None) => {}
@@ -60,6 +61,14 @@ pub(super) async fn find(
     };
     let why = "the server did not say in time which services it has";
     timeout(PATIENCE, finding).await.unwrap_or(Err(DeliveryError::Unknown { why }))
+}
+
+/// The server of a component, whose name stands below it; `None` if that is not the operator's own: who
+/// answers there would be given every file.
+fn server_of(component: &str, is_own: impl Fn(&str) -> bool) -> Option<&str> {
+    let (_, server) = component.split_once('.')?;
+    let above = std::iter::successors(Some(server), |name| Some(name.split_once('.')?.1));
+    above.into_iter().any(is_own).then_some(server)
 }
 
 async fn info(
@@ -80,13 +89,14 @@ fn query(from: &str, to: &str, id: &str, what: &'static str) -> Xml {
     iq.child(Xml::within("query", what))
 }
 
-/// The services that a server names.
-fn items_of(answer: &Element) -> impl Iterator<Item = &str> {
+/// The services that a server names below itself: it may name any that are elsewhere.
+fn items_of<'a>(answer: &'a Element, server: &str) -> impl Iterator<Item = &'a str> {
     let query = answer.get_child("query", ns::DISCO_ITEMS);
     let items = query.into_iter().flat_map(Element::children);
     let items = items.filter(|item| item.name() == "item" && item.attr("node").is_none());
     let jids = items.filter_map(|item| item.attr("jid"));
-    jids.filter(|jid| !jid.contains(['@', '/'])).take(MOST)
+    let below = move |jid: &&str| jid.strip_suffix(server).is_some_and(|name| name.ends_with('.'));
+    jids.filter(|jid| !jid.contains(['@', '/'])).filter(below).take(MOST)
 }
 
 /// The service with this address, if that is what it says it is.
@@ -154,13 +164,30 @@ mod tests {
         let many: String = (0..100).map(|n| item(&format!("s{n}.p.test"))).collect();
         let text = format!(
             "<iq xmlns='jabber:component:accept' type='result'>\
-             <query xmlns='http://jabber.org/protocol/disco#items'>{}{}<item jid='x' node='n'/>\
-             <item/>{many}</query></iq>",
-            item("bob@p.test"),
+             <query xmlns='http://jabber.org/protocol/disco#items'>{}{}\
+             <item jid='x.p.test' node='n'/><item/>{many}</query></iq>",
+            ["bob@p.test", "bob@x.p.test/y", "evil.test", "evilp.test", "p.test.evil.test", "test"]
+                .map(item)
+                .concat(),
             item("rooms.p.test")
         );
         let element: Element = text.parse().unwrap();
-        let all: Vec<_> = items_of(&element).collect();
+        let all: Vec<_> = items_of(&element, "p.test").collect();
         assert_eq!((all[0], all[1], all.len()), ("rooms.p.test", "s0.p.test", MOST));
+    }
+
+    #[test]
+    fn only_a_server_of_the_operators_own_is_looked_at() {
+        for (component, own, server) in [
+            ("bridge.p.test", "p.test", Some("p.test")),
+            ("bridge.im.p.test", "im.p.test", Some("im.p.test")),
+            ("bridge.im.p.test", "p.test", Some("im.p.test")),
+            ("bridge.p.test", "im.p.test", None),
+            ("bridge.p.test", "bridge.p.test", None),
+            ("p.test", "p.test", None),
+            ("bridge", "bridge", None),
+        ] {
+            assert_eq!(server_of(component, |domain| domain == own), server, "{component} {own}");
+        }
     }
 }
