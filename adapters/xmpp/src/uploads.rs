@@ -15,7 +15,7 @@ use drawbridge_adapter::{
 use lru::LruCache;
 use reqwest::{Client, redirect};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, timeout};
 
 use crate::address::Addresses;
 use crate::log::{UPLOADS_IMPOSSIBLE, UPLOADS_POSSIBLE};
@@ -40,8 +40,12 @@ const SLOT: Duration = Duration::from_secs(15);
 /// How long a connection to it may take.
 const DIAL: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_mins(1);
-/// When the service is looked for again, if the server did not answer.
+/// How long it is taken for sure that there is no service, when a file is to go there.
 const AGAIN: Duration = Duration::from_secs(30);
+/// When the service is looked for again, if the server did not answer.
+const SILENT: Duration = Duration::from_mins(1);
+/// When it is looked for again, if there was none and nobody asks for it.
+const RARELY: Duration = Duration::from_mins(5);
 /// When an upload is tried again, if the service names no time.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -56,13 +60,41 @@ pub(crate) struct Chosen {
     pub(crate) plain: Vec<PlainHost>,
 }
 
+/// What came of the search for the service.
+#[derive(Clone, Default)]
+enum Found {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// It is there.
+    Service(Service),
+    /// There is none, as was found out then.
+    Absent(Instant),
+    /// Then nobody answered.
+    Silent(Instant),
+}
+
+impl Found {
+    /// What holds still, and need not be looked for again.
+    fn still(&self) -> Option<Result<Option<Service>, DeliveryError>> {
+        match self {
+            Self::Service(service) => Some(Ok(Some(service.clone()))),
+            Self::Absent(since) if since.elapsed() < AGAIN => Some(Ok(None)),
+            Self::Silent(since) if since.elapsed() < SILENT => {
+                Some(Err(later("the server did not say of late which services it has")))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The way of files to the server.
 pub(crate) struct Uploads {
     addresses: Arc<Addresses>,
     outward: Arc<Outward>,
     chosen: Chosen,
     http: OnceLock<Option<Client>>,
-    service: Mutex<Option<Service>>,
+    found: Mutex<Found>,
     /// One looks for the service, and the others wait for what it finds.
     looking: tokio::sync::Mutex<()>,
     connected: Notify,
@@ -79,7 +111,7 @@ impl Uploads {
             outward,
             chosen,
             http: OnceLock::new(),
-            service: Mutex::default(),
+            found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             connected: Notify::new(),
             told: AtomicBool::new(false),
@@ -90,6 +122,10 @@ impl Uploads {
     /// A new connection.
     pub(crate) fn connected(&self) {
         self.told.store(false, Ordering::Relaxed);
+        let mut found = lock(&self.found);
+        if !matches!(*found, Found::Service(_)) {
+            *found = Found::Unknown;
+        }
         self.connected.notify_one();
     }
 
@@ -98,11 +134,14 @@ impl Uploads {
         let looking = async {
             loop {
                 self.connected.notified().await;
-                while let Err(error) = self.look(bridge).await {
-                    if error == DeliveryError::Disconnected {
-                        break;
-                    }
-                    sleep(AGAIN).await;
+                loop {
+                    let wait = match self.look_anew(bridge).await {
+                        Ok(Some(_)) | Err(DeliveryError::Disconnected) => break,
+                        Ok(None) => RARELY,
+                        Err(_) => SILENT,
+                    };
+                    // Another connection may know more.
+                    let _ = timeout(wait, self.connected.notified()).await;
                 }
             }
         };
@@ -114,7 +153,10 @@ impl Uploads {
 
     /// The largest file that the service takes, as far as is known.
     pub(crate) fn max(&self) -> u64 {
-        lock(&self.service).as_ref().and_then(|service| service.max).unwrap_or(u64::MAX)
+        match &*lock(&self.found) {
+            Found::Service(service) => service.max.unwrap_or(u64::MAX),
+            Found::Unknown | Found::Absent(_) | Found::Silent(_) => u64::MAX,
+        }
     }
 
     /// The file that was uploaded for the message with this key.
@@ -127,29 +169,48 @@ impl Uploads {
         self.chosen.service.as_deref()
     }
 
+    /// Looks for the service when nobody else does.
+    async fn look_anew(&self, bridge: &Bridge) -> Result<Option<Service>, DeliveryError> {
+        let _looking = self.looking.lock().await;
+        self.look(bridge).await
+    }
+
     /// Looks for the service, and says what was found.
     async fn look(&self, bridge: &Bridge) -> Result<Option<Service>, DeliveryError> {
         let is_own = |domain: &str| is_own(domain, &self.addresses, bridge);
-        let found = service::find(&self.addresses, &self.outward, self.chosen(), is_own).await?;
-        let mut service = lock(&self.service);
-        match (&found, service.is_some()) {
-            (Some(found), false) => log!(UPLOADS_POSSIBLE, max = found.max),
-            (None, _) if !self.told.swap(true, Ordering::Relaxed) => log!(UPLOADS_IMPOSSIBLE),
-            _ => {}
+        let found = service::find(&self.addresses, &self.outward, self.chosen(), is_own).await;
+        let mut known = lock(&self.found);
+        let was_there = matches!(*known, Found::Service(_));
+        match &found {
+            Ok(Some(service)) => {
+                if !was_there {
+                    log!(UPLOADS_POSSIBLE, max = service.max);
+                }
+                *known = Found::Service(service.clone());
+            }
+            Ok(None) => {
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    log!(UPLOADS_IMPOSSIBLE);
+                }
+                *known = Found::Absent(Instant::now());
+            }
+            // It may be there still.
+            Err(_) if was_there => {}
+            Err(DeliveryError::Disconnected) => {}
+            Err(_) => *known = Found::Silent(Instant::now()),
         }
-        (*service).clone_from(&found);
-        Ok(found)
+        found
     }
 
     /// The service that is known, or is found now.
     async fn service(&self, bridge: &Bridge) -> Result<Option<Service>, DeliveryError> {
-        let known = || lock(&self.service).clone();
-        if let Some(service) = known() {
-            return Ok(Some(service));
+        let still = || lock(&self.found).still();
+        if let Some(known) = still() {
+            return known;
         }
         let _looking = self.looking.lock().await;
-        match known() {
-            Some(service) => Ok(Some(service)),
+        match still() {
+            Some(known) => known,
             None => self.look(bridge).await,
         }
     }
@@ -201,7 +262,7 @@ impl Uploads {
     ) -> DeliveryError {
         match denied {
             Denied::TooLarge(said) => {
-                if let Some(service) = lock(&self.service).as_mut() {
+                if let Found::Service(service) = &mut *lock(&self.found) {
                     service.max = said.or(service.max);
                 }
                 let refusal = said.map_or(Code::MediaTooLarge.into(), Refusal::too_large);
@@ -212,7 +273,7 @@ impl Uploads {
                 why: "the upload service asks to wait",
             },
             Denied::Gone => {
-                *lock(&self.service) = None;
+                *lock(&self.found) = Found::Unknown;
                 later("the upload service is not there")
             }
             Denied::Closed => unsupported("the upload service is not open to the bridge"),

@@ -243,11 +243,65 @@ async fn without_a_service_no_file_is_taken_and_a_larger_one_by_none() {
     let (shared, ()) = tokio::join!(share(), lacking);
     let unsupported = Code::UnsupportedKind(drawbridge_adapter::Kind::Image);
     assert_eq!(shared, Err(refused(unsupported.into(), NO_SERVICE)));
+    // For a while nobody is asked again.
+    assert_eq!(share().await, Err(refused(unsupported.into(), NO_SERVICE)));
+    assert!(server.written.try_recv().is_err());
+    uploads.connected();
     let (shared, ()) = tokio::join!(share(), server.is_found(6));
     let why = "the upload service takes no such file";
     assert_eq!(shared, Err(refused(Refusal::too_large(6), why)));
     server.outward.lose();
     assert_eq!(uploads.look(&bridge).await, Err(DeliveryError::Disconnected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_silent_is_not_asked_for_each_file() {
+    let mut server = Server::start().await;
+    let file = spooled(b"picture").unwrap();
+    let (uploads, picture, bridge) = (server.uploads(), picture(), bridge());
+    let share = |key| uploads.share(key, &picture, &file, GHOST, &bridge);
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(share("k1"), share("k2"));
+    for shared in [first, second, share("k3").await] {
+        assert!(matches!(shared, Err(DeliveryError::Retry { .. })), "{shared:?}");
+    }
+    // One query was written, and waited for.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(server.written.try_recv().is_ok() && server.written.try_recv().is_err());
+    assert_eq!(uploads.max(), u64::MAX);
+    tokio::time::advance(SILENT).await;
+    let (shared, ()) = tokio::join!(share("k3"), server.is_found(6));
+    assert_eq!(
+        shared,
+        Err(refused(Refusal::too_large(6), "the upload service takes no such file"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_are_asked_side_by_side() {
+    let mut server = Server::start().await;
+    let (uploads, bridge) = (server.uploads(), bridge());
+    let serving = async {
+        let items: Vec<_> = (0..20).map(|n| format!("<item jid='s{n}.p.test'/>")).collect();
+        let items = items.concat();
+        let items =
+            format!("<query xmlns='http://jabber.org/protocol/disco#items'>{items}</query>");
+        server.answers("disco#items", "result", &items).await;
+        // None but the last answers.
+        let mut asked = 0;
+        loop {
+            let wire = server.written.recv().await.unwrap();
+            asked += 1;
+            if wire.contains("to='s19.p.test'") {
+                return asked;
+            }
+        }
+    };
+    let begun = Instant::now();
+    let (found, asked) = tokio::join!(uploads.look_anew(&bridge), serving);
+    assert!(found.is_err() && asked == 21, "{found:?} {asked}");
+    // Three times eight at most, each for three seconds.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

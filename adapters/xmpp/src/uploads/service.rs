@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drawbridge_adapter::DeliveryError;
+use futures_util::{StreamExt as _, stream};
 use minidom::Element;
 use tokio::time::timeout;
 
@@ -13,6 +14,8 @@ use crate::xml::Xml;
 
 /// The most services of a server that are asked what they are.
 const MOST: usize = 32;
+/// How many of them at one time.
+const AT_ONCE: usize = 8;
 /// How long all of them together may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,8 +51,11 @@ pub(crate) async fn find(
         let items = outward.ask(server, query).await?;
         let mut silent = None;
         let items = items_of(&items.element, server);
-        for jid in std::iter::once(server).chain(items).filter(|jid| *jid != component) {
-            match info(component, jid, outward).await {
+        let all = std::iter::once(server).chain(items).filter(|jid| *jid != component);
+        let all: Vec<_> = all.map(|jid| info(component, jid, outward)).collect();
+        let mut answers = stream::iter(all).buffered(AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            match answer {
                 Ok(None) => {}
                 Ok(Some(service)) => return Ok(Some(service)),
                 Err(DeliveryError::Disconnected) => return Err(DeliveryError::Disconnected),
