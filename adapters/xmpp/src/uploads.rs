@@ -151,11 +151,12 @@ impl Uploads {
         }
     }
 
-    /// The largest file that the service takes, as far as is known.
+    /// The largest file that the service takes, as far as is known: none, if there is no service.
     pub(crate) fn max(&self) -> u64 {
         match &*lock(&self.found) {
             Found::Service(service) => service.max.unwrap_or(u64::MAX),
-            Found::Unknown | Found::Absent(_) | Found::Silent(_) => u64::MAX,
+            Found::Absent(_) => 0,
+            Found::Unknown | Found::Silent(_) => u64::MAX,
         }
     }
 

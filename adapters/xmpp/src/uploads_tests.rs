@@ -246,7 +246,9 @@ async fn without_a_service_no_file_is_taken_and_a_larger_one_by_none() {
     // For a while nobody is asked again.
     assert_eq!(share().await, Err(refused(unsupported.into(), NO_SERVICE)));
     assert!(server.written.try_recv().is_err());
+    assert_eq!(uploads.max(), 0);
     uploads.connected();
+    assert_eq!(uploads.max(), u64::MAX);
     let (shared, ()) = tokio::join!(share(), server.is_found(6));
     let why = "the upload service takes no such file";
     assert_eq!(shared, Err(refused(Refusal::too_large(6), why)));
