@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Circumstances, Code, Command, Content, Delivered,
     Delivery, DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Feature, Kind, Level, Media,
-    Message, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits, async_trait, log,
+    Message, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits, Was, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -88,7 +88,7 @@ impl XmppAdapter {
     }
 
     /// The stanza for a command; `Ok(None)` if there is nothing to send.
-    fn prepare(
+    async fn prepare(
         &self,
         delivery: &Delivery,
         bridge: &Bridge,
@@ -101,7 +101,9 @@ impl XmppAdapter {
             Command::Message(message) => {
                 let shared = match &message.content {
                     Content::Media(_) => self.uploads.known(&delivery.key),
-                    Content::Edit { of, .. } => self.uploads.known(of.id.as_str()),
+                    Content::Edit { of, .. } if of.was == Was::Delivered => {
+                        self.uploads.recall(of.id.as_str(), bridge).await?
+                    }
                     _ => None,
                 };
                 let (key, shared) = (&delivery.key, shared.as_deref());
@@ -328,18 +330,23 @@ impl XmppAdapter {
         bridge: &Bridge,
     ) -> Vec<Result<Delivered, DeliveryError>> {
         // What needs no stanza is decided here; the rest waits for the server's word, in order.
-        let prepared: Vec<_> = batch.iter().map(|one| self.prepare(one, bridge)).collect();
         let mut decided = Vec::with_capacity(batch.len());
         let mut ready = Vec::with_capacity(batch.len());
-        for one in prepared {
-            decided.push(match one {
+        for one in batch {
+            let outcome = match self.prepare(one, bridge).await {
                 Ok(Some(stanza)) => {
                     ready.push(stanza);
-                    None
+                    decided.push(None);
+                    continue;
                 }
-                Ok(None) => Some(Ok(Delivered::default())),
-                Err(error) => Some(Err(error)),
-            });
+                Ok(None) => Ok(Delivered::default()),
+                Err(error) => Err(error),
+            };
+            let is_open = is_open(&outcome);
+            decided.push(Some(outcome));
+            if is_open {
+                break;
+            }
         }
         let mut sent = if ready.is_empty() { Vec::new() } else { self.outward.send(ready).await };
         let mut sent = sent.drain(..);
@@ -351,7 +358,12 @@ impl XmppAdapter {
                 None => match sent.next() {
                     Some(Ok(delivered)) => {
                         self.lists.seen.got(delivery.command.addressee());
-                        if let Command::Message(Message { from, to, .. }) = &delivery.command {
+                        if let Command::Message(Message { from, to, content, .. }) =
+                            &delivery.command
+                        {
+                            if let Content::Retraction { of } = content {
+                                self.uploads.forget(of.id.as_str(), bridge).await;
+                            }
                             self.folders.met(to, &from.user);
                             let availability = &self.fleeting.availability;
                             let says = |probe: &Xml| self.outward.mention(probe);

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use drawbridge_adapter::{
-    Content, ConversationId, NetworkId, Notice, Party, Presence, Report, ReportReason, Tag, There,
-    Timestamp,
+    Content, ConversationId, Memo, NetworkId, Notice, Party, Presence, Reference, Report,
+    ReportReason, Tag, Text, There, Timestamp,
 };
 use drawbridge_testkit::ReferenceBridge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -78,6 +78,44 @@ async fn what_stands_behind_a_failure_for_now_is_not_tried() {
     let (outcomes, mut again) = tokio::join!(adapter.deliver(&batch), losing);
     assert!(matches!(outcomes[0], Err(DeliveryError::Unknown { .. })), "{outcomes:?}");
     assert!(outcomes.len() <= 2 && again.try_recv().is_err(), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn an_edit_names_the_file_after_a_restart_until_it_is_taken_back() {
+    const KEY: &str = "01a2b3c4d5e0123456789abcdef";
+    let network = NetworkId::new("xmpp").unwrap();
+    let addresses = Addresses::new(network.clone(), "bridge.p.test".to_owned());
+    let server = ("p.test".to_owned(), 5347);
+    let none = Vec::new();
+    let adapter = XmppAdapter::new(server, addresses, Secret::new("open"), none, Chosen::default());
+    let bridge = ReferenceBridge::new(network).handle();
+    assert!(adapter.bridge.set(bridge.clone()).is_ok());
+    // As an earlier run wrote it down.
+    let link = "https://p.test/pier.png";
+    let noted = format!("{{\"link\":\"{link}\",\"kind\":\"image\",\"info\":{{\"size\":7}}}}");
+    bridge.remember(vec![Memo::set(format!("upload/{KEY}"), noted)]).await.unwrap();
+
+    let of = Reference { id: EventId::new(KEY).unwrap(), was: Was::Delivered, sent_at: None };
+    let edit = Content::Edit { of: of.clone(), text: Text::plain("the pier") };
+    let mut written = adapter.outward.open(1);
+    for (key, content, named) in
+        [("e1", edit.clone(), true), ("e2", Content::Retraction { of }, false), ("e3", edit, false)]
+    {
+        let Command::Message(message) = message() else { unreachable!() };
+        let batch = [delivery(key, Command::Message(Message { content, ..message }))];
+        let taking = async {
+            let wire = written.recv().await.unwrap();
+            let ping = written.recv().await.unwrap();
+            let ping = ping.replacen("<iq ", "<iq xmlns='jabber:component:accept' ", 1);
+            assert!(adapter.outward.answered(&ping.parse().unwrap()));
+            wire
+        };
+        let (outcomes, wire) = tokio::join!(adapter.deliver(&batch), taking);
+        assert!(matches!(outcomes[..], [Ok(_)]), "{outcomes:?}");
+        assert_eq!(wire.contains("<file-sharing "), named, "{wire}");
+        assert_eq!(wire.contains(link), named, "{wire}");
+    }
+    assert!(bridge.recall_all("upload/", "", 9).await.unwrap().is_empty());
 }
 
 /// Reads from a stream until this is in what was read, or it ends; what was read.

@@ -1,8 +1,8 @@
 //! Files on their way out: to the server's own upload service (XEP-0363), from where clients fetch them.
 //!
 //! The service gives a place for a file when a ghost asks; the bytes go there by HTTP. What was uploaded is
-//! remembered for a while under the key of its message: for the next try, and for edits of what is
-//! written with it.
+//! remembered under the key of its message, and written down for a month: for the next try, and for edits
+//! of what is written with it.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ use crate::message::{Shared, extension_of};
 use crate::outward::Outward;
 use crate::privilege::is_own;
 
+mod kept;
 mod plain;
 mod put;
 mod service;
@@ -33,7 +34,7 @@ use service::Service;
 pub(crate) use service::find;
 use slot::Denied;
 
-/// How many files are remembered.
+/// How many files are remembered without a look into the store.
 const MOST: NonZeroUsize = NonZeroUsize::new(1024).expect("is not zero");
 /// How long the service may take to give a place.
 const SLOT: Duration = Duration::from_secs(15);
@@ -147,6 +148,7 @@ impl Uploads {
         };
         tokio::select! {
             () = looking => {}
+            () = kept::sweep(bridge) => {}
             () = bridge.stopping() => {}
         }
     }
@@ -163,6 +165,33 @@ impl Uploads {
     /// The file that was uploaded for the message with this key.
     pub(crate) fn known(&self, key: &str) -> Option<Arc<Shared>> {
         lock(&self.shared).get(key).cloned()
+    }
+
+    /// The same, also if it is only written down.
+    pub(crate) async fn recall(
+        &self,
+        key: &str,
+        bridge: &Bridge,
+    ) -> Result<Option<Arc<Shared>>, DeliveryError> {
+        if let Some(known) = self.known(key) {
+            return Ok(Some(known));
+        }
+        let found = kept::find(key, bridge).await;
+        let found = found.map_err(|_| later("the store did not say which file it was"))?;
+        let found = found.map(Arc::new);
+        if let Some(found) = &found {
+            lock(&self.shared).put(key.to_owned(), Arc::clone(found));
+        }
+        Ok(found)
+    }
+
+    /// The message with this key was taken back.
+    pub(crate) async fn forget(&self, key: &str, bridge: &Bridge) {
+        if let Ok(Some(_)) = self.recall(key, bridge).await {
+            lock(&self.shared).pop(key);
+            // If it stays, then not for ever.
+            let _ = kept::forget(key, bridge).await;
+        }
     }
 
     /// The service that the operator chose.
@@ -226,7 +255,7 @@ impl Uploads {
         ghost: &str,
         bridge: &Bridge,
     ) -> Result<(), DeliveryError> {
-        if self.known(key).is_some() {
+        if self.recall(key, bridge).await?.is_some() {
             return Ok(());
         }
         let unsupported = |why| refused(Code::UnsupportedKind(media.kind.kind()).into(), why);
@@ -251,6 +280,8 @@ impl Uploads {
         let link = slot.link.clone();
         put::put(http, slot, &mime, file).await?;
         let shared = Shared { link, kind: media.kind, info };
+        // It is remembered here at least, and the message need not wait for the store.
+        let _ = kept::keep(key, &shared, bridge).await;
         lock(&self.shared).put(key.to_owned(), Arc::new(shared));
         Ok(())
     }

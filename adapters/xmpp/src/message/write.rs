@@ -9,6 +9,7 @@ use drawbridge_adapter::{
     Addressing, Code, Content, Emojis, FileInfo, Location, MediaKind, Message, Party, Text,
     Timestamp, Was,
 };
+use serde::{Deserialize, Serialize};
 
 use super::MAX_NAME;
 use super::file::VOICE;
@@ -27,7 +28,7 @@ const RETRACTED: &str = "This person attempted to retract a previous message, \
     but it is unsupported by your client.";
 
 /// A file that lies where the recipient's client finds it.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Shared {
     /// Where that is.
     pub(crate) link: String,
