@@ -104,9 +104,13 @@ pub(super) fn file(
         json!({ "msgtype": msgtype, "filename": name, "url": at.to_string(), "info": info });
     if media.kind == MediaKind::Voice {
         file["org.matrix.msc3245.voice"] = json!({});
-        let mut sound = json!({ "waveform": said.waveform });
-        set(&mut sound, "duration", said.duration.map(millis));
-        file["org.matrix.msc1767.audio"] = sound;
+        // Clients that find a block without a duration cannot read the event.
+        if let Some(duration) = said.duration {
+            let mut sound = json!({ "duration": millis(duration) });
+            let waveform = Some(&*said.waveform).filter(|waveform| !waveform.is_empty());
+            set(&mut sound, "waveform", waveform);
+            file["org.matrix.msc1767.audio"] = sound;
+        }
     }
     captioned(file, media.caption.as_ref(), names)
 }

@@ -11,6 +11,7 @@ use drawbridge_adapter::{
 use drawbridge_testkit::spooled;
 use futures_util::StreamExt;
 use proptest::prelude::*;
+use ruma::events::room::message::RoomMessageEventContent;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -117,6 +118,26 @@ async fn a_voice_message_is_one_and_every_file_has_a_name() {
             shown(&stub, &format!("{kind:?}"), media(kind, Some("a.b"), None), None).await;
         assert_eq!((&content["msgtype"], &content["body"]), (&json!(msgtype), &json!("a.b")));
         assert_eq!(content["org.matrix.msc3245.voice"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_voice_message_of_unknown_length_can_be_read_by_strict_clients() {
+    let stub = in_portal(|_| None).await;
+    let seconds = |count| Some(Duration::from_secs(count));
+    for (key, duration, waveform, sound) in [
+        ("1", None, vec![], Value::Null),
+        ("2", None, vec![0, 1024], Value::Null),
+        ("3", seconds(2), vec![], json!({ "duration": 2000 })),
+    ] {
+        let mut voice = media(MediaKind::Voice, None, None);
+        (voice.info.duration, voice.info.waveform) = (duration, waveform);
+        let content = shown(&stub, key, voice, None).await;
+        assert_eq!(content["org.matrix.msc3245.voice"], json!({}));
+        assert_eq!(content["org.matrix.msc1767.audio"], sound);
+        // As Element X reads it, which has ruma's feature `unstable-msc3245-v1-compat`.
+        let read = serde_json::from_value::<RoomMessageEventContent>(content).unwrap();
+        assert_eq!(read.msgtype(), "m.audio");
     }
 }
 
