@@ -134,7 +134,7 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A file with this written with it, and nothing else.
+/// A file with this written with it, and nothing else. Its body is its name if nothing is, and only then.
 pub(super) fn captioned(file: Value, text: Option<&Text>, names: &MatrixAddressing) -> Value {
     let mut captioned = file;
     if captioned["filename"].is_null() {
@@ -151,7 +151,17 @@ pub(super) fn captioned(file: Value, text: Option<&Text>, names: &MatrixAddressi
     if let Value::Object(written) = content(text, names) {
         fields.extend(written.into_iter().filter(|(name, _)| name != "msgtype"));
     }
+    set_apart(&mut captioned);
     within_bounds(captioned)
+}
+
+/// What is written with a file and reads as its name does, no client would show: a blank at its end,
+/// which nobody sees, tells them apart.
+fn set_apart(captioned: &mut Value) {
+    let body = captioned["body"].as_str().filter(|body| captioned["filename"] == **body);
+    if let Some(body) = body {
+        captioned["body"] = format!("{body} ").into();
+    }
 }
 
 /// Lets it answer another event; without one, it quotes.
@@ -162,7 +172,7 @@ pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&s
     }
     let Some(quote) = quote.filter(|quote| !quote.is_empty()) else { return };
     let alone = content.clone();
-    // The name of a file is not what was written with it.
+    // The name of a file is not what was written with it (see `captioned`).
     let named = content["body"] == content["filename"];
     let body = content["body"].as_str().filter(|_| !named).unwrap_or_default().to_owned();
     let mut markup = Markup::default();
@@ -173,6 +183,7 @@ pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&s
     let quoted: Vec<_> = quote.lines().map(|line| format!("> {line}")).collect();
     let parts = [quoted.join("\n"), body];
     content["body"] = parts[..if named { 1 } else { 2 }].join("\n\n").into();
+    set_apart(content);
     if content["msgtype"] != "m.location" {
         content["format"] = FORMAT.into();
         content["formatted_body"] = markup.quoting(quote).html.into();

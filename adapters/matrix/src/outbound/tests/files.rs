@@ -11,7 +11,7 @@ use drawbridge_adapter::{
 use drawbridge_testkit::spooled;
 use futures_util::StreamExt;
 use proptest::prelude::*;
-use ruma::events::room::message::RoomMessageEventContent;
+use ruma::events::room::message::{MessageType, RoomMessageEventContent};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -165,6 +165,39 @@ async fn a_file_answers_and_quotes_as_a_text_does() {
     let content = shown(&stub, "3", pier(Some("this")), reply(None)).await;
     assert_eq!(content["body"], "> which <pier>?\n\nthis");
     assert_eq!(content["formatted_body"], "<blockquote>which &lt;pier&gt;?</blockquote>this");
+}
+
+#[tokio::test]
+async fn what_is_written_with_a_file_shows_though_it_reads_as_its_name() {
+    let file = json!({ "msgtype": "m.image", "body": "a.png", "filename": "a.png",
+        "url": "mxc://hs.test/pier" });
+    let stub = in_portal(move |call| {
+        let there = json!({ "event_id": "$x", "room_id": ROOM, "sender": GHOST, "content": file,
+            "type": "m.room.message" });
+        call.path.contains("/event/$x").then_some((200, there))
+    })
+    .await;
+    let shows = |content: &Value, written: &str| {
+        let read = serde_json::from_value::<RoomMessageEventContent>(content.clone()).unwrap();
+        let MessageType::Image(image) = read.msgtype else { panic!("no image") };
+        assert_eq!(image.caption().map(str::trim_end), Some(written));
+        assert_eq!(image.filename(), content["filename"]);
+    };
+    let quotes = |quote: &str| Some(Reply { to: None, quote: Some(quote.to_owned()) });
+    let pier = |name, caption| media(MediaKind::Image, Some(name), caption);
+    shows(&shown(&stub, "1", pier("a.png", Some("a.png")), None).await, "a.png");
+    let content = shown(&stub, "2", pier("a.png", Some("a.png")), quotes("which?")).await;
+    shows(&content, "> which?\n\na.png");
+    assert_eq!(content["formatted_body"], "<blockquote>which?</blockquote>a.png ");
+    shows(&shown(&stub, "3", pier("> a", None), quotes("a")).await, "> a");
+    let mut edit = message(&stub, "4");
+    if let Command::Message(message) = &mut edit.command {
+        let of = Reference { id: EventId::new("$x").unwrap(), was: Was::Sent, sent_at: None };
+        message.content = Content::Edit { of, text: Text::plain("a.png") };
+    }
+    assert!(deliver(&stub.core, &[edit]).await[0].is_ok());
+    let content = stub.calls("/send/m.room.message/").pop().unwrap().body;
+    shows(&content["m.new_content"], "a.png");
 }
 
 #[tokio::test]
