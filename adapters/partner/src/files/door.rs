@@ -30,7 +30,7 @@ const HEAD: usize = 64 * 1024;
 
 /// What of a file must pass in each span of time, in bytes: all that is left of it, or this. It is half
 /// of what the protocol says, since the system takes in gulps what goes out.
-const LEAST: u64 = 128 * 1024;
+const LEAST: u64 = 1024 * 1024;
 
 /// Such a span.
 const SPAN: Duration = Duration::from_mins(1);
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_moves_a_little_all_the_time_is_too_slow_and_who_moves_enough_is_not() {
         let (files, at, serving) = open();
-        for (piece, comes) in [(100, false), (LEAST / 60 + 100, true)] {
+        for (piece, comes) in [(100, false), (LEAST / 70, false), (LEAST / 50, true)] {
             let wanted = files.want().unwrap();
             let piece = vec![7; usize::try_from(piece).unwrap()];
             let length = format!("Content-Length: {}\r\n", 150 * piece.len());
