@@ -140,6 +140,12 @@ impl Files {
 }
 
 impl Offer {
+    /// How many bytes its files have.
+    pub(crate) fn size(&self) -> u64 {
+        let thumbnail = self.thumbnail.as_ref().map_or(0, |offered| offered.file.size());
+        self.file.file.size().saturating_add(thumbnail)
+    }
+
     /// How much of its files was read so far.
     pub(crate) fn read_so_far(&self) -> u64 {
         let thumbnail = self.thumbnail.as_ref().map_or(0, |offered| offered.file.read_so_far());

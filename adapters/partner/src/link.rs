@@ -23,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// to hand over one of its own.
 const IDLE: Duration = Duration::from_mins(1);
 
+/// How often the app may read the files of a delivery, and how many bytes besides, until what it reads
+/// counts no more: else one that reads the same for ever would hold the delivery for ever.
+const READINGS: u64 = 4;
+const READ_BESIDES: u64 = 1024 * 1024;
+
 /// What the writing side of a connection is told to do.
 pub(crate) enum Out {
     /// Send a frame.
@@ -314,10 +319,13 @@ impl Link {
 /// When the app has had its time: with a file that is as long as it goes on reading it.
 async fn given_up(deadline: Instant, offer: Option<&Offer>) {
     let Some(offer) = offer else { return tokio::time::sleep_until(deadline).await };
+    // An earlier try may have read, too.
     let mut read = offer.read_so_far();
+    let most =
+        read.saturating_add(offer.size().saturating_mul(READINGS).saturating_add(READ_BESIDES));
     loop {
         tokio::time::sleep(IDLE).await;
-        let now = offer.read_so_far();
+        let now = offer.read_so_far().min(most);
         if now == read {
             return;
         }
@@ -360,9 +368,11 @@ mod tests {
 
     use super::*;
     use drawbridge_adapter::{
-        Code, Command, Content, ConversationId, Kind, Level, Message, NetworkId, Party, Tag,
-        Timestamp, UserId,
+        Attached, Code, Command, Content, ConversationId, Kind, Level, Message, NetworkId, Party,
+        Spooled, Tag, Timestamp, UserId,
     };
+    use drawbridge_testkit::spooled;
+    use futures_util::StreamExt;
 
     fn link(credit: usize) -> (Arc<Link>, mpsc::Receiver<Out>) {
         let hello = serde_json::json!({"versions": [1], "credit": credit,
@@ -482,5 +492,52 @@ mod tests {
         let results = delivering.await.unwrap();
         assert!(matches!(results[..], [Ok(_), Err(DeliveryError::Refused { .. }), Ok(_)]));
         assert_eq!(ids(&mut written), ["1", "2", "3"]);
+    }
+    /// How long an offer of so many bytes stands while the app reads it, and how much of it is read.
+    async fn offer_stands(size: usize, reads: impl AsyncFn(&Spooled)) -> (Duration, u64) {
+        let files = Files::new(([127, 0, 0, 1], 0).into(), "http://bridge.test", 8 << 20);
+        let file = spooled(&vec![7; size]).unwrap();
+        let offer = files.offer(&Attached { file: file.clone(), thumbnail: None }).unwrap();
+        let since = Instant::now();
+        let over = given_up(since + PATIENCE, Some(&offer));
+        let reading = async {
+            reads(&file).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = over => {}
+            () = reading => {}
+        }
+        (since.elapsed(), file.read_so_far())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_the_first_piece_again_and_again_has_had_its_time() {
+        let size = 300_000;
+        let (stood, read) = offer_stands(size, async |file| {
+            loop {
+                file.body().next().await;
+                tokio::time::sleep(IDLE / 2).await;
+            }
+        })
+        .await;
+        assert!(read >= READINGS * size as u64 + READ_BESIDES, "{read} bytes");
+        assert!(stood < 20 * IDLE, "{stood:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_a_file_slowly_and_more_than_once_is_waited_for() {
+        let (size, pause) = (2 << 20, IDLE * 3 / 4);
+        let (stood, read) = offer_stands(size, async |file| {
+            for _ in 0..READINGS {
+                let mut body = file.body();
+                while body.next().await.is_some() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        })
+        .await;
+        assert_eq!(read, READINGS * size as u64);
+        assert!(stood > 16 * IDLE, "{stood:?}");
     }
 }
