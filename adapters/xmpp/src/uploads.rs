@@ -43,10 +43,9 @@ const DIAL: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_mins(1);
 /// How long it is taken for sure that there is no service, when a file is to go there.
 const AGAIN: Duration = Duration::from_secs(30);
-/// When the service is looked for again, if the server did not answer.
+/// How long nobody is asked again if the server did not answer; and when the service is looked for again
+/// without a file.
 const SILENT: Duration = Duration::from_mins(1);
-/// When it is looked for again, if there was none and nobody asks for it.
-const RARELY: Duration = Duration::from_mins(5);
 /// When an upload is tried again, if the service names no time.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -130,19 +129,17 @@ impl Uploads {
         self.connected.notify_one();
     }
 
-    /// Looks for the service on each connection, for as long as the daemon runs.
+    /// Looks for the service on each connection, and again while there is none, for as long as the daemon
+    /// runs. Forgets old uploads.
     pub(crate) async fn run(&self, bridge: &Bridge) {
         let looking = async {
             loop {
-                self.connected.notified().await;
-                loop {
-                    let wait = match self.look_anew(bridge).await {
-                        Ok(Some(_)) | Err(DeliveryError::Disconnected) => break,
-                        Ok(None) => RARELY,
-                        Err(_) => SILENT,
-                    };
-                    // Another connection may know more.
-                    let _ = timeout(wait, self.connected.notified()).await;
+                let is_new = timeout(SILENT, self.connected.notified()).await.is_ok();
+                let is_known = matches!(*lock(&self.found), Found::Service(_));
+                if is_new || !is_known {
+                    let _looking = self.looking.lock().await;
+                    // What comes of it is said, and stands there.
+                    let _ = self.look(bridge).await;
                 }
             }
         };
@@ -197,12 +194,6 @@ impl Uploads {
     /// The service that the operator chose.
     pub(crate) fn chosen(&self) -> Option<&str> {
         self.chosen.service.as_deref()
-    }
-
-    /// Looks for the service when nobody else does.
-    async fn look_anew(&self, bridge: &Bridge) -> Result<Option<Service>, DeliveryError> {
-        let _looking = self.looking.lock().await;
-        self.look(bridge).await
     }
 
     /// Looks for the service, and says what was found.

@@ -280,6 +280,35 @@ async fn a_server_that_is_silent_is_not_asked_for_each_file() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_comes_later_is_found_without_a_file() {
+    let mut server = Server::start().await;
+    let (uploads, bridge) = (server.uploads(), bridge());
+    let items = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+    let coming = async {
+        uploads.connected();
+        server.answers("disco#items", "result", items).await;
+        server.answers("to='p.test'", "result", "").await;
+        while uploads.max() != 0 {
+            tokio::task::yield_now().await;
+        }
+        server.is_found(6).await;
+        while uploads.max() != 6 {
+            tokio::task::yield_now().await;
+        }
+        // It was lost, as a file found out.
+        *lock(&uploads.found) = Found::Absent(Instant::now());
+        server.is_found(7).await;
+        while uploads.max() != 7 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = uploads.run(&bridge) => unreachable!("it runs for as long as the daemon"),
+        () = coming => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn services_are_asked_side_by_side() {
     let mut server = Server::start().await;
     let (uploads, bridge) = (server.uploads(), bridge());
@@ -300,7 +329,7 @@ async fn services_are_asked_side_by_side() {
         }
     };
     let begun = Instant::now();
-    let (found, asked) = tokio::join!(uploads.look_anew(&bridge), serving);
+    let (found, asked) = tokio::join!(uploads.look(&bridge), serving);
     assert!(found.is_err() && asked == 21, "{found:?} {asked}");
     // Three times eight at most, each for three seconds.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
