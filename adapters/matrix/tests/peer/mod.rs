@@ -437,6 +437,15 @@ impl Peer for MatrixPeer {
         Ok(Some(texts.collect()))
     }
 
+    async fn files_shown(&mut self) -> Result<Option<usize>> {
+        let file = |event: &&Value| {
+            event["type"] == "m.room.message"
+                && event["content"]["url"].is_string()
+                && event["content"]["m.relates_to"]["rel_type"] != "m.replace"
+        };
+        Ok(Some(self.seen.iter().filter(file).count()))
+    }
+
     async fn network_goes_away(&mut self) -> Result<Tried> {
         self.synapse.stops().await?;
         Ok(Tried::Done)

@@ -1,6 +1,7 @@
 //! The files of dave's app.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,11 +17,13 @@ pub struct Shelf {
     partner: Arc<Partner>,
     offered: Mutex<HashMap<String, Vec<u8>>>,
     got: Mutex<HashMap<String, Vec<u8>>>,
+    fetched: AtomicUsize,
 }
 
 impl Shelf {
     pub fn new(partner: Arc<Partner>) -> Self {
-        Self { partner, offered: Mutex::default(), got: Mutex::default() }
+        let fetched = AtomicUsize::new(0);
+        Self { partner, offered: Mutex::default(), got: Mutex::default(), fetched }
     }
 
     /// The content by which this file is offered.
@@ -33,8 +36,14 @@ impl Shelf {
                "duration_ms": sample.duration.map(|one| one.as_millis())})
     }
 
+    /// How often the bridge wanted a file.
+    pub fn fetched(&self) -> usize {
+        self.fetched.load(Ordering::Relaxed)
+    }
+
     /// Hands over what the bridge wants.
     pub async fn puts(&self, fetch: &Value) {
+        self.fetched.fetch_add(1, Ordering::Relaxed);
         let at = self.partner.listening_for_files().await.expect("it carries files");
         let file = fetch["file"].as_str().unwrap_or_default();
         let bytes = self.offered.lock().expect("no panic").get(file).cloned();

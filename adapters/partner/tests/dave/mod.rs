@@ -412,6 +412,14 @@ impl Peer for Dave {
         Ok(Some(taken.map(|(_, text)| text.clone()).collect()))
     }
 
+    async fn files_fetched(&mut self) -> Result<Option<usize>> {
+        Ok(Some(self.shelf.fetched()))
+    }
+
+    async fn files_shown(&mut self) -> Result<Option<usize>> {
+        Ok(Some(self.chat.files.len()))
+    }
+
     async fn network_goes_away(&mut self) -> Result<Tried> {
         self.way.leave().await;
         if let Some((_sink, reading)) = self.line.take() {
