@@ -43,7 +43,8 @@ fn what_is_too_large_says_how_large_it_may_be(software: XmppSoftware) -> Result<
     let file = SampleFile::new(town.folder(), MediaKind::Document, (1 << 20) + 100_000)?;
     for (from, to) in six([&alice, &bob, &carol]) {
         let id = from.performs(to, &Deed::SendsFile(&file))?;
-        from.is_told(&id, "media_too_large")?;
+        let told = from.is_told(&id, "media_too_large")?;
+        ensure!(told.words.contains("at most 1 MiB"), "{} was told: {}", from.id(), told.words);
         nothing_else_arrives(from, to, "after what was too large")?;
     }
     Ok(())

@@ -436,6 +436,9 @@ pub(crate) struct StatusFrame {
     /// When a new event of the same content may succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_seconds: Option<u64>,
+    /// With `media_too_large`: how large a file may be, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_bytes: Option<u64>,
 }
 
 /// The states of an event.

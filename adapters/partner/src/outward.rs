@@ -356,11 +356,12 @@ fn status_frame(id: String, status: &Status) -> StatusFrame {
             _ => StateName::Accepted,
         },
         code: code.map(|code| code.to_string()),
-        message: code.map(Code::explain),
+        message: refusal.map(Refusal::explain).or_else(|| code.map(Code::explain)),
         retry_after_seconds: refusal
             .and_then(|refusal| refusal.retry_after)
             // Rounded up: a second too early would be in vain.
             .map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+        limit_bytes: refusal.and_then(|refusal| refusal.limit),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Told {
     pub of: String,
     /// The stable code; empty if the sender's own server spoke, not the bridge.
     pub code: String,
+    /// The same in words.
+    pub words: String,
 }
 
 /// Something that a client does besides saying a plain text. Ids are those of messages on the

@@ -590,5 +590,6 @@ fn heard(line: &Value) -> Heard {
 }
 
 fn told(line: &Value) -> Told {
-    Told { of: text(line, "of"), code: text(line, "code") }
+    let words = text(&line["content"], "message");
+    Told { of: text(line, "of"), code: text(line, "code"), words }
 }

@@ -649,5 +649,5 @@ fn heard(line: &Value) -> Heard {
 
 fn told(line: &Value) -> Told {
     let frame = &line["frame"];
-    Told { of: text(frame, "event"), code: text(frame, "code") }
+    Told { of: text(frame, "event"), code: text(frame, "code"), words: text(frame, "message") }
 }

@@ -236,5 +236,5 @@ fn heard(line: &Value) -> Heard {
 }
 
 fn told(line: &Value) -> Told {
-    Told { of: text(line, "event"), code: text(line, "code") }
+    Told { of: text(line, "event"), code: text(line, "code"), words: text(line, "message") }
 }

@@ -621,5 +621,5 @@ fn heard(line: &Value) -> Heard {
 }
 
 fn told(line: &Value) -> Told {
-    Told { of: text(line, "id"), code: text(line, "code") }
+    Told { of: text(line, "id"), code: text(line, "code"), words: text(line, "text") }
 }
