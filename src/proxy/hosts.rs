@@ -13,6 +13,9 @@ const MAX_NAME: usize = 253;
 /// The longest part of one, in bytes.
 const MAX_LABEL: usize = 63;
 
+/// Where Prosody and ejabberd give out files unless they are told otherwise, over TLS.
+const UPLOADS: [u16; 2] = [5281, 5443];
+
 /// From where files are fetched for one network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Hosts {
@@ -86,7 +89,8 @@ impl Hosts {
         Ok(self)
     }
 
-    /// The same, and whatever lies on or under these domains. What is no domain is left away.
+    /// The same, and whatever lies on or under these domains, also at the ports of upload services. What is
+    /// no domain is left away.
     #[must_use]
     pub(crate) fn and_domains(mut self, domains: &[String]) -> Self {
         let within = domains.iter().filter_map(|domain| match normal(domain)? {
@@ -176,9 +180,10 @@ impl Pattern {
     }
 
     fn matches(&self, host: &Host<String>, url: &Url) -> bool {
-        let port = match self.port {
-            Some(_) => url.port_or_known_default() == self.port,
-            None => url.port().is_none(),
+        let port = match (self.port, &self.name) {
+            (Some(_), _) => url.port_or_known_default() == self.port,
+            (None, Name::Within(_)) => url.port().is_none_or(|port| UPLOADS.contains(&port)),
+            (None, _) => url.port().is_none(),
         };
         let under = |name: &str, domain: &str| {
             name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)

@@ -31,7 +31,9 @@ fn a_listed_host_is_that_host_and_no_other() {
     }
     for link in [
         "http://example.org/",
+        "http://example.org:5281/",
         "https://example.org:8443/",
+        "https://evilexample.org:5281/",
         "https://example.org:80/",
         "https://media.example.org/",
         "https://media.example.org:84430/",
@@ -206,8 +208,13 @@ fn a_private_host_may_be_asked_without_tls() {
 fn the_own_domains_are_open_with_what_lies_under_them() {
     let own =
         Hosts::default().and_domains(&strings(&["example.org", "Bücher.test", "127.0.0.1", ""]));
-    for link in ["https://example.org/", "https://upload.example.org/x", "https://a.bücher.test/"]
-    {
+    for link in [
+        "https://example.org/",
+        "https://upload.example.org/x",
+        "https://a.bücher.test/",
+        "https://example.org:5443/upload/x",
+        "https://upload.example.org:5281/x",
+    ] {
         assert!(own.admits(link), "{link}");
     }
     for link in [
