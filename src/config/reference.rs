@@ -173,6 +173,10 @@ impl Page {
         if home {
             self.key("kinds.allow", &kind("allow"), Shown::Commented, None);
         }
+        let host = |name: &str| common["$defs"]["MediaHostSettings"]["properties"][name].clone();
+        for name in ["hosts", "private_hosts"] {
+            self.key(&format!("media.{name}"), &host(name), Shown::Commented, None);
+        }
     }
 }
 

@@ -213,8 +213,9 @@ pub(super) struct NetworkSettings {
 pub(super) struct MediaHostSettings {
     /// These hosts, over HTTPS: `files.example.org`, with a port if it is not 443, `*.example.org` for
     /// all below a domain, `*` for any; and, without being named, all at and below the domains of
-    /// `users.local`, also at the usual ports of XMPP upload services, 5281 and 5443. What lies elsewhere is refused: `host_denied`. Addresses of private networks
-    /// are never fetched from, whatever name leads there.
+    /// `users.local`, also at the usual ports of XMPP upload services, 5281 and 5443. What lies
+    /// elsewhere is refused: `host_denied`. Addresses of private networks are never fetched from,
+    /// whatever name leads there.
     #[schemars(example = ["files.example.org"])]
     pub(super) hosts: Vec<String>,
     /// These hosts too, also over plain HTTP, and also if they are in a private network or this
