@@ -1,8 +1,8 @@
 //! Who is stricter than the rules for everybody.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{User, XmppSoftware};
-use serde_json::json;
+use drawbridge_adapter::MediaKind;
+use drawbridge_servers::{Deed, SampleFile, User, XmppSoftware};
 
 use crate::{nothing_else_arrives, three_strangers, town_on};
 
@@ -18,14 +18,13 @@ fn a_strict_user_is_reached_by_less(software: XmppSoftware) -> Result<()> {
             let told = bob.asks_bridge("strict on")?;
             ensure!(told.starts_with("Of strangers I take only text"), "{told}");
         }
-        let image = json!({
-            "type": "event", "id": name, "from": "carol", "to": strict.id(),
-            "sent_at": 1_700_000_000_000_i64,
-            "content": {"type": "image", "url": "https://files.test/x.png"},
-        });
-        town.partner_app.sends(&image)?;
-        let code = if name == "strict" { "forbidden" } else { "unsupported_kind:image" };
-        carol.is_told(name, code)?;
+        let picture = SampleFile::new(town.folder(), MediaKind::Image, 10_000)?;
+        let id = carol.performs(strict, &Deed::SendsFile(&picture))?;
+        if name == "strict" {
+            carol.is_told(&id, "forbidden")?;
+        } else {
+            carol.sees_held(&id)?;
+        }
         carol.sees_held(&carol.says(strict, "but I may ask")?)?;
     }
     let asked = bob.hears_bridge()?;
