@@ -24,6 +24,7 @@ mod passing;
 mod people;
 mod port;
 mod presence;
+mod profiles;
 mod progress;
 mod queue;
 mod rate;

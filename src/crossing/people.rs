@@ -444,6 +444,7 @@ impl Crossing {
             Command::Block(entry) => Some(&entry.other),
             Command::Mute(entry) => Some(&entry.other),
             Command::Report(report) => Some(&report.by),
+            Command::Profile(profile) => Some(&profile.of),
             Command::Status(_) | Command::Notice(_) | Command::Folder(_) | Command::Access(_) => {
                 None
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drawbridge_adapter::{
     Acceptance, BridgePort, CommandForm, Connection, Event, EventId, Gesture, Memo, NetworkId,
-    Passing, Refusal, Timestamp, Unavailable, UserId, async_trait, log,
+    Passing, ProfileChange, Refusal, Shown, Timestamp, Unavailable, UserId, async_trait, log,
 };
 use tokio::time::Instant;
 
@@ -77,6 +77,14 @@ impl BridgePort for Port {
 
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
         self.crossing.gesture(&self.network, by, gesture).await
+    }
+
+    async fn profile(&self, change: ProfileChange) -> Result<(), Unavailable> {
+        self.crossing.profile(&self.network, change).await
+    }
+
+    async fn shown(&self, of: &UserId, to: &UserId) -> Result<Option<Shown>, Unavailable> {
+        self.crossing.shown(of, to).await
     }
 
     fn pass(&self, passing: Passing) {

@@ -191,6 +191,7 @@ fn word_of(command: &Command) -> &'static str {
         Command::Folder(_) => "folder",
         Command::Report(_) => "report",
         Command::Access(_) => "access",
+        Command::Profile(_) => "profile",
     }
 }
 

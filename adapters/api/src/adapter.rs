@@ -60,6 +60,17 @@ pub trait Adapter: Send + Sync + 'static {
         Err(DeliveryError::Refused { refusal: crate::Code::Malformed.into(), why })
     }
 
+    /// Fetches the picture of a user of this network's, whole: what stood in
+    /// [`crate::NewPicture::At`]. Where the network has it in several sizes, the best of at most
+    /// [`crate::Picture::MAX`] bytes. May be called long after that was said, also after a restart; never
+    /// before somebody has accepted the user, where users must be accepted.
+    ///
+    /// [`DeliveryError::Retry`] and [`DeliveryError::Disconnected`] mean that it can be tried again.
+    async fn picture(&self, _of: &UserId, _at: &str) -> Result<Vec<u8>, DeliveryError> {
+        let why = "the adapter fetches no pictures";
+        Err(DeliveryError::Refused { refusal: crate::Code::Malformed.into(), why })
+    }
+
     /// The largest file that the network takes now, in bytes. Asked whenever a file is to cross.
     fn max_media(&self) -> u64 {
         u64::MAX

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Code, CommandForm, Event, EventId, Gesture, NetworkId, Passing, Refusal, Tag, Timestamp, UserId,
+    Code, CommandForm, Event, EventId, Gesture, NetworkId, Passing, ProfileChange, Refusal, Shown,
+    Tag, Timestamp, UserId,
 };
 
 /// The daemon, as one adapter sees it. Cheap to clone.
@@ -28,6 +29,10 @@ pub trait BridgePort: Send + Sync + 'static {
     ) -> Result<bool, Unavailable>;
     /// See [`Bridge::gesture`].
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable>;
+    /// See [`Bridge::profile`].
+    async fn profile(&self, change: ProfileChange) -> Result<(), Unavailable>;
+    /// See [`Bridge::shown`].
+    async fn shown(&self, of: &UserId, to: &UserId) -> Result<Option<Shown>, Unavailable>;
     /// See [`Bridge::pass`].
     fn pass(&self, passing: Passing);
     /// See [`Bridge::commands`].
@@ -105,6 +110,23 @@ impl Bridge {
     /// known is passed over.
     pub async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
         self.0.gesture(by, gesture).await
+    }
+
+    /// A user of this network calls themselves otherwise, or looks otherwise. Only where
+    /// [`crate::Kind::Profile`] is declared.
+    ///
+    /// Durable when it returns `Ok`. The same again changes nothing, and costs little. To whom it is
+    /// shown is the daemon's business: it may be told of users who have written to nobody. A name or a
+    /// picture that cannot be is passed over, as if there were none.
+    pub async fn profile(&self, change: ProfileChange) -> Result<(), Unavailable> {
+        self.0.profile(change).await
+    }
+
+    /// As what `of`, a user of another network, was last shown to `to`, one of this network's: what came
+    /// by [`crate::Command::Profile`], also after a restart. `None` if `of` was never shown to `to`, and
+    /// it must look then as if nobody knew anything of `of`.
+    pub async fn shown(&self, of: &UserId, to: &UserId) -> Result<Option<Shown>, Unavailable> {
+        self.0.shown(of, to).await
     }
 
     /// A user of this network did something fleeting. Never waits, and nobody is told whether anything

@@ -73,6 +73,8 @@ kinds! {
     Typing = "typing",
     /// Presence.
     Presence = "presence",
+    /// How people call themselves and look.
+    Profile = "profile",
     /// A ciphertext that the bridge cannot read.
     Encrypted = "encrypted",
     /// Anything that the adapter has no name for.

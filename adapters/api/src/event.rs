@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Content, EventId, Kind, Marks, NetworkId, Reference, Refusal, Reply, Secret, Timestamp, UserId,
+    Content, EventId, Kind, Marks, NetworkId, Profile, Reference, Refusal, Reply, Secret,
+    Timestamp, UserId,
 };
 
 /// Something that a user of the adapter's network did, addressed to a user of another network.
@@ -81,7 +82,8 @@ pub enum Destination {
 pub struct Party {
     /// The account.
     pub user: UserId,
-    /// The display name, if the network knows one.
+    /// The display name, if the network knows one. Where [`Kind::Profile`] is declared, that of an event
+    /// counts only as long as [`crate::Bridge::profile`] has told none.
     pub name: Option<String>,
 }
 
@@ -139,6 +141,11 @@ pub enum Command {
     /// Take, or give back, access to what a user of the network keeps there. Only where
     /// [`crate::Capabilities::access`] is declared.
     Access(Access),
+    /// Show a user of another network as they call themselves and look now, to one user of the
+    /// adapter's. Only where [`Kind::Profile`] is declared. It is in a conversation of its own, beside
+    /// what the two write; where there is nothing yet in which it could be shown it is carried out all
+    /// the same, and [`crate::Bridge::shown`] tells it later.
+    Profile(Profile),
 }
 
 impl Command {
@@ -155,6 +162,7 @@ impl Command {
             Self::Folder(folder) => &folder.owner,
             Self::Report(report) => &report.about,
             Self::Access(access) => &access.owner,
+            Self::Profile(profile) => &profile.to,
         }
     }
 }

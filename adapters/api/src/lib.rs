@@ -23,6 +23,7 @@ mod event;
 mod id;
 pub mod log;
 mod media;
+mod profile;
 mod rarely;
 mod rich;
 mod secret;
@@ -50,6 +51,7 @@ pub use log::{LogEvent, LogField};
 pub use media::{
     Attached, Body, FileInfo, Incoming, Locator, Media, MediaKind, Sha256, Spooled, Thumbnail,
 };
+pub use profile::{NewPicture, Picture, Profile, ProfileChange, Shown};
 pub use rarely::Rarely;
 pub use rich::{Block, Inline, Rich};
 pub use secret::{Secret, SecretFile};

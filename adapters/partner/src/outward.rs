@@ -100,7 +100,9 @@ impl Shows {
                 return Err(refused(Code::NotReachable, "the app takes no reports"));
             }
             Command::Report(report) => Some(report_frame(id, report)),
-            Command::Access(_) => return Err(refused(Code::Malformed, "not declared")),
+            Command::Access(_) | Command::Profile(_) => {
+                return Err(refused(Code::Malformed, "not declared"));
+            }
         })
     }
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{App, claims, hello, key, text};
 use drawbridge_adapter::{
     Acceptance, Adapter, Bridge, BridgePort, CommandForm, Connection, Event, EventId, Gesture,
-    Memo, NetworkId, Passing, Refusal, Timestamp, Unavailable, UserId, async_trait,
+    Memo, NetworkId, Passing, ProfileChange, Refusal, Shown, Timestamp, Unavailable, UserId,
+    async_trait,
 };
 use drawbridge_testkit::ReferenceBridge;
 use serde_json::json;
@@ -39,6 +40,12 @@ impl BridgePort for Panicking {
     }
     async fn gesture(&self, by: &UserId, gesture: Gesture) -> Result<(), Unavailable> {
         self.right.gesture(by, gesture).await
+    }
+    async fn profile(&self, change: ProfileChange) -> Result<(), Unavailable> {
+        self.right.profile(change).await
+    }
+    async fn shown(&self, of: &UserId, to: &UserId) -> Result<Option<Shown>, Unavailable> {
+        self.right.shown(of, to).await
     }
     fn pass(&self, _: Passing) {}
 

@@ -1,8 +1,8 @@
 //! What the reference bridge has seen, in order.
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, Passing, Refusal, Text,
-    UserId,
+    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, Passing, ProfileChange,
+    Refusal, Text, UserId,
 };
 
 /// Everything that an adapter told the reference bridge.
@@ -16,6 +16,9 @@ pub struct Journal {
     pub bounces: Vec<(EventId, UserId, Refusal)>,
     /// Each gesture, with who made it.
     pub gestures: Vec<(UserId, Gesture)>,
+    /// How users call themselves and look, as told, in order: see
+    /// [`drawbridge_adapter::Bridge::profile`].
+    pub profiles: Vec<ProfileChange>,
     /// What passed, in order: see [`drawbridge_adapter::Bridge::pass`].
     pub passing: Vec<Passing>,
     /// How many gestures the bridge could not take.

@@ -184,6 +184,10 @@ pub enum Deed {
     Is(There),
     /// Sends a file.
     SendsFile(Sample),
+    /// Calls itself so from now on, for everybody who may see it.
+    CallsItself(String),
+    /// Takes this PNG as its picture, for everybody who may see it; or has none any more.
+    Wears(Option<Vec<u8>>),
 }
 
 /// A file, and what is said of it. Two are the same if all is that their network has.
@@ -235,6 +239,10 @@ pub enum Sight {
     /// A new message which is this file: the same bytes, of the same kind and type, under this name,
     /// with this caption. The duration is held against it only where the network has one.
     ShowsFile(Sample),
+    /// The other user is called so; the name may stand with the network's label behind it.
+    Name(String),
+    /// The other user's picture has these bytes, or there is none.
+    Face(Option<Vec<u8>>),
 }
 
 /// Whether an optional act was done.

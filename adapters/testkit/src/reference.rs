@@ -11,8 +11,8 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use drawbridge_adapter::{
     Acceptance, Answer, Bridge, BridgePort, Code, CommandForm, Connection, ConversationId,
-    Destination, Event, EventId, FormField, Gesture, Memo, NetworkId, Passing, Refusal, Repeats,
-    ReplyPath, Timestamp, Unavailable, UserId,
+    Destination, Event, EventId, FormField, Gesture, Memo, NetworkId, Passing, ProfileChange,
+    Refusal, Repeats, ReplyPath, Shown, Timestamp, Unavailable, UserId,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -46,6 +46,7 @@ struct State {
     refusals: HashMap<String, Refusal>,
     slowness: Duration,
     memos: BTreeMap<String, String>,
+    shown: HashMap<(UserId, UserId), Shown>,
     forgetful: usize,
     networks: HashSet<String>,
     remote: Vec<String>,
@@ -71,6 +72,7 @@ impl ReferenceBridge {
             refusals: HashMap::new(),
             slowness: Duration::ZERO,
             memos: BTreeMap::new(),
+            shown: HashMap::new(),
             forgetful: 0,
             networks: HashSet::from([ELSEWHERE.to_owned()]),
             remote: Vec::new(),
@@ -136,6 +138,11 @@ impl ReferenceBridge {
         let mut state = self.state();
         state.broken = None;
         state.faults.clear();
+    }
+
+    /// From now on `of` counts as shown so to `to`: what [`Bridge::shown`] tells.
+    pub fn has_shown(&self, of: &UserId, to: &UserId, shown: Shown) {
+        self.state().shown.insert((of.clone(), to.clone()), shown);
     }
 
     /// The next `times` calls of `recall_all` fail.
@@ -332,6 +339,19 @@ impl BridgePort for ReferenceBridge {
             None => state.journal.gestures.push((by.clone(), gesture)),
         });
         answer
+    }
+
+    async fn profile(&self, change: ProfileChange) -> Result<(), Unavailable> {
+        let mut answer = Ok(());
+        self.record(|state| match state.broken {
+            Some(fault) => answer = Err(fault),
+            None => state.journal.profiles.push(change),
+        });
+        answer
+    }
+
+    async fn shown(&self, of: &UserId, to: &UserId) -> Result<Option<Shown>, Unavailable> {
+        Ok(self.state().shown.get(&(of.clone(), to.clone())).cloned())
     }
 
     fn pass(&self, passing: Passing) {

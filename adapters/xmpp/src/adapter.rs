@@ -139,7 +139,7 @@ impl XmppAdapter {
             | Command::Block(_)
             | Command::Folder(_)
             | Command::Report(_) => return Ok(None),
-            Command::Mute(_) | Command::Access(_) => {
+            Command::Mute(_) | Command::Access(_) | Command::Profile(_) => {
                 return Err(refused(Code::Malformed, "not declared"));
             }
         };

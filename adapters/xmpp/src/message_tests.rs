@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drawbridge_adapter::{
     Acceptance, BridgePort, CommandForm, Connection, Content, EventId, Gesture, Kind, Marks, Memo,
-    Message, NetworkId, Passing, Refusal, State, Unavailable, async_trait,
+    Message, NetworkId, Passing, ProfileChange, Refusal, Shown, State, Unavailable, async_trait,
 };
 use proptest::prelude::*;
 
@@ -29,6 +29,12 @@ impl BridgePort for Daemon {
     }
     async fn gesture(&self, _: &UserId, _: Gesture) -> Result<(), Unavailable> {
         Ok(())
+    }
+    async fn profile(&self, _: ProfileChange) -> Result<(), Unavailable> {
+        Ok(())
+    }
+    async fn shown(&self, _: &UserId, _: &UserId) -> Result<Option<Shown>, Unavailable> {
+        Ok(None)
     }
     fn pass(&self, _: Passing) {}
 

@@ -105,7 +105,7 @@ impl Fake {
                 Some(format!("report {about} by {by}: {} {messages:?}", reason.as_str()))
             }
             Command::Access(access) => Some(format!("access {}", access.secret.is_some())),
-            Command::Message(_) | Command::Status(_) => None,
+            Command::Message(_) | Command::Status(_) | Command::Profile(_) => None,
         };
         self.heard.lock().unwrap().iter().filter_map(own).collect()
     }

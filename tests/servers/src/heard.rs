@@ -55,6 +55,10 @@ pub enum Deed<'a> {
     Is(There),
     /// Sends a file.
     SendsFile(&'a SampleFile),
+    /// Calls itself so from now on, for everybody who may see it.
+    CallsItself(&'a str),
+    /// Takes this PNG as its picture, for everybody who may see it; or has none any more.
+    Wears(Option<&'a [u8]>),
 }
 
 /// Something that a client shows besides a plain text. Ids are those of messages on the user's own
@@ -83,4 +87,9 @@ pub enum Sight<'a> {
     /// this caption; and with this duration, where the network has one. Such a message is nothing to
     /// [`crate::User::hears`].
     ShowsFile(&'a SampleFile),
+    /// The other is called exactly so; on Matrix with the network's label behind it.
+    Name(&'a str),
+    /// The other's picture has these bytes, or there is none. A client fetches it when its network tells
+    /// it of it, as it does for a person.
+    Face(Option<&'a [u8]>),
 }

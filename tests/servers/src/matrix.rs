@@ -422,6 +422,7 @@ impl User for MatrixUser {
             Deed::Sends(Content::Poll(ref poll)) => {
                 return self.sends(&to, "org.matrix.msc3381.poll.start", &poll_of(poll));
             }
+            Deed::CallsItself(_) | Deed::Wears(_) => bail!("this client cannot: {deed:?}"),
             Deed::SendsFile(file) => json!({
                 "do": "send_file", "to": to, "path": file.path, "mime": file.mime,
                 "content": file_of(file)?,
@@ -472,7 +473,7 @@ impl User for MatrixUser {
                 }
                 false
             }
-            Sight::Shows(_) | Sight::Presence(_) => {
+            Sight::Shows(_) | Sight::Presence(_) | Sight::Name(_) | Sight::Face(_) => {
                 bail!("Matrix clients cannot see: {sight:?}")
             }
         })

@@ -510,6 +510,7 @@ impl User for PartnerUser {
             }
             Deed::Is(is) => json!({"do": "presence", "state": state_of(*is)}),
             Deed::SendsFile(file) => sending(file)?,
+            Deed::CallsItself(_) | Deed::Wears(_) => anyhow::bail!("the app cannot: {deed:?}"),
         };
         let id = self.new_id()?;
         (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
@@ -633,7 +634,12 @@ pub(crate) fn shows(events: &[Value], sight: &Sight<'_>) -> bool {
         Sight::Shows(thing) => {
             events.iter().any(|frame| from_wire(&frame["content"]).as_ref() == Some(thing))
         }
-        Sight::Read(_) | Sight::Typing(_) | Sight::Presence(_) | Sight::ShowsFile(_) => false,
+        Sight::Read(_)
+        | Sight::Typing(_)
+        | Sight::Presence(_)
+        | Sight::ShowsFile(_)
+        | Sight::Name(_)
+        | Sight::Face(_) => false,
     }
 }
 

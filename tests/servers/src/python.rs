@@ -190,7 +190,12 @@ impl User for PythonUser {
                 json!({"type": "reaction", "to": reference(to), "emojis": emojis})
             }
             Deed::Sends(thing) => to_wire(thing),
-            Deed::Reads(_) | Deed::Types(_) | Deed::Is(_) | Deed::SendsFile(_) => {
+            Deed::Reads(_)
+            | Deed::Types(_)
+            | Deed::Is(_)
+            | Deed::SendsFile(_)
+            | Deed::CallsItself(_)
+            | Deed::Wears(_) => {
                 bail!("the Python client cannot: {deed:?}")
             }
         };

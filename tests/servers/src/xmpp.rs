@@ -357,7 +357,9 @@ impl XmppUser {
                 "kind": file.kind, "caption": file.caption,
                 "length": file.duration.map(|duration| duration.as_millis()),
             }),
-            Deed::Sends(_) => bail!("this client cannot: {deed:?}"),
+            Deed::Sends(_) | Deed::CallsItself(_) | Deed::Wears(_) => {
+                bail!("this client cannot: {deed:?}")
+            }
             Deed::Is(there) => {
                 self.befriends(to)?;
                 json!({"do": "there", "show": shown(there)})
@@ -408,6 +410,7 @@ impl XmppUser {
                     |line: &Value| place(line).map(Content::Location).as_ref() == Some(content);
                 all("place", None).iter().any(is)
             }
+            Sight::Name(_) | Sight::Face(_) => false,
             Sight::ShowsFile(file) => all("file", None).iter().any(|line| is_file(line, file)),
             Sight::Presence(there) => {
                 let mut all = all("presence", None).into_iter().rev();

@@ -130,6 +130,10 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
         Command::Access(access) => core.take_access(access).await,
         Command::Folder(folder) => core.gather(delivery, folder).await,
         Command::Report(report) => core.report(delivery, report).await,
+        Command::Profile(_) => Err(DeliveryError::Refused {
+            refusal: drawbridge_adapter::Code::Malformed.into(),
+            why: "not declared",
+        }),
     }
 }
 

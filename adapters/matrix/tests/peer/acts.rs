@@ -131,7 +131,11 @@ impl MatrixPeer {
                 let at = self.uploads(sample).await?;
                 self.speaks(to, file_of(sample, &at)).await?;
             }
-            Deed::EditsInto(_) | Deed::Sends(_) | Deed::Is(_) => return Ok(Tried::Impossible),
+            Deed::EditsInto(_)
+            | Deed::Sends(_)
+            | Deed::Is(_)
+            | Deed::CallsItself(_)
+            | Deed::Wears(_) => return Ok(Tried::Impossible),
         }
         Ok(Tried::Done)
     }
@@ -145,6 +149,7 @@ impl MatrixPeer {
             relation["rel_type"] == how && relation["event_id"] == to
         };
         match sight {
+            Sight::Name(_) | Sight::Face(_) => false,
             Sight::Bold(words) => texts().any(|event| {
                 let bold = format!("<strong>{words}</strong>");
                 event["content"]["formatted_body"] == bold && event["content"]["body"] == **words

@@ -59,7 +59,12 @@ impl Chat {
                 json!({"type": "reaction", "to": {"bridge": self.heard}, "emojis": emojis})
             }
             Deed::Sends(thing) => to_wire(thing),
-            Deed::Reads | Deed::Types(_) | Deed::Is(_) | Deed::SendsFile(_) => Value::Null,
+            Deed::Reads
+            | Deed::Types(_)
+            | Deed::Is(_)
+            | Deed::SendsFile(_)
+            | Deed::CallsItself(_)
+            | Deed::Wears(_) => Value::Null,
         }
     }
 
@@ -119,6 +124,7 @@ impl Chat {
 
     pub fn is_shown(&self, from: &str, sight: &Sight) -> bool {
         match sight {
+            Sight::Name(_) | Sight::Face(_) => false,
             Sight::Bold(text) => self.bold.contains(text),
             Sight::Reply(text) => self.answers.contains(&(self.said.clone(), text.clone())),
             Sight::Edited(text) => self.edited.get(&self.heard) == Some(text),

@@ -321,7 +321,8 @@ impl Line {
             | Command::Mute(_)
             | Command::Folder(_)
             | Command::Report(_)
-            | Command::Access(_) => return self.write_down(&key, delivery),
+            | Command::Access(_)
+            | Command::Profile(_) => return self.write_down(&key, delivery),
             Command::Status(status) => {
                 let Some(refusal) = status.state.refusal() else {
                     if self.has(Flaw::ShowsStates) {

@@ -247,6 +247,7 @@ impl Dora {
             Deed::SendsFile(sample) => {
                 self.said.push(send("", Kind::Text, Act::SendsFile(sample.clone())));
             }
+            Deed::CallsItself(_) | Deed::Wears(_) => {}
             Deed::Sends(thing) => {
                 self.said.push(send("", Kind::Text, Act::Sends(thing.clone())));
             }
@@ -258,6 +259,7 @@ impl Dora {
         let said = self.said.last().map(|frame| frame.id.clone()).unwrap_or_default();
         let heard = self.heard.clone();
         let look = match sight {
+            Sight::Name(_) | Sight::Face(_) => return false,
             Sight::Bold(text) => Look::Bold(text.clone()),
             Sight::Reply(text) => Look::Answers(said, text.clone()),
             Sight::Edited(text) => Look::Edited(heard, text.clone()),

@@ -286,7 +286,9 @@ impl Peer for Bob {
     }
 
     async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
-        if matches!(deed, Deed::Sends(content) if content.kind() != Kind::Location) {
+        if matches!(deed, Deed::Sends(content) if content.kind() != Kind::Location)
+            || matches!(deed, Deed::CallsItself(_) | Deed::Wears(_))
+        {
             return Ok(Tried::Impossible);
         }
         let (address, deed) = (to.to_owned(), deed.clone());
@@ -322,6 +324,7 @@ impl Peer for Bob {
                 let file = file.as_ref().context("no file lies there")?;
                 bob.acts(&address, &Does::SendsFile(file))
             }
+            Deed::CallsItself(_) | Deed::Wears(_) => bail!("not yet"),
         };
         let id = with(bob, act).await?;
         if let Some(text) = new {
@@ -341,6 +344,7 @@ impl Peer for Bob {
             _ => None,
         };
         let sight = match sight {
+            Sight::Name(_) | Sight::Face(_) => return Ok(Tried::Impossible),
             Sight::Bold(text) => Sees::Bold(text),
             Sight::Reply(text) => Sees::Reply(said, text),
             Sight::Edited(text) => Sees::Edited(&self.heard, text),
