@@ -200,6 +200,17 @@ drawbridge_adapter::log_events! {
         "the adapter handed over an event against its contract",
         fields [msg, from],
         action "Report it to the adapter's author.";
+    /// A bug in an adapter: it told how somebody calls themselves who is no user of its network. It is
+    /// passed over.
+    pub(crate) PROFILE_AGAINST_CONTRACT: ERROR,
+        "the adapter told of a profile against its contract",
+        fields [from],
+        action "Report it to the adapter's author.";
+    /// How somebody calls themselves, or looks, could not be shown to a user of this network now. It is
+    /// tried again. At most one line a minute.
+    pub(crate) PROFILE_WAITS: WARN, "a profile cannot be shown now",
+        fields [network, why],
+        action "None, unless it goes on: then look at the network's server.";
     /// A bug in an adapter: what it wanted to be remembered is too large, and was not written.
     pub(crate) MEMO_OVER_LIMIT: ERROR, "the adapter wrote a memo over its limit",
         fields [network],
@@ -224,6 +235,11 @@ drawbridge_adapter::log_events! {
     /// The store failed while a conversation was worked on. It is tried again.
     /// At most one line a minute.
     pub(crate) QUEUE_FAILED: ERROR, "the queue failed",
+        fields [network, error],
+        action "Look at the disk below `data_dir`: is it full, or failing?";
+    /// The store failed while profiles were to be shown. It is tried again.
+    /// At most one line a minute.
+    pub(crate) PROFILES_FAILED: ERROR, "the store failed while profiles were to be shown",
         fields [network, error],
         action "Look at the disk below `data_dir`: is it full, or failing?";
     /// The store failed while the queue was looked through. It is tried again.

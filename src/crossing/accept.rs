@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::desk::{Asked, Obeyed};
 use super::refer::{self, Referred};
-use super::{Crossing, Network, NetworkRules, abuse, files, name, pace, shape, things};
+use super::{Crossing, Network, NetworkRules, abuse, files, pace, shape, things};
 use crate::clock;
 use crate::gate::{self, As, Between, Facts, FileFacts, Role, Side, Standing, Verdict};
 use crate::log::{
@@ -259,7 +259,7 @@ impl Crossing {
 
     /// A message with all that follows from it; `None` if the adapter broke its contract with it.
     fn admission(&self, source: &Network, counted: Counted) -> Option<(Admission, Judged)> {
-        let Counted { event, limited, referred } = counted;
+        let Counted { mut event, limited, referred } = counted;
         let at = clock::now();
         let judged = self.looked_at(source, &event)?;
         let id = &source.setup.id;
@@ -289,6 +289,9 @@ impl Crossing {
         };
         let (sender, recipient) = (event.sender.user.clone(), recipient.clone());
         let mut people = self.first_word(&sender, target, &recipient, at);
+        let (name, renamed) = self.called(source, &event, at);
+        people.extend(renamed);
+        event.sender.name = self.as_shown(name, &sender, &recipient);
         let swallowed = matches!(verdict, Verdict::Swallow(_));
         let about = referred.inbox();
         let row =
@@ -416,8 +419,7 @@ impl Crossing {
             let file = bare_file(event.content.clone());
             Payload::Swallowed { from: sender, to: recipient, source, file, taken_back: false }
         } else {
-            let name = event.sender.name.as_deref().and_then(name::clean);
-            let from = Party { user: sender, name };
+            let from = Party { user: sender, name: event.sender.name.clone() };
             let words = things::in_words(&self.words, &event.content);
             let (content, reply) = shape::fit(event, words.as_ref(), &target.capabilities);
             let words = words.filter(|_| content.written().is_none());

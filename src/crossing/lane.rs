@@ -325,6 +325,7 @@ impl Crossing {
                     if swallowed && delivered && !may_be_shown {
                         settlement.fate = Fate::Swallowed;
                     }
+                    settlement.met = self.meeting(row, now);
                     settlements.push(settlement);
                     signals.extend(signal);
                 }
@@ -578,6 +579,7 @@ fn settlement(row: &Row, fate: Fate, tell: Option<NewRow>) -> Settlement {
         tell,
         only_after_pending: false,
         undo: None,
+        met: None,
     }
 }
 

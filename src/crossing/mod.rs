@@ -49,7 +49,7 @@ use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Connection, Descriptor, EventId, NetworkId, Rarely,
     Tag, Timestamp, UserId, log,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -67,6 +67,7 @@ use pace::{FilePace, Pace};
 use passing::Lossy;
 pub(crate) use people::{Change, PeopleError};
 use presence::Presences;
+use profiles::Late;
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
 use rate::Buckets;
 pub(crate) use rate::{Rate, Rates};
@@ -143,6 +144,8 @@ struct Network {
     buckets: Mutex<Buckets>,
     /// What its users do that is fleeting.
     passing: Lossy,
+    /// Says that its users may have to be shown how others call themselves.
+    faces: Arc<Notify>,
 }
 
 /// How a network's connection stands.
@@ -178,6 +181,8 @@ pub(crate) struct Crossing {
     presences: Presences,
     /// What files need.
     files: Files,
+    /// Pictures of people that cannot be had now.
+    late: Late,
     words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
@@ -201,10 +206,12 @@ impl Crossing {
     ) -> Result<Arc<Self>, StoreError> {
         let mut networks = BTreeMap::new();
         let mut queues = BTreeMap::new();
+        let mut faces = Vec::new();
         for setup in setups {
             let network = Network::new(setup);
             let queue = (Arc::clone(&network.lanes), Arc::clone(&network.depth));
             queues.insert(network.setup.id.clone(), queue);
+            faces.push(Arc::clone(&network.faces));
             networks.insert(network.setup.id.clone(), network);
         }
         let people = Arc::new(People::default());
@@ -213,6 +220,11 @@ impl Crossing {
             // Before a word of it leaves: what is confirmed is in force.
             for change in &changes.people {
                 known.apply(change);
+            }
+            if changes.people.iter().any(profiles::may_show) {
+                for network in &faces {
+                    network.notify_one();
+                }
             }
             // Rows for a network that was taken out of the configuration wait until it is back.
             for (network, lane) in &changes.lanes {
@@ -246,6 +258,7 @@ impl Crossing {
             consoled: Sparing::new(10, Duration::from_hours(1)),
             presences: Presences::default(),
             files,
+            late: Late::default(),
             words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
@@ -261,6 +274,7 @@ impl Crossing {
         for id in self.networks.keys() {
             self.tasks.spawn(dispatcher::run(Arc::clone(self), id.clone()));
             self.tasks.spawn(passing::run(Arc::clone(self), id.clone()));
+            self.tasks.spawn(profiles::run(Arc::clone(self), id.clone()));
         }
         self.tasks.spawn(sweep::run(Arc::clone(self)));
     }
@@ -351,6 +365,7 @@ impl Network {
             turns: Turns::default(),
             buckets: Mutex::default(),
             passing: Lossy::default(),
+            faces: Arc::default(),
             setup,
         }
     }

@@ -1,5 +1,7 @@
 //! Display names on their way to other people's screens.
 
+use drawbridge_adapter::UserId;
+
 /// The longest display name that crosses, in characters.
 const MAX: usize = 100;
 
@@ -9,6 +11,15 @@ pub(super) fn clean(name: &str) -> Option<String> {
     let kept = name.chars().filter(|c| !c.is_control() && !turns_direction(*c)).take(MAX);
     let name = kept.collect::<String>().trim().to_owned();
     (!name.is_empty()).then_some(name)
+}
+
+/// How much of a name is left where its owner's id stands behind it, in characters.
+const MARKED: usize = 32;
+
+/// A name that could be taken for somebody else's, with the id of whose it is.
+pub(super) fn marked(name: &str, of: &UserId) -> String {
+    let name: String = name.chars().take(MARKED).collect();
+    format!("{} [{}]", name.trim_end(), of.id())
 }
 
 /// Unicode's explicit embeddings, overrides and isolates (UAX #9), and line separators.

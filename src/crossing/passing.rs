@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::refer::Link;
 use super::{Crossing, Network};
 use crate::clock;
-use crate::gate::{self, Facts, FileFacts};
+use crate::gate::{self, Facts, FileFacts, Passage};
 use crate::store::StoreError;
 
 /// How much may wait of one network; what comes then is dropped.
@@ -98,10 +98,22 @@ impl Crossing {
         to: &UserId,
         kind: Kind,
     ) -> Option<&Network> {
-        let target = self.networks.get(to.network())?;
+        let open = self.passage(source, by, to, kind) == Passage::Open;
+        self.networks.get(to.network()).filter(|_| open)
+    }
+
+    /// Whether something of this kind passes from one to another.
+    pub(super) fn passage(
+        &self,
+        source: &Network,
+        by: &UserId,
+        to: &UserId,
+        kind: Kind,
+    ) -> Passage {
+        let Some(target) = self.networks.get(to.network()) else { return Passage::No };
         let spelt = by.network() == &source.setup.id && source.spells(by) && target.spells(to);
         if !spelt || target.setup.id == source.setup.id {
-            return None;
+            return Passage::No;
         }
         let now = clock::now();
         // Before the rules are borrowed: it borrows them too, and no lock is taken twice.
@@ -115,6 +127,6 @@ impl Crossing {
             about: None,
             file: FileFacts::default(),
         };
-        gate::may_pass(&facts, &back, kind).then_some(target)
+        gate::passage(&facts, &back, kind)
     }
 }

@@ -84,7 +84,7 @@ impl BridgePort for Port {
     }
 
     async fn shown(&self, of: &UserId, to: &UserId) -> Result<Option<Shown>, Unavailable> {
-        self.crossing.shown(of, to).await
+        self.crossing.shown(&self.network, of, to).await
     }
 
     fn pass(&self, passing: Passing) {
@@ -117,6 +117,7 @@ impl BridgePort for Port {
         }
         if network.is_up() && (renewed || !before) {
             self.crossing.presence_found(&self.network);
+            network.faces.notify_one();
         }
         self.log(connection);
     }

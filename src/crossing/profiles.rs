@@ -1,29 +1,428 @@
 //! How people call themselves and look, shown to those to whom they have written.
+//!
+//! What changes is on disk at once, and with it that it is to be looked at each pair whether there is
+//! something new to show. One task a network works on that, beside the lanes: only the last word counts,
+//! nothing is queued, and a network that was away is shown how people are now. What a block keeps back is
+//! looked at as if there were none: also whether a picture is fetched tells nothing.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use drawbridge_adapter::{NetworkId, ProfileChange, Shown, Unavailable, UserId};
+use drawbridge_adapter::{
+    Command, ConversationId, Delivery, DeliveryError, Event, Kind, Level, NetworkId, NewPicture,
+    Picture, Profile, ProfileChange, Sha256, Shown, Tag, Timestamp, Unavailable, UserId, log,
+};
+use futures_util::{StreamExt, stream};
+use sha2::{Digest, Sha256 as Hasher};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::Crossing;
+use super::{Crossing, Network, name};
+use crate::clock;
+use crate::gate::{Passage, Role};
+use crate::log::{PROFILE_AGAINST_CONTRACT, PROFILE_WAITS, PROFILES_FAILED};
+use crate::store::{Due, Payload, PeopleChange, Row, StoreError};
 
-impl Crossing {
-    /// See [`drawbridge_adapter::Bridge::profile`].
-    #[expect(clippy::unused_async, reason = "it will write")]
-    pub(super) async fn profile(
-        self: &Arc<Self>,
-        _source: &NetworkId,
-        _change: ProfileChange,
-    ) -> Result<(), Unavailable> {
+/// How many pairs are looked at together.
+const PORTION: usize = 64;
+
+/// To how many of a network's users something is shown at a time.
+const AT_ONCE: usize = 8;
+
+/// How long a network may take to show something.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a picture may take.
+const FETCHED: Duration = Duration::from_secs(30);
+
+/// After how long what did not work is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// After how long a picture that could not be fetched is tried again, at most.
+const LATEST: Duration = Duration::from_mins(30);
+
+/// Of how many users is known that their pictures could not be fetched; of others they are tried anew.
+const LATE: usize = 4096;
+
+/// Pictures that could not be fetched, or are being fetched.
+#[derive(Default)]
+pub(super) struct Late(Mutex<HashMap<UserId, Tried>>);
+
+struct Tried {
+    source: String,
+    times: u32,
+    /// When it may be tried again.
+    from: Instant,
+}
+
+impl Late {
+    /// Whether the picture may be fetched now; if not, after how long.
+    fn begin(&self, user: &UserId, source: &str) -> Result<(), Duration> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= LATE {
+            all.clear();
+        }
+        let now = Instant::now();
+        let new = || Tried { source: source.to_owned(), times: 0, from: now };
+        let tried = all.entry(user.clone()).or_insert_with(new);
+        if tried.source != source {
+            *tried = new();
+        }
+        if tried.from > now {
+            return Err(tried.from - now);
+        }
+        tried.from = now + FETCHED;
         Ok(())
     }
 
+    /// It could not be fetched: after how long it may be tried again.
+    fn failed(&self, user: &UserId, for_good: bool) -> Duration {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(tried) = all.get_mut(user) else { return LATEST };
+        let wait = Duration::from_secs(2).saturating_mul(1 << tried.times.min(10));
+        let wait = if for_good { LATEST } else { wait.min(LATEST) };
+        tried.times += 1;
+        tried.from = Instant::now() + wait;
+        wait
+    }
+
+    fn done(&self, user: &UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
+    }
+}
+
+/// Whether it is to be looked after this change whether there is something to show.
+pub(super) fn may_show(change: &PeopleChange) -> bool {
+    matches!(
+        change,
+        PeopleChange::Name { .. }
+            | PeopleChange::Picture { .. }
+            | PeopleChange::Met { .. }
+            | PeopleChange::Unblock { .. }
+            | PeopleChange::Contact { .. }
+            | PeopleChange::Enable { .. }
+            | PeopleChange::Strict { .. }
+    )
+}
+
+/// Shows the users of one network how others call themselves and look, until the daemon stops.
+pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId) {
+    let Some(network) = crossing.networks.get(&id) else { return };
+    if network.capabilities.level(Kind::Profile) == Level::Rejected {
+        return;
+    }
+    loop {
+        let pause = match crossing.show_some(network).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                if crossing.rarely.may(&PROFILES_FAILED) {
+                    log!(PROFILES_FAILED, network = %id, error = &error as &dyn std::error::Error);
+                }
+                Some(AGAIN)
+            }
+        };
+        let pause = async {
+            match pause {
+                Some(pause) => sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = crossing.stop_delivering.cancelled() => return,
+            () = network.faces.notified() => {}
+            () = pause => {}
+        }
+    }
+}
+
+/// What came of a look at a pair.
+enum Looked {
+    /// This is written down.
+    Changes(Vec<PeopleChange>),
+    /// It is found again at the next look.
+    Anew,
+    /// Not now: there is no connection.
+    Waits,
+}
+
+impl Crossing {
+    /// See [`drawbridge_adapter::Bridge::profile`].
+    pub(super) async fn profile(
+        &self,
+        source: &NetworkId,
+        change: ProfileChange,
+    ) -> Result<(), Unavailable> {
+        let Some(network) = self.networks.get(source) else { return Err(Unavailable::Failed) };
+        let ProfileChange { user, name, picture } = change;
+        if user.network() != source || !network.spells(&user) {
+            log!(PROFILE_AGAINST_CONTRACT, from = %source);
+            return Ok(());
+        }
+        let now = clock::now();
+        let at = now.plus(self.held_up(network, &user));
+        let mut changes = Vec::new();
+        let name = name.map(|name| name::clean(&name));
+        if let Some(name) = name.filter(|name| *name != self.people.name_of(&user)) {
+            changes.push(PeopleChange::Name { user: user.clone(), name, at });
+        }
+        if let Some(picture) = picture {
+            let known = self.store.portrait(&user).await;
+            let known = known.map_err(|error| self.unavailable(&error))?;
+            let before = (known.source, known.picture);
+            let (source, picture) = match picture {
+                NewPicture::At(at) if (1..=NewPicture::MAX_AT).contains(&at.len()) => {
+                    (Some(at), None)
+                }
+                NewPicture::Here(bytes) => (None, looked_at(bytes)),
+                NewPicture::At(_) | NewPicture::Gone => (None, None),
+            };
+            let hash = picture.as_ref().map(|picture| picture.sha256);
+            let same = if source.is_some() { before.0 == source } else { before == (None, hash) };
+            if !same {
+                changes.push(PeopleChange::Picture { user, source, picture, at });
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let written = self.store.change_people(changes, Vec::new(), now).await;
+        written.map_err(|error| self.unavailable(&error))
+    }
+
+    /// How much later a change is shown than it came, if its network sends too much.
+    fn held_up(&self, network: &Network, user: &UserId) -> Duration {
+        if network.setup.role == Role::Home {
+            return Duration::ZERO;
+        }
+        let rates = self.limits().rates;
+        let mut buckets = network.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.take(user, None, &rates, Instant::now()).err().unwrap_or_default()
+    }
+
     /// See [`drawbridge_adapter::Bridge::shown`].
-    #[expect(clippy::unused_async, reason = "it will read")]
     pub(super) async fn shown(
         &self,
-        _of: &UserId,
-        _to: &UserId,
+        network: &NetworkId,
+        of: &UserId,
+        to: &UserId,
     ) -> Result<Option<Shown>, Unavailable> {
-        Ok(None)
+        if to.network() != network {
+            return Ok(None);
+        }
+        let face = self.store.face(to, of).await.map_err(|error| self.unavailable(&error))?;
+        Ok((face.name.is_some() || face.picture.is_some()).then_some(face))
     }
+
+    /// How the sender of an event is called, and the change of that, if it is one. What an adapter tells
+    /// of its users by itself counts more than what stands in their events.
+    pub(super) fn called(
+        &self,
+        source: &Network,
+        event: &Event,
+        at: Timestamp,
+    ) -> (Option<String>, Option<PeopleChange>) {
+        let user = &event.sender.user;
+        let said = event.sender.name.as_deref().and_then(name::clean);
+        let known = self.people.name_of(user);
+        let tells = source.capabilities.level(Kind::Profile) > Level::Rejected;
+        let name = if tells && known.is_some() { known.clone() } else { said.or(known.clone()) };
+        let change = (name != known).then(|| PeopleChange::Name {
+            user: user.clone(),
+            name: name.clone(),
+            at,
+        });
+        (name, change)
+    }
+
+    /// A user's name, as it is shown to another: with the user's id behind it, if it could be taken for
+    /// somebody else's.
+    pub(super) fn as_shown(
+        &self,
+        name: Option<String>,
+        of: &UserId,
+        to: &UserId,
+    ) -> Option<String> {
+        let is_alike = |name: &String| self.people.looks_like_another(to, of, name);
+        name.map(|name| if is_alike(&name) { name::marked(&name, of) } else { name })
+    }
+
+    /// That two have to do with each other, if this row, which was delivered, is the first by which they
+    /// do. What was swallowed counts as well: whoever is blocked must not see it in this.
+    pub(super) fn meeting(&self, row: &Row, at: Timestamp) -> Option<PeopleChange> {
+        let (other, owner) = match &row.payload {
+            Payload::Message { message, .. } => (&message.from.user, &message.to),
+            Payload::Swallowed { from, to, .. } => (from, to),
+            Payload::Unsaid | Payload::Status(_) | Payload::Own(_) => return None,
+        };
+        let met = self.people.have_met(owner, other);
+        (!met).then(|| PeopleChange::Met { owner: owner.clone(), other: other.clone(), at })
+    }
+
+    /// Shows a portion of what is to be shown, and tells after how long the next look is due; nothing if
+    /// somebody will say so.
+    async fn show_some(&self, network: &Network) -> Result<Option<Duration>, StoreError> {
+        if !network.is_up() {
+            return Ok(None);
+        }
+        let now = clock::now();
+        let found = self.store.profiles_due(&network.setup.id, now, PORTION).await?;
+        if found.dues.is_empty() {
+            return Ok(found.next.map(|next| next.since(now)));
+        }
+        let shown = stream::iter(found.dues).map(|due| self.show(network, due));
+        let shown: Vec<Looked> = shown.buffer_unordered(AT_ONCE).collect().await;
+        let (mut changes, mut waits) = (Vec::new(), false);
+        for looked in shown {
+            match looked {
+                Looked::Changes(some) => changes.extend(some),
+                Looked::Anew => {}
+                Looked::Waits => waits = true,
+            }
+        }
+        if !changes.is_empty() {
+            self.store.change_people(changes, Vec::new(), clock::now()).await?;
+        }
+        Ok(Some(if waits { AGAIN } else { Duration::ZERO }))
+    }
+
+    /// Looks whether one is to be shown something new of another, and shows it.
+    async fn show(&self, network: &Network, due: Due) -> Looked {
+        let Due { owner, other, rev, .. } = &due;
+        let done = |again: Option<Timestamp>| {
+            let (owner, other) = (owner.clone(), other.clone());
+            PeopleChange::Looked { owner, other, again, rev: *rev }
+        };
+        let later = |after: Duration| done(Some(clock::now().plus(after)));
+        let nothing = || Looked::Changes(vec![done(None)]);
+        let Some(source) = self.networks.get(other.network()) else { return nothing() };
+        if self.passage(source, other, owner, Kind::Profile) == Passage::No {
+            return nothing();
+        }
+        let (picture, again) = match (&due.now.source, due.now.picture) {
+            (_, Some(picture)) => (Some(picture), None),
+            (None, None) => (None, None),
+            (Some(at), None) => match self.fetch_picture(source, other, at).await {
+                Ok(()) => return Looked::Anew,
+                // Until it can be had, that of before.
+                Err(wait) => (due.picture, Some(wait)),
+            },
+        };
+        // It is asked last: a block may have come meanwhile.
+        if self.passage(source, other, owner, Kind::Profile) != Passage::Open {
+            return nothing();
+        }
+        let name = self.as_shown(due.now.name.clone(), other, owner);
+        let again = again.map(later);
+        if (&name, picture) == (&due.name, due.picture) {
+            return Looked::Changes(vec![again.unwrap_or_else(|| done(None))]);
+        }
+        match self.show_as(network, &due, name.clone(), picture).await {
+            Ok(()) => {
+                let (owner, other) = (owner.clone(), other.clone());
+                let shown = PeopleChange::Shown { owner, other, name, picture, rev: *rev };
+                Looked::Changes(std::iter::once(shown).chain(again).collect())
+            }
+            Err(DeliveryError::Disconnected) => Looked::Waits,
+            Err(DeliveryError::Refused { .. }) => nothing(),
+            Err(DeliveryError::Retry { after, why }) => {
+                self.complain(network, why);
+                Looked::Changes(vec![later(after.unwrap_or(AGAIN))])
+            }
+            Err(DeliveryError::Unknown { why }) => {
+                self.complain(network, why);
+                Looked::Changes(vec![later(AGAIN)])
+            }
+        }
+    }
+
+    fn complain(&self, network: &Network, why: &'static str) {
+        if self.rarely.may(&PROFILE_WAITS) {
+            log!(PROFILE_WAITS, network = %network.setup.id, why);
+        }
+    }
+
+    async fn show_as(
+        &self,
+        network: &Network,
+        due: &Due,
+        name: Option<String>,
+        picture: Option<Sha256>,
+    ) -> Result<(), DeliveryError> {
+        let retry = |why| DeliveryError::Retry { after: None, why };
+        let picture = match picture {
+            Some(hash) => {
+                let found = self.store.picture(hash).await;
+                found.map_err(|_| retry("a picture could not be read from the store"))?
+            }
+            None => None,
+        };
+        let (of, to) = (due.other.clone(), due.owner.clone());
+        let (at, pair) = (clock::now(), [of.to_string(), to.to_string()]);
+        let moment = format!("{:011x}", at.0);
+        let parts = ["profile", &pair[0], &pair[1], &moment];
+        let tag = Tag::of(self.store.salt(), &parts);
+        let shown = Shown { name, picture };
+        let delivery = Delivery {
+            key: moment.clone() + &tag.to_hex(),
+            tag,
+            conversation: ConversationId::from_stored(format!(
+                "profile of {} to {}",
+                pair[0], pair[1]
+            )),
+            accepted_at: at,
+            attempt: 1,
+            command: Command::Profile(Profile { of, to, shown }),
+            attached: None,
+        };
+        let work = network.setup.adapter.deliver(std::slice::from_ref(&delivery));
+        let work = async { work.await.pop() };
+        let answer = tokio::select! {
+            answer = timeout(PATIENCE, work) => answer,
+            () = self.stop_delivering.cancelled() => return Err(DeliveryError::Disconnected),
+        };
+        match answer {
+            Ok(Some(answer)) => answer.map(drop),
+            Ok(None) => Err(retry("the adapter gave no answer")),
+            Err(_) => Err(retry("the adapter took too long")),
+        }
+    }
+
+    /// Fetches a user's picture and writes it down; or tells after how long that can be tried again.
+    async fn fetch_picture(
+        &self,
+        source: &Network,
+        user: &UserId,
+        at: &str,
+    ) -> Result<(), Duration> {
+        self.late.begin(user, at)?;
+        let fetched = tokio::select! {
+            fetched = timeout(FETCHED, source.setup.adapter.picture(user, at)) => fetched,
+            () = self.stop_delivering.cancelled() => return Err(AGAIN),
+        };
+        let picture = match fetched {
+            Ok(Ok(bytes)) => looked_at(bytes).ok_or(true),
+            Ok(Err(DeliveryError::Refused { .. })) => Err(true),
+            Ok(Err(_)) | Err(_) => Err(false),
+        };
+        let picture = picture.map_err(|for_good| self.late.failed(user, for_good))?;
+        let (now, source) = (clock::now(), Some(at.to_owned()));
+        let (user, picture) = (user.clone(), Some(picture));
+        self.late.done(&user);
+        // Of what came meanwhile it is not the picture.
+        let is_so = self.store.portrait(&user).await.is_ok_and(|known| known.source == source);
+        if is_so {
+            let change = PeopleChange::Picture { user, source, picture, at: now };
+            let written = self.store.change_people(vec![change], Vec::new(), now).await;
+            written.map_err(|_| AGAIN)?;
+        }
+        Ok(())
+    }
+}
+
+/// A picture that can be shown; nothing if it is none.
+fn looked_at(bytes: Vec<u8>) -> Option<Arc<Picture>> {
+    let mime = infer::get(&bytes).map(|found| found.mime_type())?;
+    let fits = bytes.len() <= Picture::MAX && Picture::TYPES.contains(&mime);
+    let sha256 = Sha256(Hasher::digest(&bytes).into());
+    fits.then(|| Arc::new(Picture { mime: mime.to_owned(), sha256, bytes }))
 }

@@ -10,7 +10,7 @@ use drawbridge_adapter::{
 use super::accept::failed;
 use super::desk::Asked;
 use super::sweep::earlier;
-use super::{Crossing, Network, name};
+use super::{Crossing, Network};
 use crate::clock;
 use crate::gate::Role;
 use crate::log::MESSAGE_REFUSED;
@@ -54,7 +54,7 @@ impl Crossing {
         at: Timestamp,
     ) -> NewRow {
         let from = &event.sender.user;
-        let name = event.sender.name.as_deref().and_then(name::clean);
+        let name = event.sender.name.clone();
         let text = match &event.content {
             Content::Text(Text { body, .. }) => Some(brief(body)),
             _ => None,

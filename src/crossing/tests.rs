@@ -8,6 +8,7 @@ mod fake;
 mod files;
 mod operator;
 mod outliving;
+mod profiles;
 mod refer;
 mod requests;
 mod things;

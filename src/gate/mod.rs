@@ -290,11 +290,22 @@ pub fn decide(facts: &Facts<'_>, event: &Event) -> Verdict {
     if unheard { Verdict::Swallow(As::Held) } else { Verdict::Hold }
 }
 
-/// Whether something fleeting of `kind` may pass, of which nobody is told if it does not. `facts` are
-/// as of a message from whom it comes, `back` what holds in the other direction: neither of the two
+/// Whether something passes of which nobody is told if it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// It does.
+    Open,
+    /// A block alone keeps it back.
+    Blocked,
+    /// It does not.
+    No,
+}
+
+/// Whether something fleeting of `kind`, or how somebody calls themselves and looks, may pass. `facts`
+/// are as of a message from whom it comes, `back` what holds in the other direction: neither of the two
 /// may be a stranger to the other, or have blocked the other.
-pub fn may_pass(facts: &Facts<'_>, back: &Between, kind: Kind) -> bool {
-    let Some(target) = &facts.target else { return false };
+pub fn passage(facts: &Facts<'_>, back: &Between, kind: Kind) -> Passage {
+    let Some(target) = &facts.target else { return Passage::No };
     let carries = |side: &Side<'_>| {
         admitted(side)
             && side.capabilities.level(kind) > Level::Rejected
@@ -306,17 +317,22 @@ pub fn may_pass(facts: &Facts<'_>, back: &Between, kind: Kind) -> bool {
         && (!third(target) || facts.between.sender_enabled);
     let known = (!is_stranger(&facts.source) || facts.between.contact)
         && (!is_stranger(target) || back.contact);
-    let heard = |between: &Between| !between.blocked && !between.declined && !between.only_sealed();
+    let heard = |between: &Between| !between.declined && !between.only_sealed();
     // Who is strict is seen by those alone whom they have accepted.
-    let seen =
-        kind != Kind::Presence || facts.between.sender_strict == Strictness::Off || back.contact;
-    carries(&facts.source)
+    let shows = matches!(kind, Kind::Presence | Kind::Profile);
+    let seen = !shows || facts.between.sender_strict == Strictness::Off || back.contact;
+    let passes = carries(&facts.source)
         && carries(target)
         && open
         && known
         && seen
         && heard(&facts.between)
-        && heard(back)
+        && heard(back);
+    match passes {
+        false => Passage::No,
+        true if facts.between.blocked || back.blocked => Passage::Blocked,
+        true => Passage::Open,
+    }
 }
 
 /// Whether the sender is one of those whom the recipient has to accept first, and has not.

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use drawbridge_adapter::{MuteFor, NetworkId, Timestamp, UserId};
 
+use super::names::{Likeness, likeness};
 use super::{Known, Mute};
 use crate::clock::OwnClock;
 use crate::gate::Strictness;
@@ -42,6 +43,12 @@ pub(super) struct Book {
     pub(super) apart: BTreeSet<Number>,
     /// For whom the bridge is stricter than for others.
     pub(super) strict: HashMap<Number, Strictness>,
+    /// How users call themselves.
+    pub(super) names: HashMap<Number, String>,
+    /// Who has written to whom, the reader first, and what their name looked like when it was shown.
+    pub(super) met: BTreeMap<(Number, Number), Likeness>,
+    /// Who was first shown to whom under a name that looks like this.
+    pub(super) holders: BTreeMap<(Number, Likeness), Number>,
     /// The bridge's own clock, if it was ever needed.
     pub(super) clock: Option<OwnClock>,
     persons: HashMap<Number, i64>,
@@ -251,8 +258,16 @@ impl Book {
                 let user = self.numbered(user);
                 self.leave(user);
             }
+            PeopleChange::Name { .. }
+            | PeopleChange::Met { .. }
+            | PeopleChange::Shown { .. }
+            | PeopleChange::Picture { .. }
+            | PeopleChange::Looked { .. } => self.introduce(change),
             PeopleChange::Erase { user } => {
                 let Some(user) = self.number(user) else { return };
+                self.names.remove(&user);
+                self.met.retain(|(owner, other), _| *owner != user && *other != user);
+                self.holders.retain(|(owner, _), other| *owner != user && *other != user);
                 self.enabled.retain(|(of, _)| *of != user);
                 self.contacts.retain(|(owner, other)| *owner != user && *other != user);
                 self.declines.retain(|(owner, other), _| *owner != user && *other != user);
@@ -334,6 +349,37 @@ impl Book {
                 self.strict.insert(user, *level);
             }
             PeopleChange::OwnClock(clock) => self.clock = Some(clock.clone()),
+            _ => {}
+        }
+    }
+
+    /// Knows of how users call themselves, and to whom.
+    fn introduce(&mut self, change: &PeopleChange) {
+        match change {
+            PeopleChange::Name { user, name: Some(name), .. } => {
+                let user = self.numbered(user);
+                self.names.insert(user, name.clone());
+            }
+            PeopleChange::Name { user, name: None, .. } => {
+                self.number(user).map(|user| self.names.remove(&user));
+            }
+            PeopleChange::Met { owner, other, .. } => {
+                let pair = (self.numbered(owner), self.numbered(other));
+                self.met.entry(pair).or_default();
+            }
+            PeopleChange::Shown { owner, other, name, .. } => {
+                // Erased meanwhile.
+                let Some(pair) = self.pair(owner, other) else { return };
+                let Some(met) = self.met.get_mut(&pair) else { return };
+                let now = name.as_deref().map(likeness).unwrap_or_default();
+                let before = std::mem::replace(met, now);
+                if before != now && self.holders.get(&(pair.0, before)) == Some(&pair.1) {
+                    self.holders.remove(&(pair.0, before));
+                }
+                if now != Likeness::default() {
+                    self.holders.entry((pair.0, now)).or_insert(pair.1);
+                }
+            }
             _ => {}
         }
     }

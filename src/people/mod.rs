@@ -7,6 +7,7 @@
 
 mod book;
 mod changes;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -148,6 +149,35 @@ impl People {
     pub(crate) fn shows_presence(&self, user: &UserId) -> bool {
         let book = self.read();
         book.number(user).is_some_and(|user| book.present.contains(&user))
+    }
+
+    /// How a user is called.
+    pub(crate) fn name_of(&self, user: &UserId) -> Option<String> {
+        let book = self.read();
+        book.number(user).and_then(|user| book.names.get(&user)).cloned()
+    }
+
+    /// Whether `other` has written to `owner`.
+    pub(crate) fn have_met(&self, owner: &UserId, other: &UserId) -> bool {
+        let book = self.read();
+        book.pair(owner, other).is_some_and(|pair| book.met.contains_key(&pair))
+    }
+
+    /// Whether `owner` could take `other` under this name for themselves, for the bridge, or for
+    /// somebody who was shown to them under it before. Another account of the same person is none.
+    pub(crate) fn looks_like_another(&self, owner: &UserId, other: &UserId, name: &str) -> bool {
+        let book = self.read();
+        let like = names::likeness(name);
+        let Some(owner) = book.number(owner) else { return names::is_bridges(like) };
+        let own = book.names.get(&owner).is_some_and(|own| names::likeness(own) == like);
+        let other = book.number(other);
+        let is_same = |one: Number| {
+            other.is_some_and(|other| one == other || book.person(one).contains(&other))
+        };
+        let holder = book.holders.get(&(owner, like)).copied();
+        names::is_bridges(like)
+            || (own && !is_same(owner))
+            || holder.is_some_and(|holder| !is_same(holder))
     }
 
     /// How strict the bridge is for a user.

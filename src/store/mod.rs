@@ -13,6 +13,7 @@ mod chunk;
 mod lock;
 mod people;
 mod place;
+mod profiles;
 mod reader;
 mod record;
 mod reference;
@@ -25,14 +26,18 @@ mod writer;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use drawbridge_adapter::{EventId, Memo, NetworkId, Refusal, Timestamp, UserId};
+use drawbridge_adapter::{
+    EventId, Memo, NetworkId, Picture, Refusal, Sha256, Shown as Face, Timestamp, UserId,
+};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use lock::DataLock;
 pub(crate) use people::{Block, Held, PeopleChange};
+pub(crate) use profiles::{Due, Dues, Portrait};
 use reader::Reader;
 pub(crate) use record::{
     Admission, Admitted, Back, Chunk, Fate, Hold, NewRow, Payload, Retracted, Row, Settlement,
@@ -229,6 +234,39 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|reply| Job::People { changes, rows, now, reply }).await
+    }
+
+    /// How a user is called and looks.
+    pub(crate) async fn portrait(&self, user: &UserId) -> Result<Portrait, StoreError> {
+        let user = user.clone();
+        self.reader.ask(move |reading| reading.look(|store| profiles::portrait(store, &user))).await
+    }
+
+    /// As what `other` was last shown to `owner`.
+    pub(crate) async fn face(&self, owner: &UserId, other: &UserId) -> Result<Face, StoreError> {
+        let (owner, other) = (owner.clone(), other.clone());
+        let look = move |store: &Connection| {
+            let (name, picture) = profiles::shown(store, &owner, &other)?;
+            Ok(Face { name, picture })
+        };
+        self.reader.ask(move |reading| reading.look(look)).await
+    }
+
+    /// The picture with this hash.
+    pub(crate) async fn picture(&self, sha256: Sha256) -> Result<Option<Arc<Picture>>, StoreError> {
+        self.reader.ask(move |reading| reading.look(|store| profiles::picture(store, sha256))).await
+    }
+
+    /// Who of a network's users may have to be shown something new of whom.
+    pub(crate) async fn profiles_due(
+        &self,
+        network: &NetworkId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Dues, StoreError> {
+        let network = network.clone();
+        let look = move |store: &Connection| profiles::due(store, &network, now, limit);
+        self.reader.ask(move |reading| reading.look(look)).await
     }
 
     /// What a user is shown of those who wait for a word, in order.

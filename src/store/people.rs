@@ -1,10 +1,12 @@
 //! What is remembered of people: what they want, whom they do not want to hear, and what waits until
 //! they have said.
 
-use drawbridge_adapter::{MuteFor, NetworkId, Timestamp, UserId};
+use std::sync::Arc;
+
+use drawbridge_adapter::{MuteFor, NetworkId, Picture, Sha256, Timestamp, UserId};
 use rusqlite::{Connection, Row as SqlRow, params};
 
-use super::{NewRow, Payload, StoreError, schema};
+use super::{NewRow, Payload, StoreError, profiles, schema};
 use crate::clock::OwnClock;
 use crate::gate::Strictness;
 
@@ -100,6 +102,41 @@ pub(crate) enum PeopleChange {
     Alone {
         user: UserId,
     },
+    /// A user is called so. From `at` on those are shown it to whom the user has written.
+    Name {
+        user: UserId,
+        name: Option<String>,
+        at: Timestamp,
+    },
+    /// A user has this picture; or one that is still to be fetched from `source`. Only on disk.
+    Picture {
+        user: UserId,
+        source: Option<String>,
+        picture: Option<Arc<Picture>>,
+        at: Timestamp,
+    },
+    /// The other has written to the owner.
+    Met {
+        owner: UserId,
+        other: UserId,
+        at: Timestamp,
+    },
+    /// The owner was shown the other so. It was looked at this word that there may be something new.
+    Shown {
+        owner: UserId,
+        other: UserId,
+        name: Option<String>,
+        picture: Option<Sha256>,
+        rev: i64,
+    },
+    /// It was looked at this word whether the owner is to be shown something new of the other, and is
+    /// to be looked again later, or not. Only on disk.
+    Looked {
+        owner: UserId,
+        other: UserId,
+        again: Option<Timestamp>,
+        rev: i64,
+    },
     /// All that the user wanted is forgotten. What others want of the user stays; what waits for
     /// the user's word ends at the next look.
     Erase {
@@ -165,16 +202,19 @@ pub(super) fn write(
             PeopleChange::Unblock { owner, blocked } => {
                 let pair = params![owner.to_string(), blocked.to_string()];
                 run("DELETE FROM blocks WHERE owner = ? AND blocked = ?", pair)?;
+                profiles::look_between(connection, (owner, blocked), now)?;
             }
             PeopleChange::Enable { user, network, at } => {
                 let row = params![user.to_string(), network.as_str(), at.0];
                 run("INSERT OR REPLACE INTO enabled VALUES (?, ?, ?)", row)?;
+                profiles::look_around(connection, user, now)?;
             }
             PeopleChange::Disable { user, network } => {
                 let row = params![user.to_string(), network.as_str()];
                 run("DELETE FROM enabled WHERE user = ? AND network = ?", row)?;
             }
             PeopleChange::Contact { owner, other, at } => {
+                profiles::look_between(connection, (owner, other), now)?;
                 let (owner, other) = (owner.to_string(), other.to_string());
                 run(
                     "INSERT OR IGNORE INTO contacts VALUES (?, ?, ?)",
@@ -201,7 +241,12 @@ pub(super) fn write(
             | PeopleChange::Presence { .. }
             | PeopleChange::Inbox { .. }
             | PeopleChange::Strict { .. }
-            | PeopleChange::OwnClock(_) => write_choice(connection, change)?,
+            | PeopleChange::OwnClock(_) => write_choice(connection, change, now)?,
+            PeopleChange::Name { .. }
+            | PeopleChange::Picture { .. }
+            | PeopleChange::Met { .. }
+            | PeopleChange::Shown { .. }
+            | PeopleChange::Looked { .. } => profiles::write(connection, change)?,
             PeopleChange::Person { user, person } => {
                 let row = params![user.to_string(), person];
                 run("INSERT OR REPLACE INTO persons VALUES (?, ?)", row)?;
@@ -210,6 +255,7 @@ pub(super) fn write(
                 run("DELETE FROM persons WHERE user = ?", params![user.to_string()])?;
             }
             PeopleChange::Erase { user } => {
+                profiles::erase(connection, user)?;
                 let user = user.to_string();
                 for sql in [
                     "DELETE FROM enabled WHERE user = ?",
@@ -234,7 +280,11 @@ pub(super) fn write(
 }
 
 /// Writes what a user has chosen for themselves.
-fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), StoreError> {
+fn write_choice(
+    connection: &Connection,
+    change: &PeopleChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(sql)?.execute(parameters).map_err(StoreError::from)
     };
@@ -258,7 +308,10 @@ fn write_choice(connection: &Connection, change: &PeopleChange) -> Result<(), St
         PeopleChange::Receipts { user, unseen } => set("unseen", user, unseen)?,
         PeopleChange::Presence { user, shown } => set("present", user, shown)?,
         PeopleChange::Inbox { user, apart } => set("apart", user, apart)?,
-        PeopleChange::Strict { user, level } => set("strict", user, &level.as_str())?,
+        PeopleChange::Strict { user, level } => {
+            set("strict", user, &level.as_str())?;
+            profiles::look_around(connection, user, now)?;
+        }
         PeopleChange::OwnClock(clock) => {
             let clock = serde_json::to_string(clock).map_err(|_| StoreError::Unwritable)?;
             schema::keep(connection, OWN_CLOCK, clock)?;
@@ -404,6 +457,7 @@ pub(super) fn read(
         each(PeopleChange::Person { user: user(row, 0)?, person: row.get(1)? });
         Ok(())
     })?;
+    profiles::read(connection, &mut each)?;
     rows(connection, "SELECT owner, other, shown FROM held ORDER BY seq", |row| {
         let (owner, other) = pair(row)?;
         each(PeopleChange::Held { owner, other, shown: row.get(2)? });
@@ -455,7 +509,7 @@ fn held(
     Ok(found)
 }
 
-fn rows(
+pub(super) fn rows(
     connection: &Connection,
     sql: &str,
     mut each: impl FnMut(&SqlRow<'_>) -> Result<(), StoreError>,
@@ -468,7 +522,7 @@ fn rows(
     Ok(())
 }
 
-fn user(row: &SqlRow<'_>, column: usize) -> Result<UserId, StoreError> {
+pub(super) fn user(row: &SqlRow<'_>, column: usize) -> Result<UserId, StoreError> {
     let text: String = row.get(column)?;
     text.parse().map_err(|_| StoreError::Corrupt(0))
 }

@@ -274,6 +274,8 @@ pub(crate) struct Settlement {
     pub(crate) only_after_pending: bool,
     /// What a user chose and their network did not take.
     pub(crate) undo: Option<PeopleChange>,
+    /// That two have to do with each other for the first time.
+    pub(crate) met: Option<PeopleChange>,
 }
 
 /// The news that a row still waits.

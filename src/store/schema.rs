@@ -125,6 +125,36 @@ const MIGRATIONS: &[&str] = &["
         strict TEXT NOT NULL DEFAULT 'off'
     ) WITHOUT ROWID;
 
+    -- How users call themselves and look: `picture` is the hash of their picture, `source` where it is
+    -- to be had, if it did not come by itself; until it was fetched it stands alone.
+    CREATE TABLE profiles (
+        user TEXT PRIMARY KEY,
+        name TEXT,
+        source TEXT,
+        picture BLOB
+    ) WITHOUT ROWID;
+    CREATE INDEX profiles_picture ON profiles (picture) WHERE picture IS NOT NULL;
+
+    -- The pictures that somebody has, or was shown.
+    CREATE TABLE pictures (sha256 BLOB PRIMARY KEY, mime TEXT NOT NULL, bytes BLOB NOT NULL);
+
+    -- `other` has written to `owner`, a user of `network`, and was last shown to them with this name and
+    -- picture. From `due` on it is to be looked whether there is something newer; `rev` grows with each
+    -- word that there may be.
+    CREATE TABLE acquaintances (
+        owner TEXT NOT NULL,
+        other TEXT NOT NULL,
+        network TEXT NOT NULL,
+        name TEXT,
+        picture BLOB,
+        due INTEGER,
+        rev INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (owner, other)
+    ) WITHOUT ROWID;
+    CREATE INDEX acquaintances_other ON acquaintances (other);
+    CREATE INDEX acquaintances_due ON acquaintances (network, due) WHERE due IS NOT NULL;
+    CREATE INDEX acquaintances_picture ON acquaintances (picture) WHERE picture IS NOT NULL;
+
     -- Accounts of the same person have the same number.
     CREATE TABLE persons (user TEXT PRIMARY KEY, person INTEGER NOT NULL) WITHOUT ROWID;
 

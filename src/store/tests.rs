@@ -97,6 +97,7 @@ fn delivered(row: &Row) -> Settlement {
         tell: None,
         only_after_pending: false,
         undo: None,
+        met: None,
     }
 }
 

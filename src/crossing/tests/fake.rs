@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use drawbridge_adapter::{
     AddressError, Code, Command, Content, Delivered, Delivery, DeliveryError, Emojis, EventId,
-    Fatal, Feature, Incoming, Kind, Level, Media, Message, Report, Secret, Signal, State,
+    Fatal, Feature, Incoming, Kind, Level, Media, Message, Profile, Report, Secret, Signal, State,
     StatusNeeds, Text, TextLimits, async_trait,
 };
 use futures_util::{StreamExt, stream};
@@ -39,6 +39,10 @@ pub(super) struct Fake {
     pub(super) given: Mutex<Vec<(Media, Vec<u8>)>>,
     /// Whether files are held back when they were opened.
     pub(super) gate: Mutex<bool>,
+    /// How others were shown to its users.
+    pub(super) profiles: Mutex<Vec<Profile>>,
+    /// The pictures of its users, by where they are, and how often each was fetched.
+    pub(super) pictures: Mutex<HashMap<String, (Vec<u8>, usize)>>,
     pub(super) changed: Notify,
 }
 
@@ -63,6 +67,8 @@ impl Fake {
             files: Mutex::default(),
             given: Mutex::default(),
             gate: Mutex::default(),
+            profiles: Mutex::default(),
+            pictures: Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -214,6 +220,7 @@ impl Adapter for Fake {
             .with(Kind::Audio, Level::Full)
             .with(Kind::Document, Level::Full)
             .with(Kind::Presence, Level::Full)
+            .with(Kind::Profile, Level::Full)
             .bearing(Feature::Reply, Level::Full)
             .bouncing()
             .showing_requests()
@@ -232,6 +239,11 @@ impl Adapter for Fake {
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {
         let mut results = Vec::new();
         for delivery in batch {
+            if let Command::Profile(profile) = &delivery.command {
+                self.profiles.lock().unwrap().push(profile.clone());
+                results.push(Ok(Delivered::default()));
+                continue;
+            }
             let next = match &delivery.command {
                 Command::Message(message)
                     if message.content.written().is_some_and(|text| text.body == "1")
@@ -292,6 +304,16 @@ impl Adapter for Fake {
         self.changed.notify_waiters();
         self.until(|fake| !*fake.gate.lock().unwrap()).await;
         opened
+    }
+
+    async fn picture(&self, _: &UserId, at: &str) -> Result<Vec<u8>, DeliveryError> {
+        let mut pictures = self.pictures.lock().unwrap();
+        let Some((bytes, fetched)) = pictures.get_mut(at) else {
+            return Err(DeliveryError::Retry { after: None, why: "not yet" });
+        };
+        *fetched += 1;
+        self.changed.notify_waiters();
+        Ok(bytes.clone())
     }
 
     fn max_media(&self) -> u64 {

@@ -64,9 +64,9 @@ impl Writing {
 
     /// Records the fate of a command that has left the outbox.
     fn settle(&mut self, settlement: Settlement, told_up_to: i64) -> Result<(), StoreError> {
-        let Settlement { seq, inbox, network, fate, tell, only_after_pending, undo, .. } =
+        let Settlement { seq, inbox, network, fate, tell, only_after_pending, undo, met, .. } =
             settlement;
-        if let Some(change) = undo {
+        for change in undo.into_iter().chain(met) {
             self.change_people(&[change], Timestamp(0))?;
         }
         match fate {
