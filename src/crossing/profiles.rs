@@ -141,8 +141,33 @@ enum Looked {
     Changes(Vec<PeopleChange>),
     /// It is found again at the next look.
     Anew,
-    /// Not now: there is no connection.
-    Waits,
+    /// Something is to be shown.
+    Shows(Box<Showing>),
+}
+
+/// What is to be shown.
+struct Showing {
+    due: Due,
+    name: Option<String>,
+    picture: Option<Sha256>,
+    /// After how long it is to be looked again all the same.
+    again: Option<Duration>,
+}
+
+impl Showing {
+    /// That it is what the one is shown of the other from now on: what they ask for when they are told
+    /// must be there.
+    fn shown(&self) -> PeopleChange {
+        let (owner, other) = (self.due.owner.clone(), self.due.other.clone());
+        PeopleChange::Shown { owner, other, name: self.name.clone(), picture: self.picture }
+    }
+}
+
+/// That it was looked at a pair, and whether the one has been told all that there is.
+fn looked(due: &Due, told: bool, again: Option<Duration>) -> PeopleChange {
+    let (owner, other, rev) = (due.owner.clone(), due.other.clone(), due.rev);
+    let again = again.map(|after| clock::now().plus(after));
+    PeopleChange::Looked { owner, other, told, again, rev }
 }
 
 impl Crossing {
@@ -269,31 +294,38 @@ impl Crossing {
         if found.dues.is_empty() {
             return Ok(found.next.map(|next| next.since(now)));
         }
-        let shown = stream::iter(found.dues).map(|due| self.show(network, due));
-        let shown: Vec<Looked> = shown.buffer_unordered(AT_ONCE).collect().await;
-        let (mut changes, mut waits) = (Vec::new(), false);
-        for looked in shown {
+        let looks = stream::iter(found.dues).map(|due| self.look(due));
+        let looks: Vec<Looked> = looks.buffer_unordered(AT_ONCE).collect().await;
+        let (mut changes, mut shows) = (Vec::new(), Vec::new());
+        for looked in looks {
             match looked {
                 Looked::Changes(some) => changes.extend(some),
                 Looked::Anew => {}
-                Looked::Waits => waits = true,
+                Looked::Shows(showing) => {
+                    changes.push(showing.shown());
+                    shows.push(showing);
+                }
             }
         }
-        if !changes.is_empty() {
-            self.store.change_people(changes, Vec::new(), clock::now()).await?;
-        }
+        self.write(changes).await?;
+        let told = stream::iter(shows).map(|showing| self.show(network, showing));
+        let told: Vec<Option<PeopleChange>> = told.buffer_unordered(AT_ONCE).collect().await;
+        let waits = told.iter().any(Option::is_none);
+        self.write(told.into_iter().flatten().collect()).await?;
         Ok(Some(if waits { AGAIN } else { Duration::ZERO }))
     }
 
-    /// Looks whether one is to be shown something new of another, and shows it.
-    async fn show(&self, network: &Network, due: Due) -> Looked {
-        let Due { owner, other, rev, .. } = &due;
-        let done = |again: Option<Timestamp>| {
-            let (owner, other) = (owner.clone(), other.clone());
-            PeopleChange::Looked { owner, other, again, rev: *rev }
-        };
-        let later = |after: Duration| done(Some(clock::now().plus(after)));
-        let nothing = || Looked::Changes(vec![done(None)]);
+    async fn write(&self, changes: Vec<PeopleChange>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.store.change_people(changes, Vec::new(), clock::now()).await
+    }
+
+    /// Looks whether one is to be shown something new of another.
+    async fn look(&self, due: Due) -> Looked {
+        let Due { owner, other, .. } = &due;
+        let nothing = || Looked::Changes(vec![looked(&due, due.told, None)]);
         let Some(source) = self.networks.get(other.network()) else { return nothing() };
         if self.passage(source, other, owner, Kind::Profile) == Passage::No {
             return nothing();
@@ -312,27 +344,28 @@ impl Crossing {
             return nothing();
         }
         let name = self.as_shown(due.now.name.clone(), other, owner);
-        let again = again.map(later);
-        if (&name, picture) == (&due.name, due.picture) {
-            return Looked::Changes(vec![again.unwrap_or_else(|| done(None))]);
+        if due.told && (&name, picture) == (&due.name, due.picture) {
+            return Looked::Changes(vec![looked(&due, true, again)]);
         }
-        match self.show_as(network, &due, name.clone(), picture).await {
-            Ok(()) => {
-                let (owner, other) = (owner.clone(), other.clone());
-                let shown = PeopleChange::Shown { owner, other, name, picture, rev: *rev };
-                Looked::Changes(std::iter::once(shown).chain(again).collect())
-            }
-            Err(DeliveryError::Disconnected) => Looked::Waits,
-            Err(DeliveryError::Refused { .. }) => nothing(),
+        Looked::Shows(Box::new(Showing { due, name, picture, again }))
+    }
+
+    /// Shows it, and tells what is to be written down of that; nothing if there is no connection.
+    async fn show(&self, network: &Network, showing: Box<Showing>) -> Option<PeopleChange> {
+        let Showing { due, name, picture, again } = *showing;
+        Some(match self.show_as(network, &due, name, picture).await {
+            Ok(()) => looked(&due, true, again),
+            Err(DeliveryError::Disconnected) => return None,
+            Err(DeliveryError::Refused { .. }) => looked(&due, true, None),
             Err(DeliveryError::Retry { after, why }) => {
                 self.complain(network, why);
-                Looked::Changes(vec![later(after.unwrap_or(AGAIN))])
+                looked(&due, false, Some(after.unwrap_or(AGAIN)))
             }
             Err(DeliveryError::Unknown { why }) => {
                 self.complain(network, why);
-                Looked::Changes(vec![later(AGAIN)])
+                looked(&due, false, Some(AGAIN))
             }
-        }
+        })
     }
 
     fn complain(&self, network: &Network, why: &'static str) {

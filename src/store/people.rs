@@ -121,19 +121,20 @@ pub(crate) enum PeopleChange {
         other: UserId,
         at: Timestamp,
     },
-    /// The owner was shown the other so. It was looked at this word that there may be something new.
+    /// The owner is shown the other so, and is still to be told.
     Shown {
         owner: UserId,
         other: UserId,
         name: Option<String>,
         picture: Option<Sha256>,
-        rev: i64,
     },
     /// It was looked at this word whether the owner is to be shown something new of the other, and is
     /// to be looked again later, or not. Only on disk.
     Looked {
         owner: UserId,
         other: UserId,
+        /// Whether the owner was told of what they are shown.
+        told: bool,
         again: Option<Timestamp>,
         rev: i64,
     },

@@ -29,6 +29,8 @@ pub(crate) struct Due {
     /// As what the other was last shown.
     pub(crate) name: Option<String>,
     pub(crate) picture: Option<Sha256>,
+    /// Whether the owner was told of that.
+    pub(crate) told: bool,
     /// As what the other is now.
     pub(crate) now: Portrait,
 }
@@ -76,7 +78,7 @@ pub(super) fn write(connection: &Connection, change: &PeopleChange) -> Result<()
                 params![owner.to_string(), other.to_string(), network, at.0],
             )?;
         }
-        PeopleChange::Shown { owner, other, name, picture, rev } => {
+        PeopleChange::Shown { owner, other, name, picture } => {
             let pair = (owner.to_string(), other.to_string());
             let before = connection
                 .prepare_cached("SELECT picture FROM acquaintances WHERE owner = ? AND other = ?")?
@@ -84,16 +86,19 @@ pub(super) fn write(connection: &Connection, change: &PeopleChange) -> Result<()
                 .optional()?
                 .flatten();
             run(
-                "UPDATE acquaintances SET name = ?3, picture = ?4,
-                 due = CASE WHEN rev = ?5 THEN NULL ELSE due END WHERE owner = ?1 AND other = ?2",
-                params![pair.0, pair.1, name, picture.map(|hash| hash.0), rev],
+                "UPDATE acquaintances SET name = ?3, picture = ?4, told = 0
+                 WHERE owner = ?1 AND other = ?2",
+                params![pair.0, pair.1, name, picture.map(|hash| hash.0)],
             )?;
             drop_unused(connection, before)?;
         }
-        PeopleChange::Looked { owner, other, again, rev } => {
+        PeopleChange::Looked { owner, other, told, again, rev } => {
+            let (owner, other) = (owner.to_string(), other.to_string());
             run(
-                "UPDATE acquaintances SET due = ? WHERE owner = ? AND other = ? AND rev = ?",
-                params![again.map(|at| at.0), owner.to_string(), other.to_string(), rev],
+                "UPDATE acquaintances
+                 SET told = ?3, due = CASE WHEN rev = ?5 THEN ?4 ELSE due END
+                 WHERE owner = ?1 AND other = ?2",
+                params![owner, other, told, again.map(|at| at.0), rev],
             )?;
         }
         _ => {}
@@ -180,10 +185,10 @@ pub(super) fn read(
         Ok(())
     })?;
     rows(connection, "SELECT owner, other, name FROM acquaintances", |row| {
-        let (owner, other, picture, rev) = (user(row, 0)?, user(row, 1)?, None, 0);
+        let (owner, other, picture) = (user(row, 0)?, user(row, 1)?, None);
         each(PeopleChange::Met { owner: owner.clone(), other: other.clone(), at });
         if let Some(name) = row.get(2)? {
-            each(PeopleChange::Shown { owner, other, name: Some(name), picture, rev });
+            each(PeopleChange::Shown { owner, other, name: Some(name), picture });
         }
         Ok(())
     })
@@ -237,7 +242,7 @@ pub(super) fn due(
 ) -> Result<Dues, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT owner, other, rev, acquaintances.name, acquaintances.picture,
-             profiles.name, source, profiles.picture
+             profiles.name, source, profiles.picture, told
          FROM acquaintances LEFT JOIN profiles ON user = other
          WHERE network = ? AND due <= ? ORDER BY due LIMIT ?",
     )?;
@@ -250,6 +255,7 @@ pub(super) fn due(
             rev: row.get(2)?,
             name: row.get(3)?,
             picture: hash(row, 4)?,
+            told: row.get(8)?,
             now: Portrait { name: row.get(5)?, source: row.get(6)?, picture: hash(row, 7)? },
         });
     }

@@ -139,7 +139,7 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE pictures (sha256 BLOB PRIMARY KEY, mime TEXT NOT NULL, bytes BLOB NOT NULL);
 
     -- `other` has written to `owner`, a user of `network`, and was last shown to them with this name and
-    -- picture. From `due` on it is to be looked whether there is something newer; `rev` grows with each
+    -- picture, and `told` of it. From `due` on it is to be looked whether there is something newer; `rev` grows with each
     -- word that there may be.
     CREATE TABLE acquaintances (
         owner TEXT NOT NULL,
@@ -147,6 +147,7 @@ const MIGRATIONS: &[&str] = &["
         network TEXT NOT NULL,
         name TEXT,
         picture BLOB,
+        told INTEGER NOT NULL DEFAULT 1,
         due INTEGER,
         rev INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (owner, other)
