@@ -13,6 +13,7 @@ use crate::log::FRAME_REFUSED;
 mod content;
 mod file;
 mod people;
+mod profile;
 mod things;
 
 pub(crate) use content::{
@@ -24,6 +25,7 @@ pub(crate) use people::{
     AppCommand, AppGesture, AppMute, AppReport, BlockFrame, InboxFrame, MuteFrame, NoticeFrame,
     ReportFrame, RequestFrame, RequestOverFrame, UnmuteFrame,
 };
+pub(crate) use profile::{AppProfile, ProfileFrame};
 pub(crate) use things::{AppPresence, ContactContent, LocationContent, PollContent, PresenceFrame};
 
 /// The subprotocol that both sides name in the upgrade.
@@ -85,6 +87,8 @@ enum FromApp {
     Unmute(AppGesture),
     /// One of the app's users reports somebody.
     Report(AppReport),
+    /// How one of the app's users is called and looks from now on.
+    Profile(AppProfile),
     /// A message of the bridge's has reached one of the app's users. Never answered.
     Receipt(AppReceipt),
     /// One of the app's users writes, or has stopped. Never answered.
@@ -139,6 +143,8 @@ pub(crate) enum FromBridge {
     Inbox(InboxFrame),
     /// Somebody elsewhere has reported one of the app's users. To be acknowledged.
     Report(ReportFrame),
+    /// How somebody elsewhere is called and looks, to one of the app's users. To be acknowledged.
+    Profile(ProfileFrame),
     /// The bridge wants a file of the app's. Answered by an HTTP PUT, or `fetch_failed`.
     Fetch(FetchFrame),
     /// A message of the app's has reached its recipient. Not to be answered.
@@ -237,7 +243,7 @@ pub(crate) struct Enlist {
     #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(max = 8192))]
     pub(crate) proof: Secret,
-    /// The name shown to others; none if absent.
+    /// The name shown to others, told as by a `profile`. If absent, there is none until a `profile` tells one.
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]
     pub(crate) name: Option<String>,
@@ -373,6 +379,8 @@ pub(crate) struct Limits {
     pub(crate) id_bytes: usize,
     /// The longest display name, in bytes.
     pub(crate) name_bytes: usize,
+    /// The largest picture of a user, in bytes before they are encoded.
+    pub(crate) avatar_bytes: usize,
     /// The most ids in an `ack` or in `hello.received`.
     pub(crate) ids: usize,
     /// The most users that can be enlisted.

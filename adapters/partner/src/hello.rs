@@ -1,6 +1,6 @@
 //! The greeting: the app's `hello`, the bridge's `welcome`, or a goodbye.
 
-use drawbridge_adapter::{Bridge, Feature, Level, Timestamp};
+use drawbridge_adapter::{Bridge, Feature, Level, Picture, Timestamp};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -148,6 +148,7 @@ pub(crate) fn welcome(
             frame_bytes: MAX_FRAME,
             id_bytes: MAX_ID,
             name_bytes: MAX_NAME,
+            avatar_bytes: Picture::MAX,
             ids: MAX_IDS,
             users: shared.max_users,
         },

@@ -1,23 +1,25 @@
 //! What the app has handed over, on its way to the bridge: in order, in batches, one call at a
 //! time, and acknowledged after the commit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Acceptance, Bridge, Content, Destination, Event, EventId, Party, Passing, Repeats, ReplyPath,
-    Timestamp, Unavailable, UserId, async_trait, log,
+    Acceptance, Bridge, Content, Destination, Event, EventId, Party, Passing, ProfileChange,
+    Repeats, ReplyPath, Timestamp, Unavailable, UserId, async_trait, log,
 };
+use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::adapter::Shared;
 use crate::frame::{Ack, CREDIT_BYTES, Delist, Enlist, ErrorCode, ErrorFrame, FromBridge};
 use crate::link::Out;
-use crate::log::INTAKE_WAITS;
+use crate::log::{INTAKE_WAITS, PROFILE_HANDED_OVER};
 use crate::proof::Subject;
-use crate::read::{Submission, Wish};
+use crate::read::{Looks, Submission, Wish};
 use crate::users::Change;
 
 /// The most that is handed over in one call.
@@ -39,6 +41,7 @@ pub(crate) struct Job {
 pub(crate) enum What {
     Event(Submission),
     Gesture(Wish),
+    Profile(Looks),
     Enlist(Enlist),
     Delist(Delist),
 }
@@ -48,6 +51,7 @@ pub(crate) enum What {
 enum Call {
     Accept,
     Gesture,
+    Profile,
     Remember,
 }
 
@@ -56,6 +60,7 @@ impl What {
         match self {
             Self::Event(_) => Call::Accept,
             Self::Gesture(_) => Call::Gesture,
+            Self::Profile(_) => Call::Profile,
             Self::Enlist(_) | Self::Delist(_) => Call::Remember,
         }
     }
@@ -99,7 +104,7 @@ impl Intake {
         let mut batch = Vec::with_capacity(BATCH);
         while jobs.recv_many(&mut batch, BATCH).await > 0 {
             let mut rest = batch.drain(..).peekable();
-            // Each call's in runs: a run is one commit, but for gestures, which are rare.
+            // Each call's in runs: a run is one commit, but for gestures and profiles, which are rare.
             while let Some(first) = rest.next() {
                 let call = first.what.call();
                 let mut run = vec![first];
@@ -109,6 +114,7 @@ impl Intake {
                 let taken = match call {
                     Call::Accept => self.events(run).await,
                     Call::Gesture => self.gestures(run).await,
+                    Call::Profile => self.profiles(run).await,
                     Call::Remember => self.users(run).await,
                 };
                 if !taken {
@@ -173,6 +179,22 @@ impl Intake {
         true
     }
 
+    async fn profiles(&self, run: Vec<Job>) -> bool {
+        for job in run {
+            let What::Profile(looks) = job.what else { continue };
+            if !self.shared.users.contains(looks.change.user.id()) {
+                self.refuse(looks.id, ErrorCode::Forbidden, "user", NOT_ENLISTED, job.bytes).await;
+                continue;
+            }
+            if !self.until_taken(&Telling { bridge: &self.bridge, looks: &looks }).await {
+                return false;
+            }
+            self.open.give_back(job.bytes);
+            self.send(FromBridge::Ack(Ack { ids: vec![looks.id] })).await;
+        }
+        true
+    }
+
     async fn users(&self, run: Vec<Job>) -> bool {
         let now = self.bridge.now();
         self.shared.keys.refresh(now).await;
@@ -183,7 +205,7 @@ impl Intake {
             let what = match job.what {
                 What::Enlist(enlist) => self.coming(enlist, coming),
                 What::Delist(delist) => Ok(Change::Delist { id: delist.user }),
-                What::Event(_) | What::Gesture(_) => continue,
+                What::Event(_) | What::Gesture(_) | What::Profile(_) => continue,
             };
             match what {
                 Ok(change) => {
@@ -347,14 +369,50 @@ impl Work for Gesturing<'_> {
     }
 }
 
+struct Telling<'a> {
+    bridge: &'a Bridge,
+    looks: &'a Looks,
+}
+
+#[async_trait]
+impl Work for Telling<'_> {
+    async fn hand_over(&self) -> Result<(), Unavailable> {
+        let Looks { id, change } = self.looks;
+        self.bridge.profile(change.clone()).await?;
+        let msg = EventId::new(id.as_str()).ok();
+        let msg = msg.map(|id| log::display(self.bridge.tag_event(&id)));
+        let user = self.bridge.tag_user(&change.user);
+        log!(PROFILE_HANDED_OVER, %user, msg);
+        Ok(())
+    }
+}
+
 struct Remember<'a> {
     bridge: &'a Bridge,
     changes: &'a [Change],
 }
 
+impl Remember<'_> {
+    /// How those who come are called: of each the last word, since all are told at a time.
+    fn names(&self) -> impl Iterator<Item = ProfileChange> {
+        let mut names = HashMap::new();
+        for change in self.changes {
+            if let Change::Enlist { id, name: Some(name) } = change {
+                names.insert(id, name);
+            }
+        }
+        names.into_iter().filter_map(|(id, name)| {
+            let user = UserId::new(self.bridge.network().clone(), id.as_str()).ok()?;
+            Some(ProfileChange::of(user).name(Some(name)))
+        })
+    }
+}
+
 #[async_trait]
 impl Work for Remember<'_> {
     async fn hand_over(&self) -> Result<(), Unavailable> {
-        self.bridge.remember(self.changes.iter().map(Change::memo).collect()).await
+        self.bridge.remember(self.changes.iter().map(Change::memo).collect()).await?;
+        try_join_all(self.names().map(|change| self.bridge.profile(change))).await?;
+        Ok(())
     }
 }

@@ -43,6 +43,10 @@ drawbridge_adapter::log_events! {
         fields [code: "the error's code, as in `docs/partner-protocol.md`", why],
         optional [msg, user: "the pseudonym of the user it is about"],
         action "None.";
+    /// The app told how a user of its is called and looks, and it is durable.
+    pub(crate) PROFILE_HANDED_OVER: DEBUG, "a profile was handed over",
+        fields [user: "the pseudonym of the user"], optional [msg],
+        action "None.";
     /// The daemon does not take what the app sent; the adapter asks again, and the app waits.
     pub(crate) INTAKE_WAITS: DEBUG, "the bridge can't take events now",
         fields [error, pause_ms: "how many milliseconds until the next try"],

@@ -11,14 +11,14 @@ use drawbridge_adapter::{
 use crate::files::{Offer, Offered};
 use crate::frame::{
     BlockFrame, BridgeContent, BridgeEvent, BridgeFile, BridgeFileInfo, BridgeText, Effective,
-    FromBridge, InboxFrame, MAX_FRAME, MuteFrame, NoticeFrame, PresenceFrame, ReceiptFrame,
-    ReceiptState, Ref, ReportFrame, RequestFrame, RequestOverFrame, StateName, StatusFrame,
-    TypingFrame, UnmuteFrame,
+    FromBridge, InboxFrame, MAX_FRAME, MuteFrame, NoticeFrame, PresenceFrame, ProfileFrame,
+    ReceiptFrame, ReceiptState, Ref, ReportFrame, RequestFrame, RequestOverFrame, StateName,
+    StatusFrame, TypingFrame, UnmuteFrame,
 };
 use crate::{PartnerAddressing, markdown};
 
 /// The kinds that this version always carries.
-const CARRIED: [Kind; 10] = [
+const CARRIED: [Kind; 11] = [
     Kind::Text,
     Kind::Edit,
     Kind::Retraction,
@@ -29,6 +29,7 @@ const CARRIED: [Kind; 10] = [
     Kind::Receipt,
     Kind::Typing,
     Kind::Presence,
+    Kind::Profile,
 ];
 
 /// The kinds that are carried, with files or without.
@@ -100,9 +101,10 @@ impl Shows {
                 return Err(refused(Code::NotReachable, "the app takes no reports"));
             }
             Command::Report(report) => Some(report_frame(id, report)),
-            Command::Access(_) | Command::Profile(_) => {
-                return Err(refused(Code::Malformed, "not declared"));
+            Command::Profile(profile) => {
+                self.has(Kind::Profile).then(|| FromBridge::Profile(ProfileFrame::of(id, profile)))
             }
+            Command::Access(_) => return Err(refused(Code::Malformed, "not declared")),
         })
     }
 

@@ -18,7 +18,10 @@ use crate::frame::{
 
 mod content;
 mod file;
+mod profile;
 mod things;
+
+pub(crate) use profile::Looks;
 
 /// The year 9999 ends here.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
@@ -34,6 +37,7 @@ pub(crate) enum Frame {
     Delist(Delist),
     Event(Submission),
     Gesture(Wish),
+    Profile(Looks),
     /// Fleeting: never answered.
     Passing(Passing),
     Ack(Vec<String>),
@@ -131,6 +135,7 @@ fn meaning(frame: Map<String, Value>, addressing: &PartnerAddressing) -> Result<
         "mute" => mute(typed(frame)?, addressing),
         "unmute" => wish(typed(frame)?, Gesture::Unmute, addressing),
         "report" => report(typed(frame)?, addressing),
+        "profile" => profile::profile(typed(frame)?, addressing),
         "receipt" => content::receipt(&typed(frame)?, addressing),
         "typing" => content::typing(&typed(frame)?, addressing),
         "presence" => things::presence(&typed(frame)?, addressing),
@@ -179,12 +184,17 @@ fn proof(proof: &Secret) -> Result<(), Flaw> {
 fn enlist(enlist: Enlist, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
     user("user", &enlist.user, addressing)?;
     proof(&enlist.proof)?;
-    if let Some(name) = &enlist.name
-        && (name.is_empty() || name.len() > frame::MAX_NAME || name.chars().any(char::is_control))
-    {
-        return Err(flaw("name", "is not 1 to 256 bytes without control characters"));
-    }
+    enlist.name.as_deref().map_or(Ok(()), |one| name("name", one))?;
     Ok(Frame::Enlist(enlist))
+}
+
+fn name(place: &str, name: &str) -> Result<(), Flaw> {
+    let fits = (1..=frame::MAX_NAME).contains(&name.len());
+    if fits && !name.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(flaw(place, "is not 1 to 256 bytes without control characters"))
+    }
 }
 
 fn event(event: AppEvent, marks: Marks, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
@@ -520,8 +530,8 @@ mod tests {
 
         #[test]
         fn no_frame_panics(
-            kind in "hello|enlist|delist|event|command|accept|block|mute|report|receipt|typing|presence|ack|refuse",
-            key in "id|ids|of|from|to|other|about|for|reason|messages|text|user|content|sent_at|code",
+            kind in "hello|enlist|delist|event|command|accept|block|mute|report|profile|receipt|typing|presence|ack|refuse",
+            key in "id|ids|of|from|to|other|about|for|reason|messages|text|user|name|avatar|content|sent_at|code",
             value in "(null|1e999|-1|\\[\\]|\\{\\}|\"x\"|\\[1,\"a\"\\]|true|[0-9]{1,30})",
         ) {
             let _ = read_text(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));

@@ -306,6 +306,7 @@ impl Session {
             Ok(Frame::Passing(passing)) => self.pass(passing),
             Ok(Frame::Event(event)) => return self.take(What::Event(event), text.len()),
             Ok(Frame::Gesture(wish)) => return self.take(What::Gesture(wish), text.len()),
+            Ok(Frame::Profile(looks)) => return self.take(What::Profile(looks), text.len()),
             Ok(Frame::Enlist(enlist)) => return self.take(What::Enlist(enlist), text.len()),
             Ok(Frame::Delist(delist)) => return self.take(What::Delist(delist), text.len()),
             Ok(Frame::Hello(_)) => {
@@ -339,6 +340,7 @@ impl Session {
         let about = Some(match what {
             What::Event(event) => event.id.as_str().to_owned(),
             What::Gesture(wish) => wish.id,
+            What::Profile(looks) => looks.id,
             What::Enlist(enlist) => enlist.user,
             What::Delist(delist) => delist.user,
         });

@@ -23,6 +23,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("app.mute", &["bridge.ack", "bridge.error"]),
     ("app.unmute", &["bridge.ack", "bridge.error"]),
     ("app.report", &["bridge.ack", "bridge.error"]),
+    ("app.profile", &["bridge.ack", "bridge.error"]),
     ("bridge.event", &["app.ack", "app.refuse"]),
     ("bridge.status", &["app.ack", "app.refuse"]),
     ("bridge.fetch", &["app.fetch_failed"]),
@@ -35,6 +36,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("bridge.unmute", &["app.ack", "app.refuse"]),
     ("bridge.inbox", &["app.ack", "app.refuse"]),
     ("bridge.report", &["app.ack", "app.refuse"]),
+    ("bridge.profile", &["app.ack", "app.refuse"]),
 ];
 
 /// The frames of one side: the name of each, and its schema.

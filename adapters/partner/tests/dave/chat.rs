@@ -2,12 +2,28 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use drawbridge_adapter::{Content, There};
 use drawbridge_testkit::{Deed, Sample, Sight};
 use serde_json::{Value, json};
 
 use super::texts;
 use super::things::{from_wire, state_of, to_wire};
+
+/// The frame by which dave is called or looks otherwise.
+pub fn looks(deed: &Deed) -> Option<Value> {
+    let mut frame = json!({"type": "profile", "user": "dave"});
+    match deed {
+        Deed::CallsItself(name) => frame["name"] = json!(name),
+        Deed::Wears(None) => frame["avatar"] = Value::Null,
+        Deed::Wears(Some(picture)) => {
+            frame["avatar"] = json!({"data": BASE64_STANDARD.encode(picture)});
+        }
+        _ => return None,
+    }
+    Some(frame)
+}
 
 /// A chat, with the ids of its latest messages.
 #[derive(Default)]
@@ -25,6 +41,8 @@ pub struct Chat {
     /// The latest place, contact card or poll.
     shown: Option<Content>,
     there: HashMap<String, There>,
+    /// How others are called, and look.
+    faces: HashMap<String, (Option<String>, Option<Vec<u8>>)>,
     /// The files that came.
     pub files: Vec<Sample>,
 }
@@ -122,9 +140,21 @@ impl Chat {
         }
     }
 
+    /// Takes note of how somebody is called and looks: all of it, each time.
+    pub fn meets(&mut self, frame: &Value) {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let picture = text(&frame["avatar"]["data"]);
+        let picture = picture.map(|data| BASE64_STANDARD.decode(data).expect("base64"));
+        let from = text(&frame["from"]).expect("somebody");
+        self.faces.insert(from, (text(&frame["name"]), picture));
+    }
+
     pub fn is_shown(&self, from: &str, sight: &Sight) -> bool {
         match sight {
-            Sight::Name(_) | Sight::Face(_) => false,
+            Sight::Name(name) => {
+                self.faces.get(from).is_some_and(|(shown, _)| shown.as_ref() == Some(name))
+            }
+            Sight::Face(face) => self.faces.get(from).is_some_and(|(_, shown)| shown == face),
             Sight::Bold(text) => self.bold.contains(text),
             Sight::Reply(text) => self.answers.contains(&(self.said.clone(), text.clone())),
             Sight::Edited(text) => self.edited.get(&self.heard) == Some(text),

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use self::chat::Chat;
+use self::chat::{Chat, looks};
 use self::files::Shelf;
 use crate::common::{App, Line, claims, hello, key};
 
@@ -134,6 +134,7 @@ impl Dave {
             "receipt",
             "typing",
             "presence",
+            "profile",
             "image",
             "video",
             "voice",
@@ -210,8 +211,13 @@ impl Dave {
     }
 
     async fn does_to(&mut self, mut frame: Value) -> Result<Tried> {
+        frame["from"] = json!("dave");
+        self.does_so(frame).await
+    }
+
+    async fn does_so(&mut self, mut frame: Value) -> Result<Tried> {
         let id = self.new_id();
-        (frame["id"], frame["from"]) = (json!(id), json!("dave"));
+        frame["id"] = json!(id);
         self.said.push((id, String::new()));
         self.send(frame).await?;
         Ok(Tried::Done)
@@ -239,6 +245,7 @@ impl Dave {
             }
             "event" | "status" | "notice" | "report" => {}
             "receipt" | "typing" | "presence" => self.chat.passes(&frame),
+            "profile" => self.chat.meets(&frame),
             "request" => self.requests.push(text("from")),
             "request_over" => self.requests.retain(|from| *from != text("from")),
             "block" => _ = self.blocked.insert(text("other")),
@@ -323,6 +330,9 @@ impl Peer for Dave {
         if let Some(frame) = self.chat.passing(to, deed) {
             self.send(frame).await?;
             return Ok(Tried::Done);
+        }
+        if let Some(frame) = looks(deed) {
+            return self.does_so(frame).await;
         }
         let content = match deed {
             Deed::SendsFile(sample) => self.shelf.offers(sample),
