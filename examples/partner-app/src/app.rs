@@ -1,5 +1,6 @@
 //! The app: one connection at a time, again and again.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +16,7 @@ use crate::files::{Files, Passed};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
 use crate::outbox::{Outbox, Received, What};
+use crate::profile::picture;
 use crate::show::Show;
 
 /// The shortest and the longest pause before the app connects again.
@@ -180,7 +182,8 @@ impl App {
             "capabilities": {"kinds": {"text": "full", "edit": "full", "retraction": "full",
                                        "reaction": "full", "location": "full",
                                        "contact": "full", "poll": "full", "receipt": "full",
-                                       "typing": "full", "presence": "full"},
+                                       "typing": "full", "presence": "full",
+                                       "profile": "full"},
                              "features": {"formatting": "full", "mention": "full", "reply": "full"},
                              "text": {"max_bytes": 1_000_000},
                              "requests": true, "block_lists": true, "mutes": true,
@@ -331,7 +334,13 @@ impl App {
                 if kind == "status" && frame["state"] != "pending" {
                     self.is_over(frame["event"].as_str().unwrap_or_default());
                 }
-                self.show.frame(if is_new { kind } else { "repeat" }, &frame);
+                if !is_new {
+                    self.show.frame("repeat", &frame);
+                } else if let Some(path) = self.keeps_picture(&frame).await {
+                    self.show.file(kind, &frame, &path);
+                } else {
+                    self.show.frame(kind, &frame);
+                }
                 // A real app commits to its database here, before it acknowledges. What came
                 // before is acknowledged again: the first acknowledgement was lost.
                 let ack = json!({"type": "ack", "ids": [id]});
@@ -342,6 +351,14 @@ impl App {
         }
         self.show.frame(kind, &frame);
         Ok(())
+    }
+
+    /// Keeps somebody's picture with the other files, if a profile brings one.
+    async fn keeps_picture(&mut self, frame: &Value) -> Option<PathBuf> {
+        let picture = picture(frame).filter(|_| frame["type"] == "profile")?;
+        let (files, _) = self.files.as_mut()?;
+        let kept = files.keep(&picture).await;
+        kept.inspect_err(|error| self.show.note("problem", &error.to_string())).ok()
     }
 
     /// Begins to get the file that an event brings, if it does and is new.
@@ -367,7 +384,7 @@ impl App {
             files.is_got(id);
         }
         if self.received.is_new(id) {
-            self.show.file(&frame, &path);
+            self.show.file("event", &frame, &path);
         }
         Some(json!({"type": "ack", "ids": [id]}).to_string())
     }
@@ -442,6 +459,10 @@ impl App {
                                    "reason": reason, "messages": messages});
                 self.say(id, frame);
             }
+            Some(Ok(Command::Profile(looks))) => match looks.frame() {
+                Ok(frame) => self.say(looks.id, frame),
+                Err(error) => self.show.note("problem", &error.to_string()),
+            },
             Some(Ok(Command::Sticker { from, to, id })) => {
                 let content = json!({"type": "sticker", "body": "a waving hand"});
                 self.event(id, &from, &to, &content, json!({}));

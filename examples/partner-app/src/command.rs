@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::profile::Looks;
+
 /// One line of the standard input.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -92,6 +94,8 @@ pub(crate) enum Command {
         #[serde(default)]
         id: Option<String>,
     },
+    /// Calls itself, or looks, otherwise.
+    Profile(Looks),
     /// Sends a frame as it is, once: to try what the bridge makes of it.
     SendRaw { frame: Value },
     /// Enlists a user.

@@ -137,6 +137,14 @@ impl Files {
         self.getting.insert(id, getting.abort_handle());
     }
 
+    /// Puts a picture of somebody's, which came whole, beside what we got.
+    pub(crate) async fn keep(&mut self, picture: &[u8]) -> Result<PathBuf> {
+        self.count += 1;
+        let path = self.folder.join(format!("picture-{}", self.count));
+        tokio::fs::write(&path, picture).await?;
+        Ok(path)
+    }
+
     /// The file of this event is here.
     pub(crate) fn is_got(&mut self, event: &str) {
         self.getting.remove(event);

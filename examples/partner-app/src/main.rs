@@ -11,6 +11,7 @@ mod keys;
 mod line;
 mod listen;
 mod outbox;
+mod profile;
 mod show;
 
 use std::net::SocketAddr;
@@ -71,11 +72,13 @@ enum Command {
     /// {"do":"unblock","from":"carol","other":"matrix:@alice:hs.test"}
     /// {"do":"enlist","user":"dave","name":"Dave"}
     /// {"do":"delist","user":"dave"}
+    /// {"do":"profile","user":"carol","name":"Carol","avatar":"/tmp/carol.png"}
+    /// {"do":"profile","user":"carol","avatar":null}
     /// {"do":"send_raw","frame":{"type":"event"}}
     /// {"do":"disconnect"}
     /// {"do":"quit"}
     ///
-    /// Whatever has a "from" also takes an "id". The end of the input ends nothing.
+    /// Whatever has a "from" also takes an "id", and so does "profile". The end of the input ends nothing.
     #[command(verbatim_doc_comment)]
     #[expect(clippy::doc_link_with_quotes, reason = "they are JSON")]
     Run(Box<Run>),

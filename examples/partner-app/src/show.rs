@@ -24,13 +24,13 @@ impl Show {
         }
     }
 
-    /// An event that brought a file, which lies there now.
-    pub(crate) fn file(self, frame: &Value, path: &Path) {
+    /// A frame that brought a file, which lies there now.
+    pub(crate) fn file(self, saw: &str, frame: &Value, path: &Path) {
         if self.human {
-            self.frame("event", frame);
+            self.frame(saw, frame);
             println!("* its file is {}", path.display());
         } else {
-            println!("{}", json!({"saw": "event", "frame": frame, "file": path}));
+            println!("{}", json!({"saw": saw, "frame": frame, "file": path}));
         }
     }
 
@@ -69,6 +69,12 @@ impl Show {
             "block" | "unblock" | "unmute" => println!("* {} {saw}s {}", text("of"), text("other")),
             "mute" => println!("* {} mutes {} for {}", text("of"), text("other"), text("for")),
             "inbox" => println!("* {}: {} holds {}", text("of"), text("name"), frame["networks"]),
+            "profile" => {
+                let picture = if frame["avatar"].is_object() { "a" } else { "no" };
+                let name = frame["name"].as_str().unwrap_or("nothing");
+                let (from, to) = (text("from"), text("to"));
+                println!("* {from} is called {name} and has {picture} picture, to {to}");
+            }
             "report" => println!("! a report: {}", text("words")),
             "error" => {
                 println!(

@@ -13,9 +13,9 @@ use drawbridge_adapter::{
     Adapter, Attached, Block, BlockEntry, Code, Command as Order, Configuration, Connection,
     ContactCard, Content, ConversationId, Delivery, DeliveryError, Destination, Emojis, EventId,
     FileInfo, Folder, Gesture, Inline, Location, Locator, Media, MediaKind, Message, MuteEntry,
-    MuteFor, NetworkId, Notice, Party, Passing, Place, Poll, Presence, Receipt, Reference, Report,
-    ReportReason, Request, RequestOver, Rich, Signal, State, Status, Tag, Text, There, Timestamp,
-    Typing, UserId, Was,
+    MuteFor, NetworkId, NewPicture, Notice, Party, Passing, Picture, Place, Poll, Presence,
+    Profile, ProfileChange, Receipt, Reference, Report, ReportReason, Request, RequestOver, Rich,
+    Shown, Signal, State, Status, Tag, Text, There, Timestamp, Typing, UserId, Was,
 };
 use drawbridge_partner::{Partner, PartnerConfig};
 use drawbridge_testkit::{Journal, ReferenceBridge, sample, spooled};
@@ -639,5 +639,68 @@ fn its_users_send_and_get_files() {
     assert_eq!(event["frame"]["content"]["caption"], json!(image.caption));
     let got = std::fs::read(event["file"].as_str().unwrap()).unwrap();
     assert!(got == image.bytes, "{} bytes came", got.len());
+    app.quits();
+}
+
+#[test]
+fn its_users_tell_and_are_told_who_is_called_and_looks_how() {
+    let (dir, port, bridge) = scene();
+    let life = life(dir.path(), port, &bridge);
+    let url = format!("ws://127.0.0.1:{port}/partner/v1");
+    let mut app = App::run(dir.path(), &["--url", &url, "--files", dir.path().to_str().unwrap()]);
+    assert_eq!(app.saw("welcome")["capabilities"]["kinds"]["profile"], "full");
+    app.saw("enlisted");
+    app.saw("enlisted");
+    let (picture, missing) = (dir.path().join("carol.png"), dir.path().join("dave.png"));
+    std::fs::write(&picture, "carol's picture").unwrap();
+    for (id, looks) in [
+        ("both", json!({"name": "Carol II", "avatar": picture})),
+        ("no name", json!({"name": null})),
+        ("no picture", json!({"avatar": null})),
+    ] {
+        let mut command = looks;
+        let id = id.replace(' ', "-");
+        (command["do"], command["user"]) = (json!("profile"), json!("carol"));
+        command["id"] = json!(id);
+        app.does(&command);
+        assert_eq!(app.saw("ack")["ids"], json!([id]));
+    }
+    app.does(&json!({"do": "profile", "user": "carol", "avatar": missing}));
+    app.notes("problem");
+    let carol: UserId = "birdychat:carol".parse().unwrap();
+    let change = ProfileChange::of(carol.clone());
+    let told = [
+        change.clone().name(Some("Carol")),
+        change
+            .clone()
+            .name(Some("Carol II"))
+            .picture(NewPicture::Here(b"carol's picture".to_vec())),
+        change.clone().name(None),
+        change.picture(NewPicture::Gone),
+    ];
+    assert!(bridge.journal().profiles == told);
+
+    let file = spooled(b"alice's picture").unwrap();
+    let alice = Picture {
+        mime: "image/png".to_owned(),
+        sha256: file.sha256(),
+        bytes: b"alice's picture".to_vec(),
+    };
+    let shown = Shown { name: Some("Alice".to_owned()), picture: Some(Arc::new(alice)) };
+    let showing = |key, shown| {
+        let of = "elsewhere:alice".parse().unwrap();
+        delivery(key, Order::Profile(Profile { of, to: carol.clone(), shown }))
+    };
+    let both = [showing("1", shown.clone()), showing("1", shown), showing("2", Shown::default())];
+    for one in both {
+        let results = life.runtime.block_on(life.partner.deliver(&[one]));
+        assert!(results[0].is_ok(), "{results:?}");
+    }
+    let line = app.line("profile");
+    assert_eq!(line["frame"]["name"], "Alice");
+    assert!(std::fs::read(line["file"].as_str().unwrap()).unwrap() == b"alice's picture");
+    assert_eq!(app.saw("repeat")["id"], "1");
+    let nobody = app.line("profile");
+    assert!(nobody["file"].is_null() && nobody["frame"]["avatar"].is_null());
     app.quits();
 }
