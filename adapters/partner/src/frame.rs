@@ -25,7 +25,7 @@ pub(crate) use people::{
     AppCommand, AppGesture, AppMute, AppReport, BlockFrame, InboxFrame, MuteFrame, NoticeFrame,
     ReportFrame, RequestFrame, RequestOverFrame, UnmuteFrame,
 };
-pub(crate) use profile::{AppProfile, ProfileFrame};
+pub(crate) use profile::{AppProfile, ProfileFrame, Told};
 pub(crate) use things::{AppPresence, ContactContent, LocationContent, PollContent, PresenceFrame};
 
 /// The subprotocol that both sides name in the upgrade.
@@ -243,7 +243,7 @@ pub(crate) struct Enlist {
     #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(max = 8192))]
     pub(crate) proof: Secret,
-    /// The name shown to others, told as by a `profile`. If absent, there is none until a `profile` tells one.
+    /// The name shown to others from now on, as in a `profile`; if absent, it is as it was there.
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]
     pub(crate) name: Option<String>,

@@ -1,7 +1,5 @@
 //! How people call themselves and look. A real app makes a picture small enough itself.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -17,14 +15,14 @@ pub(crate) struct Looks {
     name: Option<Value>,
     /// Where the picture is.
     #[serde(default, deserialize_with = "told")]
-    avatar: Option<Option<PathBuf>>,
+    avatar: Option<Value>,
     #[serde(default)]
     pub(crate) id: Option<String>,
 }
 
 /// What is absent was not told, and what is `null` was.
-fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
+fn told<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 impl Looks {
@@ -36,8 +34,9 @@ impl Looks {
         }
         match &self.avatar {
             None => {}
-            Some(None) => frame["avatar"] = Value::Null,
-            Some(Some(path)) => {
+            Some(Value::Null) => frame["avatar"] = Value::Null,
+            Some(path) => {
+                let path = path.as_str().context("a picture is named by its path")?;
                 let bytes = std::fs::read(path).context("there is no such picture")?;
                 frame["avatar"] = json!({"data": BASE64_STANDARD.encode(bytes)});
             }

@@ -696,9 +696,9 @@ fn its_users_tell_and_are_told_who_is_called_and_looks_how() {
         let results = life.runtime.block_on(life.partner.deliver(&[one]));
         assert!(results[0].is_ok(), "{results:?}");
     }
-    let line = app.line("profile");
-    assert_eq!(line["frame"]["name"], "Alice");
-    assert!(std::fs::read(line["file"].as_str().unwrap()).unwrap() == b"alice's picture");
+    let told = app.line("profile");
+    assert_eq!(told["frame"]["name"], "Alice");
+    assert!(std::fs::read(told["file"].as_str().unwrap()).unwrap() == b"alice's picture");
     assert_eq!(app.saw("repeat")["id"], "1");
     let nobody = app.line("profile");
     assert!(nobody["file"].is_null() && nobody["frame"]["avatar"].is_null());

@@ -17,20 +17,31 @@ pub(crate) struct AppProfile {
     pub(crate) user: String,
     /// The name shown to others from now on; `null` if there is none any more, absent if it is as it
     /// was.
-    #[serde(default, deserialize_with = "told")]
+    #[serde(default)]
     #[schemars(with = "Option<String>", length(min = 1, max = 256))]
-    pub(crate) name: Option<Option<String>>,
+    pub(crate) name: Told<String>,
     /// The picture from now on; `null` if there is none any more, absent if it is as it was.
-    #[serde(default, deserialize_with = "told")]
+    #[serde(default)]
     #[schemars(with = "Option<AppAvatar>")]
-    pub(crate) avatar: Option<Option<AppAvatar>>,
+    pub(crate) avatar: Told<AppAvatar>,
 }
 
-/// What is absent was not told, and what is `null` was.
-fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(from).map(Some)
+/// What a frame tells of one thing.
+#[derive(Default)]
+pub(crate) enum Told<T> {
+    /// Nothing: it is absent.
+    #[default]
+    AsItWas,
+    /// There is none any more: it is `null`.
+    Gone,
+    /// It is this.
+    Now(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Told<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(from)?.map_or(Self::Gone, Self::Now))
+    }
 }
 
 /// A user's picture, from the app.

@@ -4,7 +4,7 @@ use drawbridge_adapter::{NewPicture, ProfileChange};
 
 use super::{Flaw, Frame, flaw, id, name, user};
 use crate::PartnerAddressing;
-use crate::frame::AppProfile;
+use crate::frame::{AppProfile, Told};
 
 /// How a user of the app's is called and looks from now on.
 #[derive(Debug)]
@@ -16,14 +16,18 @@ pub(crate) struct Looks {
 pub(super) fn profile(profile: AppProfile, addressing: &PartnerAddressing) -> Result<Frame, Flaw> {
     id("id", &profile.id)?;
     let mut change = ProfileChange::of(user("user", &profile.user, addressing)?);
-    if let Some(new) = profile.name {
-        new.as_deref().map_or(Ok(()), |new| name("name", new))?;
-        change.name = Some(new.unwrap_or_default());
-    }
+    change.name = match profile.name {
+        Told::AsItWas => None,
+        Told::Gone => Some(String::new()),
+        Told::Now(new) => {
+            name("name", &new)?;
+            Some(new)
+        }
+    };
     change.picture = match profile.avatar {
-        None => None,
-        Some(None) => Some(NewPicture::Gone),
-        Some(Some(avatar)) => {
+        Told::AsItWas => None,
+        Told::Gone => Some(NewPicture::Gone),
+        Told::Now(avatar) => {
             let bytes = avatar.bytes();
             let bytes =
                 bytes.ok_or_else(|| flaw("avatar.data", "is not 1 to 65536 bytes in base64"))?;

@@ -278,7 +278,17 @@ mod tests {
             let kind = &frame["content"]["type"];
             kinds.push(kind.as_str().or(frame["type"].as_str()).unwrap().to_owned());
         }
-        let all = ["location", "contact", "poll", "presence", "image", "voice", "fetch_failed"];
+        let all = [
+            "location",
+            "contact",
+            "poll",
+            "presence",
+            "profile",
+            "profile",
+            "image",
+            "voice",
+            "fetch_failed",
+        ];
         assert_eq!(kinds, all);
     }
 
