@@ -1,6 +1,5 @@
 //! The example partner app, and its users.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +12,13 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::{Value, json};
 
 use crate::script::{Reader, Script, text};
-use crate::things::{from_wire, state_of, to_wire};
+use crate::things::{state_of, to_wire};
 use crate::{Addresses, Child, Deed, Heard, PATIENCE, SampleFile, Sight, Told, User};
+
+mod shows;
+mod wishes;
+
+pub(crate) use shows::shows;
 
 /// The name of the partner, and of its network.
 pub(crate) const ISSUER: &str = "birdychat";
@@ -28,6 +32,8 @@ const CERTIFICATE_KEY: &str = "partner.key.pem";
 /// The example partner app, running: all users of one partner share its connection.
 pub struct PartnerApp {
     script: Arc<Script>,
+    /// The folder for its files.
+    files: PathBuf,
 }
 
 impl PartnerApp {
@@ -71,7 +77,8 @@ impl PartnerApp {
         command.arg("--files").arg(&files);
         way(&mut command);
         let log = folder.join("partner-app.log");
-        Ok(Self { script: Arc::new(Script::start("the partner app", command, &log)?) })
+        let script = Arc::new(Script::start("the partner app", command, &log)?);
+        Ok(Self { script, files })
     }
 
     /// Makes what a server needs that the bridge dials as `localhost`: a certificate, and the
@@ -136,6 +143,7 @@ impl PartnerApp {
             name: name.to_owned(),
             id: format!("{ISSUER}:{name}"),
             script: Arc::clone(&self.script),
+            files: self.files.clone(),
             reader: Reader::new(Arc::clone(&self.script)),
             addresses: Arc::clone(addresses),
         })
@@ -151,6 +159,7 @@ pub struct PartnerUser {
     name: String,
     id: String,
     script: Arc<Script>,
+    files: PathBuf,
     reader: Reader,
     addresses: Arc<Addresses>,
 }
@@ -171,16 +180,6 @@ impl PartnerUser {
 
     fn is_event(&self, line: &Value) -> bool {
         line["saw"] == "event" && line["frame"]["to"] == self.name.as_str()
-    }
-
-    /// The frames of this type that came from somebody, oldest first.
-    fn frames(&self, saw: &str, by: &dyn User) -> Result<Vec<Value>> {
-        let from = self.address_of(by)?;
-        let is = |line: &Value| {
-            let frame = &line["frame"];
-            line["saw"] == saw && frame["to"] == self.name.as_str() && frame["from"] == from
-        };
-        Ok(self.script.all(is).into_iter().map(|mut line| line["frame"].take()).collect())
     }
 
     fn is_status(&self, line: &Value) -> bool {
@@ -255,158 +254,6 @@ impl PartnerUser {
         line["saw"] == "notice" && line["frame"]["to"] == self.name.as_str()
     }
 
-    /// The next request must be this user's; gives the first text, if it was one.
-    pub fn hears_request(&self, from: &dyn User) -> Result<Heard> {
-        let is =
-            |line: &Value| line["saw"] == "request" && line["frame"]["to"] == self.name.as_str();
-        let line = self.reader.next("request", PATIENCE, "a request", is)?;
-        let frame = &line["frame"];
-        let address = self.address_of(from)?;
-        ensure!(frame["from"] == address, "a request of {address} was expected, and came: {frame}");
-        Ok(Heard { from: address, body: text(frame, "text"), id: text(frame, "id") })
-    }
-
-    /// Waits until the request of this user is over; gives whether it was accepted.
-    pub fn sees_request_over(&self, from: &dyn User) -> Result<bool> {
-        let address = self.address_of(from)?;
-        let is = |line: &Value| {
-            let frame = &line["frame"];
-            line["saw"] == "request_over"
-                && frame["to"] == self.name.as_str()
-                && frame["from"] == address
-        };
-        let line = self.reader.next("request_over", PATIENCE, "the end of a request", is)?;
-        Ok(line["frame"]["accepted"] == true)
-    }
-
-    /// Wants to hear from this user; durable with the bridge when it returns, like the next three.
-    pub fn accepts(&self, other: &dyn User) -> Result<()> {
-        self.wants("accept", other)
-    }
-
-    /// Turns this user's request away.
-    pub fn declines(&self, other: &dyn User) -> Result<()> {
-        self.wants("decline", other)
-    }
-
-    /// Blocks this user in the partner's app.
-    pub fn blocks(&self, other: &dyn User) -> Result<()> {
-        self.wants("block", other)
-    }
-
-    /// Lifts the block in the partner's app.
-    pub fn unblocks(&self, other: &dyn User) -> Result<()> {
-        self.wants("unblock", other)
-    }
-
-    fn wants(&self, what: &str, other: &dyn User) -> Result<()> {
-        let other = self.address_of(other)?;
-        self.gesture(json!({"do": what, "other": other}))
-    }
-
-    /// Wants no noise from the chat with this user, for `8h`, `1w`, `1y` or `always`; durable with
-    /// the bridge when it returns, like the next two.
-    pub fn mutes(&self, other: &dyn User, length: &str) -> Result<()> {
-        let other = self.address_of(other)?;
-        self.gesture(json!({"do": "mute", "other": other, "for": length}))
-    }
-
-    /// Wants noise from that chat again.
-    pub fn unmutes(&self, other: &dyn User) -> Result<()> {
-        self.wants("unmute", other)
-    }
-
-    /// Reports this user, for `spam`, `abuse` or `other`, with the latest `count` messages that
-    /// came from there.
-    pub fn reports(&self, about: &dyn User, reason: &str, count: usize) -> Result<()> {
-        let about = self.address_of(about)?;
-        let mut messages: Vec<_> = self.everything_heard();
-        messages.retain(|heard| heard.from == about);
-        let latest = messages.len().saturating_sub(count);
-        let messages: Vec<_> = messages.split_off(latest).into_iter().map(|one| one.id).collect();
-        ensure!(messages.len() == count, "there are only {} messages", messages.len());
-        self.gesture(json!({"do": "report", "about": about, "reason": reason,
-                            "messages": messages}))
-    }
-
-    /// Does this in the app, and waits until it is durable with the bridge.
-    fn gesture(&self, mut frame: Value) -> Result<()> {
-        let (what, id) = (text(&frame, "do"), self.new_id()?);
-        (frame["id"], frame["from"]) = (json!(id), json!(self.name));
-        self.script.tell(&frame)?;
-        let answers = |line: &Value| {
-            let ids = line["frame"]["ids"].as_array();
-            line["saw"] == "ack" && ids.is_some_and(|ids| ids.iter().any(|one| *one == id))
-        };
-        self.script.find(0, PATIENCE, &format!("the ack of {what}"), answers)?;
-        Ok(())
-    }
-
-    /// Waits until the bridge puts this user on the app's own list of blocked people.
-    pub fn sees_block(&self, of: &dyn User) -> Result<()> {
-        self.sees_list("block", of)?;
-        Ok(())
-    }
-
-    /// Waits until the bridge takes this user off that list.
-    pub fn sees_unblock(&self, of: &dyn User) -> Result<()> {
-        self.sees_list("unblock", of)?;
-        Ok(())
-    }
-
-    /// Waits until the bridge mutes the chat with this user in the app; gives for how long.
-    pub fn sees_muted(&self, other: &dyn User) -> Result<String> {
-        Ok(text(&self.sees_list("mute", other)?, "for"))
-    }
-
-    /// Waits until that chat makes noise in the app again.
-    pub fn sees_unmuted(&self, other: &dyn User) -> Result<()> {
-        self.sees_list("unmute", other)?;
-        Ok(())
-    }
-
-    /// Whether this message, which came, is one that makes no noise.
-    pub fn is_silent(&self, heard: &Heard) -> bool {
-        let found = |line: &Value| self.is_message(line) && line["frame"]["id"] == heard.id;
-        self.script.all(found).iter().any(|line| line["frame"]["silent"] == true)
-    }
-
-    /// The networks whose chats stand in a folder of their own, as the bridge next says.
-    pub fn sees_inbox(&self) -> Result<Vec<String>> {
-        let is = |line: &Value| line["saw"] == "inbox" && line["frame"]["of"] == self.name.as_str();
-        let line = self.reader.next("inbox", PATIENCE, "an inbox", is)?;
-        let networks = line["frame"]["networks"].as_array().into_iter().flatten();
-        Ok(networks.filter_map(|one| one.as_str().map(str::to_owned)).collect())
-    }
-
-    /// The next report about this user that the app's moderators get, as it came.
-    pub fn hears_report(&self) -> Result<Value> {
-        let is =
-            |line: &Value| line["saw"] == "report" && line["frame"]["about"] == self.name.as_str();
-        let mut line = self.reader.next("report", PATIENCE, "a report", is)?;
-        Ok(line["frame"].take())
-    }
-
-    fn sees_list(&self, kind: &'static str, other: &dyn User) -> Result<Value> {
-        let address = self.address_of(other)?;
-        let is = |line: &Value| {
-            let frame = &line["frame"];
-            line["saw"] == kind && frame["of"] == self.name.as_str() && frame["other"] == address
-        };
-        let mut line = self.reader.next(kind, PATIENCE, &format!("the {kind} of {address}"), is)?;
-        Ok(line["frame"].take())
-    }
-
-    /// Waits until the bridge says that this message waits for its recipient's acceptance.
-    pub fn sees_held(&self, id: &str) -> Result<()> {
-        let is = |line: &Value| {
-            let frame = &line["frame"];
-            self.is_status(line) && frame["event"] == id && frame["code"] == "request_pending"
-        };
-        self.script.find(0, PATIENCE, "the code request_pending", is)?;
-        Ok(())
-    }
-
     /// Sends a file that lies there for the bridge to find: under a URL of anybody's.
     pub fn sends_link(&self, to: &dyn User, url: &str, file: &SampleFile) -> Result<String> {
         let mut content = content_of(file);
@@ -428,6 +275,13 @@ impl PartnerUser {
         (command["id"], command["hosted"]) = (json!(id), json!(true));
         self.script.tell(&command)?;
         Ok(id)
+    }
+
+    /// Puts a picture where the app finds it.
+    fn keeps(&self, picture: &[u8]) -> Result<PathBuf> {
+        let path = self.files.join(format!("{}.png", self.new_id()?));
+        fs::write(&path, picture)?;
+        Ok(path)
     }
 
     fn new_id(&self) -> Result<String> {
@@ -510,7 +364,11 @@ impl User for PartnerUser {
             }
             Deed::Is(is) => json!({"do": "presence", "state": state_of(*is)}),
             Deed::SendsFile(file) => sending(file)?,
-            Deed::CallsItself(_) | Deed::Wears(_) => anyhow::bail!("the app cannot: {deed:?}"),
+            Deed::CallsItself(name) => json!({"do": "profile", "user": self.name, "name": name}),
+            Deed::Wears(picture) => {
+                let picture = picture.map(|bytes| self.keeps(bytes)).transpose()?;
+                json!({"do": "profile", "user": self.name, "avatar": picture})
+            }
         };
         let id = self.new_id()?;
         (command["from"], command["to"]) = (json!(self.name), json!(self.address_of(to)?));
@@ -520,30 +378,7 @@ impl User for PartnerUser {
     }
 
     fn is_shown(&self, by: &dyn User, sight: &Sight<'_>) -> Result<bool> {
-        Ok(match sight {
-            Sight::Read(id) => {
-                let read = |frame: &Value| frame["state"] == "read" && frame["of"]["app"] == **id;
-                self.frames("receipt", by)?.iter().any(read)
-            }
-            Sight::Typing(typing) => {
-                self.frames("typing", by)?.last().is_some_and(|frame| frame["typing"] == *typing)
-            }
-            Sight::Presence(is) => {
-                let all = self.frames("presence", by)?;
-                all.last().is_some_and(|frame| frame["state"] == state_of(*is))
-            }
-            Sight::ShowsFile(file) => {
-                let from = self.address_of(by)?;
-                let came = self.script.all(|line| {
-                    self.is_event(line) && line["frame"]["from"] == from && line["file"].is_string()
-                });
-                came.iter()
-                    .map(|line| is_file(line, file))
-                    .find(|is| !matches!(is, Ok(false)))
-                    .unwrap_or(Ok(false))?
-            }
-            _ => shows(&self.frames("event", by)?, sight),
-        })
+        self.shows(by, sight)
     }
 
     fn next_message(&self, patience: Duration) -> Result<Heard> {
@@ -579,72 +414,11 @@ fn sending(file: &SampleFile) -> Result<Value> {
     Ok(command)
 }
 
-/// Whether the app got this file by this event.
-fn is_file(line: &Value, file: &SampleFile) -> Result<bool> {
-    let content = &line["frame"]["content"];
-    let said = content_of(file);
-    let same = ["name", "mime", "caption"].iter().all(|key| content[*key] == said[*key]);
-    // Not every network that it came from knows how long it plays.
-    let plays = &content["duration_ms"];
-    let same = same && (plays.is_null() || *plays == said["duration_ms"]);
-    if content["type"] != file.kind.kind().as_str() || !same {
-        return Ok(false);
-    }
-    file.is_same_as(Path::new(&text(line, "file")))
-}
-
 /// How the app names a message with this id: the bridge's ids are 27 hexadecimal digits, those of its
 /// own are not.
 pub(crate) fn reference(id: &str) -> Value {
     let of_bridge = id.len() == 27 && id.bytes().all(|b| b.is_ascii_hexdigit());
     if of_bridge { json!({"bridge": id}) } else { json!({"app": id}) }
-}
-
-/// Whether an app that got these events, all of one user, shows this.
-pub(crate) fn shows(events: &[Value], sight: &Sight<'_>) -> bool {
-    let of_type = |kind: &str| {
-        let events = events.iter().filter(move |frame| frame["content"]["type"] == kind);
-        events.collect::<Vec<_>>()
-    };
-    let is = |named: &Value, id: &str| *named == reference(id);
-    match sight {
-        Sight::Bold(text) => of_type("text").iter().any(|frame| {
-            // The body is the sender's own, perhaps with marks of the sender's network in it.
-            text_of(frame, "markdown").replace('\\', "") == format!("**{text}**")
-        }),
-        Sight::Reply(id, text) => of_type("text")
-            .iter()
-            .any(|frame| is(&frame["in_reply_to"], id) && frame["content"]["body"] == **text),
-        Sight::Edited(id, text) => {
-            let edits = of_type("edit");
-            let last = edits.iter().rfind(|frame| is(&frame["content"]["of"], id));
-            last.is_some_and(|frame| frame["content"]["body"] == **text)
-        }
-        Sight::Retracted(id) => {
-            of_type("retraction").iter().any(|frame| is(&frame["content"]["of"], id))
-        }
-        Sight::Reactions(id, emojis) => {
-            let reactions = of_type("reaction");
-            let last = reactions.iter().rfind(|frame| is(&frame["content"]["to"], id));
-            let shown = last.and_then(|frame| frame["content"]["emojis"].as_array());
-            let shown: BTreeSet<_> =
-                shown.into_iter().flatten().filter_map(Value::as_str).collect();
-            shown == emojis.iter().copied().collect()
-        }
-        Sight::Shows(thing) => {
-            events.iter().any(|frame| from_wire(&frame["content"]).as_ref() == Some(thing))
-        }
-        Sight::Read(_)
-        | Sight::Typing(_)
-        | Sight::Presence(_)
-        | Sight::ShowsFile(_)
-        | Sight::Name(_)
-        | Sight::Face(_) => false,
-    }
-}
-
-fn text_of(frame: &Value, field: &str) -> String {
-    text(&frame["content"], field)
 }
 
 fn heard(line: &Value) -> Heard {
