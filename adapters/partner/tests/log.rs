@@ -90,6 +90,10 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
                      "for": "always"}))
         .await;
     app.hears_ack(&["g1"]).await;
+    app.says(&json!({"type": "profile", "id": "p1", "user": "carol", "name": "a secret name",
+                     "avatar": {"data": "c2VjcmV0"}}))
+        .await;
+    app.hears_ack(&["p1"]).await;
 
     let alice: UserId = "elsewhere:alice".parse().unwrap();
     let carol: UserId = "birdychat:carol".parse().unwrap();
@@ -124,13 +128,15 @@ async fn each_message_leaves_one_line_in_and_one_line_out() {
     lines.one_with(&["event=frame_refused ", &msg("e3"), "code=Forbidden "]);
     let user = format!("user={} ", home.bridge.handle().tag_user(&carol));
     lines.one_with(&["event=gesture_handed_over ", &msg("g1"), &user, "what=mute "]);
+    lines.one_with(&["event=profile_handed_over ", &msg("p1"), &user]);
     lines.one_with(&[
         "event=delivery_carried_out ",
         &format!("msg={} ", delivery.tag),
         "outcome=done ",
     ]);
     for line in lines.0.lock().unwrap().iter() {
-        let tells = ["secret", "carol", "dave", "alice"].iter().any(|word| line.contains(word));
+        let tells =
+            ["secret", "c2VjcmV0", "carol", "dave", "alice"].iter().any(|word| line.contains(word));
         assert!(!tells, "{line}");
     }
     home.stops().await;
