@@ -1,8 +1,8 @@
-//! What the types cannot say about the content of an event.
+//! What the types cannot say about the content of an event, or about a profile.
 
 use drawbridge_adapter::{
-    Block, ContactCard, Content, Emojis, Event, Inline, Location, Locator, Poll, Reference,
-    Repeats, Rich, Was,
+    Block, ContactCard, Content, Emojis, Event, Inline, Location, Locator, NetworkId, NewPicture,
+    Picture, Poll, ProfileChange, Reference, Repeats, Rich, Was,
 };
 
 /// What in it breaks the contract, in words.
@@ -29,6 +29,24 @@ pub(crate) fn of_content(event: &Event) -> Vec<&'static str> {
     let answered = event.reply.as_ref().and_then(|reply| reply.to.as_ref());
     let named = event.content.about().into_iter().chain(answered);
     all.extend(named.filter_map(|reference| of_reference(event, reference)));
+    all
+}
+
+/// What in it breaks the contract, in words.
+pub(crate) fn of_profile(network: &NetworkId, change: &ProfileChange) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    if change.user.network() != network {
+        all.push("the profile of a user of another network was told");
+    }
+    match &change.picture {
+        Some(NewPicture::At(at)) if at.is_empty() || at.len() > NewPicture::MAX_AT => {
+            all.push("the word on where a picture is is too long, or empty");
+        }
+        Some(NewPicture::Here(bytes)) if bytes.is_empty() || bytes.len() > Picture::MAX => {
+            all.push("a picture that was told is too large, or empty");
+        }
+        _ => {}
+    }
     all
 }
 

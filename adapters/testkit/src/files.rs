@@ -1,4 +1,4 @@
-//! Files to send: one of each kind.
+//! Files to send: one of each kind; and pictures of people.
 
 use std::io::Write;
 use std::time::Duration;
@@ -45,5 +45,59 @@ pub fn sample(kind: MediaKind) -> Sample {
         bytes: head.iter().copied().chain(filling).collect(),
         caption: caption.map(str::to_owned),
         duration: duration.then_some(Duration::from_millis(2500)),
+    }
+}
+
+/// A picture of somebody: a PNG of two by two points in this colour. Another colour is other bytes.
+pub fn portrait(colour: [u8; 3]) -> Vec<u8> {
+    // Width and height, eight bits for each of red, green and blue, not interlaced.
+    const HEADER: &[u8] = b"\0\0\0\x02\0\0\0\x02\x08\x02\0\0\0";
+    // Two lines without a filter, kept as they are: zlib's header, one last block, its length twice.
+    let line = [&[0], &colour[..], &colour[..]].concat();
+    let lines = [&line[..], &line[..]].concat();
+    let stored = b"\x78\x01\x01\x0e\x00\xf1\xff";
+    let data = [&stored[..], &lines, &adler(&lines).to_be_bytes()].concat();
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, chunk) in [(b"IHDR", HEADER), (b"IDAT", &data), (b"IEND", &[])] {
+        let named = [&name[..], chunk].concat();
+        let size = u32::try_from(chunk.len()).unwrap_or_else(|_| unreachable!("a few bytes"));
+        png.extend(size.to_be_bytes());
+        png.extend(&named);
+        png.extend(crc(&named).to_be_bytes());
+    }
+    png
+}
+
+/// The checksum of zlib.
+fn adler(bytes: &[u8]) -> u32 {
+    let step = |(one, two), byte: &u8| {
+        let one = (one + u32::from(*byte)) % 65_521;
+        (one, (two + one) % 65_521)
+    };
+    let (one, two) = bytes.iter().fold((1, 0), step);
+    two << 16 | one
+}
+
+/// The checksum of PNG.
+fn crc(bytes: &[u8]) -> u32 {
+    let shift = |rest: u32, _| if rest & 1 == 1 { rest >> 1 ^ 0xedb8_8320 } else { rest >> 1 };
+    !bytes.iter().fold(!0, |rest, byte| (0..8).fold(rest ^ u32::from(*byte), shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{adler, crc, portrait};
+
+    #[test]
+    fn checksums_are_those_of_the_standards() {
+        assert_eq!(crc(b"123456789"), 0xcbf4_3926);
+        assert_eq!(adler(b"Wikipedia"), 0x11e6_0398);
+    }
+
+    #[test]
+    fn each_colour_is_another_picture() {
+        let (red, blue) = (portrait([255, 0, 0]), portrait([0, 0, 255]));
+        assert!(red.starts_with(b"\x89PNG\r\n\x1a\n") && red.len() == blue.len());
+        assert_ne!(red, blue);
     }
 }

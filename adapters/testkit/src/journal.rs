@@ -1,8 +1,8 @@
 //! What the reference bridge has seen, in order.
 
 use drawbridge_adapter::{
-    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, Passing, ProfileChange,
-    Refusal, Text, UserId,
+    Acceptance, Answer, Connection, Content, Event, EventId, Gesture, NewPicture, Passing,
+    ProfileChange, Refusal, Text, UserId,
 };
 
 /// Everything that an adapter told the reference bridge.
@@ -62,6 +62,19 @@ impl Journal {
         let fresh = self.handed.iter().filter(|handed| handed.is_fresh());
         let theirs = fresh.filter(|handed| handed.event.sender.user == *sender);
         theirs.filter_map(|handed| text_of(&handed.event)).collect()
+    }
+
+    /// What this user calls themselves by what was told so far, in order; empty if they have told that
+    /// they have no name any more, `None` if nothing was told.
+    pub fn name_of(&self, user: &UserId) -> Option<&str> {
+        let mut theirs = self.profiles.iter().rev().filter(|change| change.user == *user);
+        theirs.find_map(|change| change.name.as_deref())
+    }
+
+    /// How this user looks by what was told so far, in order; `None` if nothing was told.
+    pub fn picture_of(&self, user: &UserId) -> Option<&NewPicture> {
+        let mut theirs = self.profiles.iter().rev().filter(|change| change.user == *user);
+        theirs.find_map(|change| change.picture.as_ref())
     }
 
     /// How many events of this sender were turned away.

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use drawbridge_adapter::{
     Access, Adapter, Addressing, BlockEntry, Code, Command, Connection, Content, ConversationId,
     Delivered, Delivery, DeliveryError, Event, EventId, Fatal, Folder, Gesture, Message, MuteEntry,
-    MuteFor, NetworkId, Notice, Party, Reference, Reply, ReplyPath, Report, ReportReason, Request,
-    RequestOver, Secret, State, Status, UserId, Was,
+    MuteFor, NetworkId, Notice, Party, Picture, Profile, Reference, Reply, ReplyPath, Report,
+    ReportReason, Request, RequestOver, Secret, Sha256, State, Status, UserId, Was,
 };
+use sha2::Digest;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -34,6 +35,8 @@ pub(crate) struct Play {
     pub(crate) secrets: Vec<String>,
     /// The user elsewhere whom the peer talks with.
     pub(crate) carol: UserId,
+    /// What carol calls herself.
+    pub(crate) name: String,
     run: Option<JoinHandle<Result<(), Fatal>>>,
     _props: Box<dyn Send + Sync>,
 }
@@ -54,6 +57,7 @@ impl Play {
             log_target,
             secrets,
             carol: UserId::new(NetworkId::new(ELSEWHERE)?, "carol")?,
+            name: "Carol".to_owned(),
             run: None,
             _props: props,
         })
@@ -252,7 +256,7 @@ impl Play {
 
     fn content_to(&self, to: &UserId, content: Content, reply: Option<Reply>) -> Result<Delivery> {
         let message = Message {
-            from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
+            from: self.party(),
             to: to.clone(),
             content,
             reply,
@@ -261,6 +265,45 @@ impl Play {
             silent: false,
         };
         self.delivery(to, Command::Message(message))
+    }
+
+    fn party(&self) -> Party {
+        Party { user: self.carol.clone(), name: Some(self.name.clone()) }
+    }
+
+    /// Carol is shown to the peer so from now on, under a key of its own and in a conversation of its
+    /// own. As a daemon would, the bridge knows it before the adapter does, and names her so in what she
+    /// writes afterwards.
+    pub(crate) fn profile(&mut self, name: &str, face: Option<&[u8]>) -> Result<Delivery> {
+        let to = self.peer.user();
+        let profile = self.profile_for(&to, name, face);
+        self.bridge.has_shown(&self.carol, &to, profile.shown.clone());
+        name.clone_into(&mut self.name);
+        self.alone(profile)
+    }
+
+    /// Carol is shown so from now on to another user of the peer's network.
+    pub(crate) fn profile_to(&self, to: &UserId, name: &str, face: &[u8]) -> Result<Delivery> {
+        let profile = self.profile_for(to, name, Some(face));
+        self.bridge.has_shown(&self.carol, to, profile.shown.clone());
+        self.alone(profile)
+    }
+
+    fn profile_for(&self, to: &UserId, name: &str, face: Option<&[u8]>) -> Profile {
+        let picture = face.map(|bytes| {
+            let sha256 = Sha256(sha2::Sha256::digest(bytes).into());
+            Arc::new(Picture { mime: "image/png".to_owned(), sha256, bytes: bytes.to_vec() })
+        });
+        let shown = drawbridge_adapter::Shown { name: Some(name.to_owned()), picture };
+        Profile { of: self.carol.clone(), to: to.clone(), shown }
+    }
+
+    fn alone(&self, profile: Profile) -> Result<Delivery> {
+        let to = profile.to.clone();
+        let mut delivery = self.delivery(&to, Command::Profile(profile))?;
+        let beside = format!("profile\n{}", delivery.conversation.as_str());
+        delivery.conversation = ConversationId::from_stored(beside);
+        Ok(delivery)
     }
 
     /// What became of an event, for its sender.
@@ -288,7 +331,7 @@ impl Play {
     pub(crate) fn request(&self, text: &str) -> Result<Delivery> {
         let to = self.peer.user();
         let request = Request {
-            from: Party { user: self.carol.clone(), name: Some("Carol".to_owned()) },
+            from: self.party(),
             to: to.clone(),
             text: Some(text.to_owned()),
             words: format!("Carol wants to write to you: {text}"),

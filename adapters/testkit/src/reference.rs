@@ -128,7 +128,7 @@ impl ReferenceBridge {
         self.state().faults.extend(std::iter::repeat_n(how, times));
     }
 
-    /// Every call of `accept` and of `gesture` fails so, until [`Self::mend`].
+    /// Every call of `accept`, of `gesture` and of `profile` fails so, until [`Self::mend`].
     pub fn break_down(&self, how: Unavailable) {
         self.state().broken = Some(how);
     }
@@ -343,9 +343,14 @@ impl BridgePort for ReferenceBridge {
 
     async fn profile(&self, change: ProfileChange) -> Result<(), Unavailable> {
         let mut answer = Ok(());
-        self.record(|state| match state.broken {
-            Some(fault) => answer = Err(fault),
-            None => state.journal.profiles.push(change),
+        let breaches = breaches::of_profile(&self.0.network, &change);
+        self.record(|state| {
+            if let Some(fault) = state.broken {
+                answer = Err(fault);
+                return;
+            }
+            state.journal.breaches.extend(breaches.into_iter().map(str::to_owned));
+            state.journal.profiles.push(change);
         });
         answer
     }

@@ -98,6 +98,8 @@ macro_rules! __checks {
             presence_out
             media_in
             media_out
+            profile_in
+            profile_out
             stops
             stops_early
             drain

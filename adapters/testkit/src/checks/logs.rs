@@ -3,14 +3,15 @@
 use anyhow::{Result, ensure};
 use drawbridge_adapter::{Code, Refusal, State};
 
+use super::profile::{declared, gets_acquainted, is_called, names};
 use crate::capture::Capture;
 use crate::play::Play;
-use crate::{Done, Stage};
+use crate::{Deed, Done, Stage, Tried};
 
 /// The target of a line that must be found, or the search would prove nothing.
 const CANARY: &str = "drawbridge_testkit::canary";
 
-/// Rule: no body, address, token or secret is logged by the adapter, at any level.
+/// Rule: no body, name, address, token or secret is logged by the adapter, at any level.
 pub async fn silence(stage: &dyn Stage) -> Result<Done> {
     let capture = Capture::start()?;
     // A canary stands in no catalogue.
@@ -29,6 +30,17 @@ pub async fn silence(stage: &dyn Stage) -> Result<Done> {
     let failed = State::FailedPermanent(Refusal::from(Code::NotReachable));
     play.delivers(&[play.status(&event, failed)?]).await?;
     play.learns().await?;
+    let names = names(&play);
+    if declared(&play) {
+        gets_acquainted(&mut play).await?;
+        let renamed = play.performs(&Deed::CallsItself(names[0].clone())).await?;
+        if renamed == Tried::Done {
+            is_called(&play, &names[0]).await?;
+        }
+        let shown = play.profile(&names[1], None)?;
+        play.deliver_one(&shown).await?;
+        play.crosses_out("end").await?;
+    }
     let mut forbidden = vec![
         inward.to_owned(),
         outward.to_owned(),
@@ -38,6 +50,7 @@ pub async fn silence(stage: &dyn Stage) -> Result<Done> {
         play.carol.to_string(),
         play.address()?,
     ];
+    forbidden.extend(names);
     forbidden.extend(play.secrets.iter().cloned());
     let target = play.log_target;
     let done = play.closes().await?;

@@ -12,6 +12,7 @@ mod logs;
 mod media;
 mod outward;
 mod people;
+mod profile;
 mod response;
 mod things;
 
@@ -38,6 +39,7 @@ pub use outward::{
     duplicate_out, early_out, equal_out, long_out, nobody_out, order_out, text_out, unicode_out,
 };
 pub use people::{block_in, block_out, command_in, notice_out, request_out};
+pub use profile::{profile_in, profile_out};
 pub use response::{react_in, react_out, receipt_in, receipt_out, typing_in, typing_out};
 pub use things::{
     card_in, card_out, place_in, place_out, poll_in, poll_out, presence_in, presence_out,

@@ -1,6 +1,6 @@
 //! An adapter for the line network: right, or with one flaw of choice.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +24,7 @@ pub(crate) struct Line {
     pub(crate) network: NetworkId,
     pub(crate) server: Arc<Server>,
     pub(crate) flaw: Option<Flaw>,
+    pub(crate) bridge: Arc<OnceLock<Bridge>>,
 }
 
 impl Line {
@@ -80,6 +81,7 @@ impl Line {
     async fn take(&self, bridge: &Bridge, mut frames: Vec<Frame>) {
         self.log(&frames);
         self.peeks(&frames);
+        self.greets(&frames);
         let acknowledged = frames.clone();
         if self.has(Flaw::AcknowledgesFirst) || self.has(Flaw::AcknowledgesTwice) {
             self.server.acknowledge(&acknowledged);
@@ -277,6 +279,7 @@ impl Line {
                     Some(Flaw::WrongGhost) => "elsewhere~carlo".to_owned(),
                     _ => self.address_of(&message.from.user).unwrap(),
                 };
+                self.chat(&message.from.user, &from, &message.to).await?;
                 if let (Content::Media(media), Some(attached)) =
                     (&message.content, &delivery.attached)
                 {
@@ -321,8 +324,8 @@ impl Line {
             | Command::Mute(_)
             | Command::Folder(_)
             | Command::Report(_)
-            | Command::Access(_)
-            | Command::Profile(_) => return self.write_down(&key, delivery),
+            | Command::Access(_) => return self.write_down(&key, delivery),
+            Command::Profile(profile) => return self.portray(profile, delivery.attempt).await,
             Command::Status(status) => {
                 let Some(refusal) = status.state.refusal() else {
                     if self.has(Flaw::ShowsStates) {
@@ -378,7 +381,9 @@ impl Adapter for Line {
         let watch = self.watch(&bridge);
         let gesture = self.gesture(&bridge);
         let passes = self.passes(&bridge);
-        tokio::pin!(watch, gesture, passes);
+        let tells = self.tells(&bridge);
+        let _ = self.bridge.set(bridge.clone());
+        tokio::pin!(watch, gesture, passes, tells);
         let mut buffered = Vec::new();
         if self.has(Flaw::WaitsForWork) {
             self.server.wait(|state| (!state.waiting.is_empty()).then_some(())).await;
@@ -390,6 +395,7 @@ impl Adapter for Line {
                 () = &mut watch => break,
                 () = &mut gesture => break,
                 () = &mut passes => break,
+                () = &mut tells => break,
                 frames = self.next() => frames,
             };
             if self.has(Flaw::Buffers) {
@@ -430,6 +436,10 @@ impl Adapter for Line {
 
     async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
         self.opens(at)
+    }
+
+    async fn picture(&self, _of: &UserId, at: &str) -> Result<Vec<u8>, DeliveryError> {
+        self.portrait(at)
     }
 
     fn max_media(&self) -> u64 {

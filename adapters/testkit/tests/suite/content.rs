@@ -14,7 +14,7 @@ use crate::peer::Dora;
 use crate::server::{Act, DORA, Frame, Look, Sign, State};
 
 /// The kinds that it carries.
-pub(crate) const KINDS: [Kind; 15] = [
+pub(crate) const KINDS: [Kind; 16] = [
     Kind::Text,
     Kind::Edit,
     Kind::Retraction,
@@ -30,6 +30,7 @@ pub(crate) const KINDS: [Kind; 15] = [
     Kind::Voice,
     Kind::Audio,
     Kind::Document,
+    Kind::Profile,
 ];
 
 fn reference(was: Was, id: &str) -> Reference {
@@ -247,7 +248,7 @@ impl Dora {
             Deed::SendsFile(sample) => {
                 self.said.push(send("", Kind::Text, Act::SendsFile(sample.clone())));
             }
-            Deed::CallsItself(_) | Deed::Wears(_) => {}
+            Deed::CallsItself(_) | Deed::Wears(_) => self.portrays(deed),
             Deed::Sends(thing) => {
                 self.said.push(send("", Kind::Text, Act::Sends(thing.clone())));
             }
@@ -255,11 +256,12 @@ impl Dora {
     }
 
     /// Whether her client shows this.
-    pub(crate) fn looks_at(&self, state: &State, sight: &Sight) -> bool {
+    pub(crate) fn looks_at(&self, state: &State, from: &str, sight: &Sight) -> bool {
         let said = self.said.last().map(|frame| frame.id.clone()).unwrap_or_default();
         let heard = self.heard.clone();
         let look = match sight {
-            Sight::Name(_) | Sight::Face(_) => return false,
+            Sight::Name(name) => return state.names.get(from) == Some(name),
+            Sight::Face(face) => return state.faces.get(from) == face.as_ref(),
             Sight::Bold(text) => Look::Bold(text.clone()),
             Sight::Reply(text) => Look::Answers(said, text.clone()),
             Sight::Edited(text) => Look::Edited(heard, text.clone()),

@@ -137,6 +137,27 @@ flaws! {
     ShowsFilesAsDocuments: media_out, "the peer was not shown this";
     SaysCaptionsApart: media_out, "instead of \"end\"";
     ShowsFilesTwice: media_out, "the peer was shown 2 files, not 1";
+    DropsNames: profile_in, "calls itself otherwise";
+    KeepsOneName: profile_in, "calls itself otherwise";
+    NamesOthers: profile_in, "told as somebody else's";
+    NamesCarol: profile_in, "a user of another network was told";
+    TellsNamesEachTime: profile_in, "times with 8 messages";
+    PutsPicturesInOnePlace: profile_in, "looks otherwise";
+    LosesItsWayToPictures: profile_in, "on where a picture is";
+    TellsHugePictures: profile_in, "a picture that was told is too large";
+    FetchesOldPictures: profile_in, "its picture has other bytes";
+    FetchesNoPictures: profile_in, "its picture was not fetched";
+    KeepsPictures: profile_in, "has no picture any more";
+    RefusesEarlyNames: profile_out, "before a message: a delivery was refused";
+    SaysNames: profile_out, "instead of \"as before\"";
+    ShowsNoFaces: profile_out, "the peer was not shown this";
+    SeesDouble: profile_out, "the same again";
+    KeepsNames: profile_out, "without a picture: the peer was not shown this: Name";
+    KeepsFaces: profile_out, "without a picture: the peer was not shown this: Face";
+    ShowsNamesToAll: profile_out, "after somebody else was shown another";
+    LosesNamesBesideMessages: profile_out, "beside a message";
+    ForgetsEarlyNames: profile_out, "with the first message: the peer was not shown this: Name";
+    ForgetsEarlyFaces: profile_out, "with the first message: the peer was not shown this: Face";
     NeverStops: stops, "did not return within";
     EndsBadly: stops, "run ended with";
     Panics: stops, "run panicked";
@@ -144,6 +165,7 @@ flaws! {
     Buffers: drain, "taken from the network, and lost";
     LogsBodies: silence, "stands in the log";
     LogsAddressesInSpans: silence, "stands in the log";
+    LogsNames: silence, "stands in the log";
     LogsTokens: silence, "\"s3cret-of-the-line\" stands in the log";
 }
 

@@ -8,6 +8,7 @@ mod content;
 mod files;
 mod flaws;
 mod peer;
+mod profile;
 mod server;
 mod skips;
 mod spec;

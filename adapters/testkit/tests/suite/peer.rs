@@ -35,7 +35,8 @@ impl Stage for LineStage {
     async fn set(&self) -> Result<Scene> {
         let network = NetworkId::new("line")?;
         let server = Arc::new(Server::new());
-        let line = Line { network: network.clone(), server: Arc::clone(&server), flaw: self.flaw };
+        let (flaw, bridge) = (self.flaw, Arc::default());
+        let line = Line { network: network.clone(), server: Arc::clone(&server), flaw, bridge };
         let user = UserId::new(network.clone(), DORA)?;
         let nobody = UserId::new(network.clone(), "nobody")?;
         Ok(Scene {
@@ -56,6 +57,7 @@ impl Stage for LineStage {
                 Some(Flaw::LogsBodies) => "line_bodies",
                 Some(Flaw::LogsAddressesInSpans) => "line_spans",
                 Some(Flaw::LogsTokens) => "line_tokens",
+                Some(Flaw::LogsNames) => "line_names",
                 Some(_) => "line_flawed",
             },
             secrets: vec![TOKEN.to_owned()],
@@ -102,7 +104,19 @@ impl Stage for LineStage {
                 | Flaw::TearsFilesOut
                 | Flaw::RenamesFilesOut
                 | Flaw::DropsCaptionsOut
-                | Flaw::ShowsFilesAsDocuments,
+                | Flaw::ShowsFilesAsDocuments
+                | Flaw::DropsNames
+                | Flaw::KeepsOneName
+                | Flaw::PutsPicturesInOnePlace
+                | Flaw::KeepsPictures
+                | Flaw::ShowsNoFaces
+                | Flaw::KeepsNames
+                | Flaw::KeepsFaces
+                | Flaw::SeesDouble
+                | Flaw::ShowsNamesToAll
+                | Flaw::LosesNamesBesideMessages
+                | Flaw::ForgetsEarlyNames
+                | Flaw::ForgetsEarlyFaces,
             ) => 3,
             _ => 20,
         };
@@ -179,9 +193,9 @@ impl Peer for Dora {
         Ok(self.tries())
     }
 
-    async fn is_shown(&mut self, _from: &str, sight: &Sight) -> Result<Tried> {
+    async fn is_shown(&mut self, from: &str, sight: &Sight) -> Result<Tried> {
         if !self.clumsy {
-            self.server.wait(|state| self.looks_at(state, sight).then_some(())).await;
+            self.server.wait(|state| self.looks_at(state, from, sight).then_some(())).await;
         }
         Ok(self.tries())
     }

@@ -1,6 +1,6 @@
 //! The line network: a server in memory that hands messages over until they are acknowledged.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 
 use drawbridge_adapter::{Code, Content, Kind, MuteFor, There};
@@ -58,6 +58,13 @@ pub(crate) enum Look {
     ShowsFile(Sample),
 }
 
+/// What is new about Dora herself.
+#[derive(Clone)]
+pub(crate) enum News {
+    Name(String),
+    Portrait(Option<usize>),
+}
+
 /// What Dora wants of somebody.
 #[derive(Clone, Copy)]
 pub(crate) enum Wish {
@@ -103,6 +110,18 @@ pub(crate) struct State {
     pub(crate) folder: Option<(String, Vec<String>)>,
     /// What those who run the line were told of Dora: the ids of messages.
     pub(crate) reports: VecDeque<Vec<String>>,
+    /// How Dora calls herself and looks now and then, and the bridge has not heard of: a name, or the
+    /// number of a picture.
+    pub(crate) news: VecDeque<News>,
+    /// All pictures that Dora ever had.
+    pub(crate) portraits: Vec<Vec<u8>>,
+    /// The addresses with which Dora has a chat.
+    pub(crate) chats: HashSet<String>,
+    /// How others are shown to Dora, by their addresses: names, and pictures.
+    pub(crate) names: HashMap<String, String>,
+    pub(crate) faces: HashMap<String, Vec<u8>>,
+    /// How many messages are on their way to Dora, and how many profiles came meanwhile.
+    pub(crate) under_way: (usize, usize),
     pub(crate) seen: HashSet<String>,
     count: u64,
 }
