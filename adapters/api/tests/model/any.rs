@@ -1,12 +1,14 @@
 //! Any value of each type of the model.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drawbridge_adapter::{
     Access, Block, Capabilities, Code, Command, ContactCard, Content, Destination, Emojis, Event,
     EventId, Folder, Inline, Kind, Level, Location, Marks, Message, MuteEntry, MuteFor, NetworkId,
-    Party, Poll, Reference, Refusal, Repeats, Reply, ReplyPath, Report, ReportReason, Rich, Secret,
-    State, Status, Text, TextLimits, Timestamp, UserId, Was,
+    Party, Picture, Poll, Profile, Reference, Refusal, Repeats, Reply, ReplyPath, Report,
+    ReportReason, Rich, Secret, Sha256, Shown, State, Status, Text, TextLimits, Timestamp, UserId,
+    Was,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -261,6 +263,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         folder().prop_map(Command::Folder),
         report().prop_map(Command::Report),
         access().prop_map(Command::Access),
+        profile().prop_map(Command::Profile),
     ]
 }
 
@@ -288,6 +291,24 @@ fn report() -> impl Strategy<Value = Report> {
 fn access() -> impl Strategy<Value = Access> {
     let parts = (user(), option::of(text().prop_map(Secret::new)));
     parts.prop_map(|(owner, secret)| Access { owner, secret })
+}
+
+fn picture() -> impl Strategy<Value = Picture> {
+    let parts = (select(&Picture::TYPES[..]), any::<[u8; 32]>(), vec(any::<u8>(), 0..100));
+    parts.prop_map(|(mime, hash, bytes)| Picture {
+        mime: mime.to_owned(),
+        sha256: Sha256(hash),
+        bytes,
+    })
+}
+
+pub(crate) fn shown() -> impl Strategy<Value = Shown> {
+    let parts = (option::of(text()), option::of(picture().prop_map(Arc::new)));
+    parts.prop_map(|(name, picture)| Shown { name, picture })
+}
+
+pub(crate) fn profile() -> impl Strategy<Value = Profile> {
+    (user(), user(), shown()).prop_map(|(of, to, shown)| Profile { of, to, shown })
 }
 
 pub(crate) fn capabilities() -> impl Strategy<Value = Capabilities> {

@@ -1,9 +1,11 @@
 //! A `{:?}` in a log shows nobody's words, address or secret, wherever the value stands.
 
+use std::sync::Arc;
+
 use drawbridge_adapter::{
     Access, Command, Content, ConversationId, Delivery, Destination, Event, EventId, Marks,
-    Message, Party, Repeats, ReplyPath, Report, ReportReason, Secret, State, Status, Tag,
-    Timestamp, UserId,
+    Message, NewPicture, Party, Picture, Profile, ProfileChange, Repeats, ReplyPath, Report,
+    ReportReason, Secret, Sha256, Shown, State, Status, Tag, Timestamp, UserId,
 };
 use drawbridge_adapter::{Kind, Signal};
 
@@ -70,4 +72,35 @@ fn debug_is_silent() {
     let reason = ReportReason::Other;
     let report = Report { about, by, reason, messages: Vec::new(), words };
     is_silent(&format!("{:?}", Command::Report(report)));
+}
+
+#[test]
+fn debug_does_not_show_how_somebody_looks() {
+    let change = ProfileChange::of(alice().user).name(Some(NAME));
+    for picture in [
+        NewPicture::Gone,
+        NewPicture::At("mxc://example.org/alice".to_owned()),
+        NewPicture::Here(WORDS.as_bytes().to_vec()),
+    ] {
+        is_silent(&format!("{picture:?}"));
+        is_silent(&format!("{:#?}", change.clone().picture(picture)));
+    }
+    // A number that stands nowhere else, as hash and as bytes.
+    let picture = Picture {
+        mime: "image/png".to_owned(),
+        sha256: Sha256([171; 32]),
+        bytes: [&[171; 5], WORDS.as_bytes()].concat(),
+    };
+    let shown = Shown { name: Some(NAME.to_owned()), picture: Some(Arc::new(picture.clone())) };
+    let profile = Profile { of: alice().user, to: bob(), shown: shown.clone() };
+    let all = [
+        format!("{picture:?}"),
+        format!("{shown:#?}"),
+        format!("{profile:#?}"),
+        format!("{:?}", Command::Profile(profile)),
+    ];
+    for debug in all {
+        is_silent(&debug);
+        assert!(!debug.contains("171") && !debug.contains("abab"), "{debug}");
+    }
 }

@@ -35,7 +35,8 @@ macro_rules! round_trips {
 
 round_trips! {
     network, user, event_id, timestamp, kind, level, code, refusal, content, marks, party,
-    destination, reply_path, event, state, status, message, command, capabilities,
+    destination, reply_path, event, state, status, message, command, shown, profile,
+    capabilities,
 }
 
 proptest! {

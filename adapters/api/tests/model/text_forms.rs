@@ -73,6 +73,7 @@ fn kinds_are_written_as_documented() {
         "receipt",
         "typing",
         "presence",
+        "profile",
         "encrypted",
         "other",
     ];
