@@ -91,7 +91,8 @@ pub async fn profile_out(stage: &dyn Stage) -> Result<Done> {
     }
 
     let (profile, message) = (play.profile("Carola", Some(&blue))?, play.message("both at once")?);
-    tokio::try_join!(play.deliver_one(&message), play.deliver_one(&profile))?;
+    let both = tokio::try_join!(play.deliver_one(&message), play.deliver_one(&profile));
+    both.context("a profile beside a message")?;
     play.hears("both at once").await?;
     is_shown(&mut play, "Carola", Some(&blue)).await.context("beside a message")?;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Acceptance, Answer, Block, Code, ContactCard, Content, Destination, Emojis, Event, EventId,
-    FileInfo, Inline, Location, Locator, Marks, Media, MediaKind, Memo, NetworkId, Party, Poll,
-    Reference, Repeats, Reply, ReplyPath, Rich, Text, Thumbnail, Timestamp, Unavailable, UserId,
-    Was,
+    FileInfo, Inline, Location, Locator, Marks, Media, MediaKind, Memo, NetworkId, NewPicture,
+    Party, Picture, Poll, ProfileChange, Reference, Repeats, Reply, ReplyPath, Rich, Shown, Text,
+    Thumbnail, Timestamp, Unavailable, UserId, Was,
 };
 use drawbridge_testkit::ReferenceBridge;
 
@@ -270,4 +270,61 @@ async fn it_knows_the_users_of_its_networks_by_their_canonical_ids() {
     let knows = |user: &str| bridge.handle().knows(&user.parse::<UserId>().unwrap());
     assert!(knows("elsewhere:carol") && knows("third:x"));
     assert!(!knows("nowhere:carol") && !knows("elsewhere:Carol") && !knows("elsewhere:a\nb"));
+}
+
+#[tokio::test]
+async fn the_last_word_on_how_somebody_looks_counts() {
+    let bridge = bridge();
+    let (handle, dora, erik) = (bridge.handle(), user("line:dora"), user("line:erik"));
+    let at = |place: &str| NewPicture::At(place.to_owned());
+    let of = |user: &UserId| ProfileChange::of(user.clone());
+    handle.profile(of(&dora).name(Some("Dora")).picture(at("one"))).await.unwrap();
+    handle.profile(of(&erik).name(Some("Erik"))).await.unwrap();
+    handle.profile(of(&dora).picture(at("two"))).await.unwrap();
+    let journal = bridge.journal();
+    assert_eq!(
+        (journal.name_of(&dora), journal.picture_of(&dora)),
+        (Some("Dora"), Some(&at("two")))
+    );
+    assert_eq!((journal.name_of(&erik), journal.picture_of(&erik)), (Some("Erik"), None));
+    handle.profile(of(&dora).name(None).picture(NewPicture::Gone)).await.unwrap();
+    let journal = bridge.journal();
+    assert_eq!(
+        (journal.name_of(&dora), journal.picture_of(&dora)),
+        (Some(""), Some(&NewPicture::Gone))
+    );
+    assert!(journal.breaches.is_empty(), "{:?}", journal.breaches);
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_is_a_breach() {
+    let bridge = bridge();
+    let dora = ProfileChange::of(user("line:dora"));
+    let breaks = [
+        ProfileChange::of(user("elsewhere:carol")),
+        dora.clone().picture(NewPicture::At(String::new())),
+        dora.clone().picture(NewPicture::At("x".repeat(NewPicture::MAX_AT + 1))),
+        dora.clone().picture(NewPicture::Here(vec![0; Picture::MAX + 1])),
+    ];
+    for (count, change) in (1..).zip(breaks) {
+        bridge.handle().profile(change).await.unwrap();
+        assert_eq!(bridge.journal().breaches.len(), count);
+    }
+    bridge.break_down(Unavailable::Failed);
+    bridge.handle().profile(dora.name(Some("Dora"))).await.unwrap_err();
+    assert_eq!(bridge.journal().profiles.len(), 4);
+}
+
+#[tokio::test]
+async fn what_was_shown_to_one_was_shown_to_nobody_else() {
+    let bridge = bridge();
+    let (carol, dora, erik) = (user("elsewhere:carol"), user("line:dora"), user("line:erik"));
+    let shown = Shown { name: Some("Carol".to_owned()), picture: None };
+    bridge.has_shown(&carol, &dora, shown.clone());
+    assert_eq!(bridge.handle().shown(&carol, &dora).await, Ok(Some(shown)));
+    assert_eq!(bridge.handle().shown(&carol, &erik).await, Ok(None));
+}
+
+fn user(id: &str) -> UserId {
+    id.parse().unwrap()
 }
