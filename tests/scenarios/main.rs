@@ -46,6 +46,7 @@ mod mutes;
 mod operator;
 mod own_means;
 mod partner_people;
+mod profiles;
 mod python;
 mod reach;
 mod reports;
