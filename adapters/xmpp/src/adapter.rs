@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Circumstances, Code, Command, Content, Delivered,
     Delivery, DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Feature, Kind, Level, Media,
-    Message, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits, Was, async_trait, log,
+    Message, Presence, Profile, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits, UserId, Was, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::markup::MAX_BODY;
 use crate::message::Lately;
 use crate::outward::{Outward, Ready, Undelivered};
 use crate::privilege::Grants;
+use crate::profile::{Profiles, read, write};
 use crate::reports::Reports;
 use crate::uploads::{Chosen, Uploads};
 use crate::xml::Xml;
@@ -44,6 +45,7 @@ pub(crate) struct XmppAdapter {
     grants: Arc<Grants>,
     reports: Reports,
     uploads: Uploads,
+    profiles: Profiles,
     lately: Lately,
     fleeting: Fleeting,
     work: Mutex<Option<(Work, mpsc::Receiver<Want>, Receipts)>>,
@@ -70,6 +72,7 @@ impl XmppAdapter {
         let work = Mutex::new(Some((work, wants, receipts)));
         let reports = Reports::new(Arc::clone(&addresses), Arc::clone(&outward), report_to);
         let uploads = Uploads::new(Arc::clone(&addresses), Arc::clone(&outward), chosen);
+        let profiles = Profiles::new(Arc::clone(&addresses), Arc::clone(&outward));
         Self {
             server,
             secret,
@@ -80,6 +83,7 @@ impl XmppAdapter {
             grants,
             reports,
             uploads,
+            profiles,
             lately: Lately::default(),
             fleeting,
             work,
@@ -134,12 +138,16 @@ impl XmppAdapter {
                     None => return Ok(None),
                 }
             }
+            Command::Profile(profile) => match self.shows(profile) {
+                Some(wire) => (wire, profile.to.id()),
+                None => return Ok(None),
+            },
             // A request that was accepted stays as it is, and the others are carried out alone.
             Command::RequestOver(_)
             | Command::Block(_)
             | Command::Folder(_)
             | Command::Report(_) => return Ok(None),
-            Command::Mute(_) | Command::Access(_) | Command::Profile(_) => {
+            Command::Mute(_) | Command::Access(_) => {
                 return Err(refused(Code::Malformed, "not declared"));
             }
         };
@@ -180,6 +188,7 @@ impl Adapter for XmppAdapter {
             .with(Kind::Receipt, Level::Full)
             .with(Kind::Typing, Level::Full)
             .with(Kind::Presence, Level::Full)
+            .with(Kind::Profile, Level::Full)
             .with(Kind::Location, Level::Full)
             .with(Kind::Contact, Level::Fallback)
             .with(Kind::Poll, Level::Fallback)
@@ -212,6 +221,7 @@ impl Adapter for XmppAdapter {
             grants: &self.grants,
             reports: &self.reports,
             uploads: &self.uploads,
+            profiles: &self.profiles,
             lately: &self.lately,
             bridge: &bridge,
         };
@@ -221,7 +231,8 @@ impl Adapter for XmppAdapter {
             self.lists.run(work, &bridge),
             self.folders.run(wants, &bridge),
             self.fleeting.run(receipts, &bridge),
-            self.uploads.run(&bridge)
+            self.uploads.run(&bridge),
+            self.profiles.run(&bridge)
         );
         Ok(())
     }
@@ -253,6 +264,7 @@ impl Adapter for XmppAdapter {
                     let again = self.fleeting.availability.again(entry, &self.addresses);
                     if let Some(stanza) = again {
                         self.outward.mention(&stanza);
+                        self.announces(&entry.other, &entry.owner);
                     }
                 }
                 Command::Folder(folder) => {
@@ -278,6 +290,11 @@ impl Adapter for XmppAdapter {
         outcomes
     }
 
+    async fn picture(&self, of: &UserId, at: &str) -> Result<Vec<u8>, DeliveryError> {
+        let bridge = self.bridge.get().ok_or(DeliveryError::Disconnected)?;
+        self.profiles.fetch(of, at, bridge).await
+    }
+
     fn max_media(&self) -> u64 {
         self.uploads.max()
     }
@@ -285,6 +302,9 @@ impl Adapter for XmppAdapter {
     fn signal(&self, signal: Signal) {
         if let Some(stanza) = self.fleeting.write(&signal, &self.addresses) {
             self.outward.mention(&stanza);
+        }
+        if let Signal::Presence(Presence { by, to, .. }) = &signal {
+            self.announces(by, to);
         }
     }
 }
@@ -304,6 +324,27 @@ fn stands_alone(delivery: &Delivery) -> bool {
 }
 
 impl XmppAdapter {
+    /// The stanzas that show a ghost to a user; `None` if it has no address here.
+    fn shows(&self, profile: &Profile) -> Option<String> {
+        let Profile { of, to, shown } = profile;
+        let events = write::events(of, to, shown, &self.addresses)?;
+        let photo = shown.picture.as_ref().map(|picture| read::id_of(&picture.bytes));
+        let availability = &self.fleeting.availability;
+        let presence = availability.wears(of, to, photo, &self.addresses);
+        let announced = presence.is_some().then(|| write::announce(of, to, &self.addresses));
+        let all = events.into_iter().chain(presence).chain(announced.flatten());
+        Some(all.map(|stanza| stanza.to_wire()).collect())
+    }
+
+    /// After a ghost's presence its user's server has forgotten what it wants to be told.
+    fn announces(&self, ghost: &UserId, user: &UserId) {
+        if self.fleeting.availability.sees(ghost, user)
+            && let Some(stanza) = write::announce(ghost, user, &self.addresses)
+        {
+            self.outward.mention(&stanza);
+        }
+    }
+
     /// Sends a file: first its bytes, then the message that says where they are.
     async fn hand_over(
         &self,

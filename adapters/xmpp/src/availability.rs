@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::address::{self, Addresses};
 use crate::ns;
+use crate::profile::write;
 use crate::xml::Xml;
 
 /// Of how many pairs of a user and a ghost something is kept, for each direction: half of them in any case.
@@ -39,6 +40,8 @@ struct State {
     asked_back: Recent<Pair, ()>,
     /// Ghosts that are there, by the users who may see it.
     ghosts: Recent<Pair, There>,
+    /// The pictures of ghosts, by the users to whom they were shown; `None` if one has none.
+    photos: Recent<Pair, Option<String>>,
 }
 
 /// Who is there, and who may see it.
@@ -188,7 +191,7 @@ impl Availability {
         if *is != There::Offline && fits(&pair) {
             state.ghosts.put(pair, *is);
         }
-        Some(stanza(*is).attr("from", from).attr("to", to.id()))
+        Some(state.dressed(*is, by, to).attr("from", from).attr("to", to.id()))
     }
 
     /// What is known of a ghost for one user: for all others, and of all others, it is not there.
@@ -200,12 +203,45 @@ impl Availability {
     /// The stanza that shows a ghost anew to a user who does not block it any more, if it is there.
     pub(crate) fn again(&self, entry: &BlockEntry, addresses: &Addresses) -> Option<Xml> {
         let BlockEntry { owner, other, blocked } = entry;
-        let is = self.of(other, owner);
-        if *blocked || is == There::Offline {
+        if *blocked { None } else { self.still(other, owner, addresses) }
+    }
+
+    /// The stanza that says again how a ghost is there for a user, if it is.
+    fn still(&self, ghost: &UserId, user: &UserId, addresses: &Addresses) -> Option<Xml> {
+        let is = self.of(ghost, user);
+        if is == There::Offline {
             return None;
         }
-        let from = addresses.address_of(other).ok()?;
-        Some(stanza(is).attr("from", from).attr("to", owner.id()))
+        let from = addresses.address_of(ghost).ok()?;
+        Some(self.stanza(is, ghost, user).attr("from", from).attr("to", user.id()))
+    }
+
+    /// A ghost has this picture for a user from now on; the stanza that says so, if it is there.
+    pub(crate) fn wears(
+        &self,
+        ghost: &UserId,
+        user: &UserId,
+        photo: Option<String>,
+        addresses: &Addresses,
+    ) -> Option<Xml> {
+        let pair = (ghost.clone(), user.clone());
+        if fits(&pair) {
+            let mut state = self.lock();
+            state.photos.take(&pair);
+            state.photos.put(pair, photo);
+        }
+        self.still(ghost, user, addresses)
+    }
+
+    /// A presence stanza of a ghost for a user, without addresses.
+    pub(crate) fn stanza(&self, is: There, ghost: &UserId, user: &UserId) -> Xml {
+        self.lock().dressed(is, ghost, user)
+    }
+
+    /// Whether a user lets a ghost see how they are, and is there.
+    pub(crate) fn sees(&self, ghost: &UserId, user: &UserId) -> bool {
+        let pair = (user.clone(), ghost.clone());
+        self.lock().users.get(&pair).is_some_and(|clients| !clients.is_empty())
     }
 
     /// A user does not want to see a ghost any more; whether it was there.
@@ -225,7 +261,11 @@ impl Availability {
 
     /// The connection is gone: who comes and goes is seen no more.
     pub(crate) fn lost(&self, bridge: &Bridge) {
-        let State { users, .. } = std::mem::take(&mut *self.lock());
+        let State { users, .. } = {
+            let mut state = self.lock();
+            let photos = std::mem::take(&mut state.photos);
+            std::mem::replace(&mut *state, State { photos, ..State::default() })
+        };
         for ((by, to), clients) in users.new.into_iter().chain(users.old) {
             if !clients.is_empty() {
                 bridge.pass(Passing::Presence(Presence { by, to, is: There::Offline }));
@@ -235,6 +275,17 @@ impl Availability {
 }
 
 impl State {
+    /// A presence stanza of a ghost for a user, with what is known of how it looks.
+    fn dressed(&self, is: There, ghost: &UserId, user: &UserId) -> Xml {
+        let stanza = stanza(is);
+        if is == There::Offline {
+            return stanza;
+        }
+        let photo = self.photos.get(&(ghost.clone(), user.clone()));
+        let update = photo.map(|photo| write::card_update(photo.as_deref()));
+        update.into_iter().fold(stanza.child(write::caps()), Xml::child)
+    }
+
     /// How the user is there now, if that has changed.
     fn note(&mut self, Told { by, to, client, is }: Told) -> Option<There> {
         let pair = (by, to);

@@ -11,6 +11,7 @@
 //! - `message`, `command`, `presence`, `query`, `failure`: stanzas and the chat model, in both directions.
 //! - `markup`: formatting, as XEP-0393 and XHTML-IM write it.
 //! - `fleeting`, `availability`: receipts, who is writing, and who is there.
+//! - `profile`: how people call themselves and look, in both directions.
 //! - `outward`: what is on its way to the server, and the barriers that confirm it.
 //! - `intake`, `bounces`, `gestures`: what came from the server, on its way to the daemon.
 //! - `reports`: users who were reported, to those who run their server.
@@ -48,6 +49,7 @@ mod ns;
 mod outward;
 mod presence;
 mod privilege;
+mod profile;
 mod query;
 mod reports;
 mod roster;

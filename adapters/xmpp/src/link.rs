@@ -20,6 +20,7 @@ use crate::message::Lately;
 use crate::ns;
 use crate::outward::Outward;
 use crate::privilege::Grants;
+use crate::profile::Profiles;
 use crate::reports::Reports;
 use crate::session::{Ending, Session};
 use crate::stream::StanzaReader;
@@ -52,6 +53,7 @@ pub(crate) struct Link<'a> {
     pub(crate) grants: &'a Grants,
     pub(crate) reports: &'a Reports,
     pub(crate) uploads: &'a Uploads,
+    pub(crate) profiles: &'a Profiles,
     pub(crate) lately: &'a Lately,
     pub(crate) bridge: &'a Bridge,
 }
@@ -117,6 +119,7 @@ impl Link<'_> {
             grants: self.grants,
             reports: self.reports,
             uploads: self.uploads,
+            profiles: self.profiles,
             lately: self.lately,
             bridge: self.bridge,
         })

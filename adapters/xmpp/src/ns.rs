@@ -39,6 +39,18 @@ pub(crate) const VCARD4: &str = "urn:ietf:params:xml:ns:vcard-4.0";
 pub(crate) const VCARD4_NODE: &str = "urn:xmpp:vcard4";
 /// XEP-0060.
 pub(crate) const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// XEP-0060, what a node tells of itself.
+pub(crate) const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
+/// XEP-0060: items can be asked for.
+pub(crate) const PUBSUB_ITEMS: &str = "http://jabber.org/protocol/pubsub#retrieve-items";
+/// XEP-0084, which pictures there are.
+pub(crate) const AVATAR_METADATA: &str = "urn:xmpp:avatar:metadata";
+/// XEP-0084, their bytes.
+pub(crate) const AVATAR_DATA: &str = "urn:xmpp:avatar:data";
+/// XEP-0153.
+pub(crate) const CARD_UPDATE: &str = "vcard-temp:x:update";
+/// XEP-0115.
+pub(crate) const CAPS: &str = "http://jabber.org/protocol/caps";
 
 /// XEP-0157.
 pub(crate) const SERVER_INFO: &str = "http://jabber.org/network/serverinfo";

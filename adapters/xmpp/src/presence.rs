@@ -49,17 +49,22 @@ pub(crate) fn answers(
     };
     let says =
         |stanza: Xml| stanza.attr("from", envelope.to.as_str()).attr("to", envelope.from.as_str());
-    let shown = |is| says(availability::stanza(is));
+    let shown = |is| {
+        says(match &pair {
+            Some((puppet, user)) => availability.stanza(is, puppet, user),
+            None => availability::stanza(is),
+        })
+    };
     match kind {
         "subscribe" => {
-            let asks = pair.is_some_and(|(puppet, user)| availability.asks_back(&puppet, &user));
+            let asks = pair.as_ref().is_some_and(|(puppet, user)| availability.asks_back(puppet, user));
             let asked = asks.then(|| says(Xml::new("presence").attr("type", "subscribe")));
             let subscribed = envelope.answer("presence", "subscribed");
             [subscribed, shown(is)].into_iter().chain(asked).collect()
         }
         "unsubscribe" => {
             let was_there =
-                pair.is_some_and(|(puppet, user)| availability.unwanted(&puppet, &user));
+                pair.as_ref().is_some_and(|(puppet, user)| availability.unwanted(puppet, user));
             let gone = was_there.then(|| shown(There::Offline));
             [envelope.answer("presence", "unsubscribed")].into_iter().chain(gone).collect()
         }

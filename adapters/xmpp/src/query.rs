@@ -9,51 +9,64 @@ use crate::command;
 use crate::failure::{self, Envelope};
 use crate::ns;
 use crate::presence::{Who, who};
-use crate::xml::{Xml, one_line};
+use crate::profile::write::{self, About, Question};
+use crate::xml::Xml;
 
 /// What the component can be asked.
 const OF_COMPONENT: &[&str] =
     &[ns::COMMANDS, ns::DISCO_INFO, ns::DISCO_ITEMS, ns::GATEWAY, ns::PING, ns::VCARD, ns::VERSION];
-/// What a puppet can be asked.
-const OF_PUPPET: &[&str] = &[
-    ns::DISCO_INFO,
-    ns::DISCO_ITEMS,
-    ns::PING,
-    ns::VCARD,
-    ns::CORRECT,
-    ns::FALLBACK,
-    ns::GEOLOC,
-    ns::MARKERS,
-    ns::OOB,
-    ns::REACTIONS,
-    ns::RECEIPTS,
-    ns::REPLY,
-    ns::RETRACT,
-    ns::SFS,
-    ns::STATES,
-    ns::STYLING,
-];
-/// The longest name that a card shows, in characters.
-const MAX_NAME: usize = 256;
+/// What comes of an IQ stanza.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// This answer.
+    Now(Xml),
+    /// One that depends on how the puppet is shown to whom asks.
+    OfProfile(Question),
+}
 
 /// The answer to an IQ stanza; `None` for what is itself an answer.
-pub(crate) fn answer(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Xml> {
+pub(crate) fn answer(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -> Option<Reply> {
     let kind = stanza.attr("type").filter(|kind| matches!(*kind, "get" | "set"))?;
     let envelope = Envelope::of(stanza)?;
     // An id that is too long to repeat would make an answer that nobody can match.
     envelope.id.as_ref()?;
     let asked = stanza.children().next();
-    let answered = match (asked, who(&envelope.to, addresses, bridge)) {
+    let whom = who(&envelope.to, addresses, bridge);
+    if let (Some(about), Who::Puppet(ghost), "get") = (asked.and_then(about), &whom, kind) {
+        let (ghost, asker) = (ghost.clone(), addresses.canonical(&envelope.from).ok());
+        return Some(Reply::OfProfile(Question { envelope, ghost, asker, about }));
+    }
+    let answered = match (asked, whom) {
         (_, Who::Nobody) => Err(("cancel", "item-not-found")),
         (None, _) => Err(("modify", "bad-request")),
         (Some(asked), Who::Component) => of_component(kind, asked, addresses, bridge),
-        (Some(asked), Who::Puppet(_)) => of_puppet(kind, asked, &envelope.to, addresses),
+        (Some(asked), Who::Puppet(_)) => of_puppet(kind, asked),
     };
-    Some(match answered {
+    Some(Reply::Now(match answered {
         Ok(Some(payload)) => envelope.answer("iq", "result").child(payload),
         Ok(None) => envelope.answer("iq", "result"),
         Err((kind, condition)) => failure::plain("iq", &envelope, kind, condition),
-    })
+    }))
+}
+
+/// What somebody wants to know of how a puppet is shown, if that is what is asked.
+fn about(asked: &Element) -> Option<About> {
+    match (asked.name(), asked.ns().as_str()) {
+        ("vCard", ns::VCARD) => Some(About::Card),
+        ("pubsub", ns::PUBSUB) => {
+            let items = asked.get_child("items", ns::PUBSUB)?;
+            let id = items.get_child("item", ns::PUBSUB).and_then(|item| item.attr("id"));
+            match items.attr("node")? {
+                ns::VCARD4_NODE => Some(About::Card4),
+                ns::NICK => Some(About::Nick),
+                ns::AVATAR_METADATA => Some(About::Metadata),
+                // A longer one is no picture's.
+                ns::AVATAR_DATA => Some(About::Data(id.map(|id| id.chars().take(64).collect()))),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// The payload of a result, or type and condition of an error.
@@ -76,7 +89,7 @@ fn of_component(kind: &str, asked: &Element, addresses: &Addresses, bridge: &Bri
         }
         ("get", "query", ns::DISCO_ITEMS) => Ok(Some(Xml::within("query", ns::DISCO_ITEMS))),
         ("get", "ping", ns::PING) => Ok(None),
-        ("get", "vCard", ns::VCARD) => Ok(Some(card("Drawbridge"))),
+        ("get", "vCard", ns::VCARD) => Ok(Some(write::card("Drawbridge", None, None))),
         ("get", "query", ns::VERSION) => {
             let version = env!("CARGO_PKG_VERSION");
             let query = Xml::within("query", ns::VERSION);
@@ -112,19 +125,17 @@ fn reach(
     addresses.address_of(&user).map_err(|_| NOT_ACCEPTABLE)
 }
 
-fn of_puppet(kind: &str, asked: &Element, to: &str, addresses: &Addresses) -> Answered {
-    let shown = || addresses.user_at(to).map(|user| user.to_string()).unwrap_or_default();
+fn of_puppet(kind: &str, asked: &Element) -> Answered {
     match (kind, asked.name(), asked.ns().as_str()) {
-        ("get", "query", ns::DISCO_INFO) => {
-            info(asked, identity("account", "registered"), OF_PUPPET)
-        }
+        ("get", "query", ns::DISCO_INFO) => match asked.attr("node") {
+            None => Ok(Some(write::info(None))),
+            Some(node) if write::is_announced(node) => Ok(Some(write::info(Some(node)))),
+            // XEP-0030, 3.2: there are no nodes below.
+            Some(_) => Err(("cancel", "item-not-found")),
+        },
         ("get", "query", ns::DISCO_ITEMS) => Ok(Some(Xml::within("query", ns::DISCO_ITEMS))),
         ("get", "ping", ns::PING) => Ok(None),
-        ("get", "vCard", ns::VCARD) => Ok(Some(card(&shown()))),
-        ("get", "pubsub", ns::PUBSUB) => match asked.get_child("items", ns::PUBSUB) {
-            Some(items) if items.attr("node") == Some(ns::VCARD4_NODE) => Ok(Some(card4(&shown()))),
-            _ => Err(("cancel", "item-not-found")),
-        },
+        ("get", "pubsub", ns::PUBSUB) => Err(("cancel", "item-not-found")),
         _ => UNAVAILABLE,
     }
 }
@@ -141,17 +152,4 @@ fn info(asked: &Element, identity: Xml, features: &[&str]) -> Answered {
     let query = Xml::within("query", ns::DISCO_INFO).child(identity);
     let add = |query: Xml, feature: &&str| query.child(Xml::new("feature").attr("var", *feature));
     Ok(Some(features.iter().fold(query, add)))
-}
-
-fn card(name: &str) -> Xml {
-    let name = one_line(name, MAX_NAME);
-    Xml::within("vCard", ns::VCARD).child(Xml::new("FN").text(name))
-}
-
-fn card4(name: &str) -> Xml {
-    let name = Xml::new("fn").child(Xml::new("text").text(one_line(name, MAX_NAME)));
-    let item = Xml::new("item").attr("id", "current");
-    let item = item.child(Xml::within("vcard", ns::VCARD4).child(name));
-    let items = Xml::new("items").attr("node", ns::VCARD4_NODE).child(item);
-    Xml::within("pubsub", ns::PUBSUB).child(items)
 }

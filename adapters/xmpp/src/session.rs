@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{Bridge, Code, Destination, Event, Gesture, Tag, log};
+use drawbridge_adapter::{Addressing, Bridge, Code, Destination, Event, Gesture, Tag, log};
 use minidom::Element;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -25,7 +25,8 @@ use crate::ns;
 use crate::outward::Outward;
 use crate::presence;
 use crate::privilege::{self, Grants};
-use crate::query;
+use crate::profile::{Profiles, read, write};
+use crate::query::{self, Reply};
 use crate::reports::Reports;
 use crate::stream::{ReadError, Stanza, StanzaReader};
 use crate::uploads::Uploads;
@@ -63,6 +64,7 @@ pub(crate) struct Session<'a, R, W> {
     pub(crate) grants: &'a Grants,
     pub(crate) reports: &'a Reports,
     pub(crate) uploads: &'a Uploads,
+    pub(crate) profiles: &'a Profiles,
     pub(crate) lately: &'a Lately,
     pub(crate) bridge: &'a Bridge,
 }
@@ -87,6 +89,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Session<'_, R, W> {
             fleeting: self.fleeting,
             grants: self.grants,
             reports: self.reports,
+            profiles: self.profiles,
             lately: self.lately,
             bridge: self.bridge,
             inlet,
@@ -148,6 +151,7 @@ struct Reading<'a, R> {
     fleeting: &'a Fleeting,
     grants: &'a Grants,
     reports: &'a Reports,
+    profiles: &'a Profiles,
     lately: &'a Lately,
     bridge: &'a Bridge,
     inlet: &'a Inlet,
@@ -216,6 +220,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         availability.heard(stanza, self.addresses, self.bridge);
         let answers: Vec<_> = answers.iter().map(Xml::to_wire).collect();
         let gesture = presence::gesture(stanza, self.addresses, self.bridge);
+        self.profiles.present(stanza, self.bridge);
         match gesture.filter(|_| !is_answer) {
             // It is confirmed once it is durable.
             Some((by, gesture)) => {
@@ -226,6 +231,22 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                 self.inlet.shown(Shown { by, gesture, answers, answer_to }, self.bridge);
             }
             None => answers.into_iter().for_each(|answer| self.say(answer)),
+        }
+        self.announce(stanza);
+    }
+
+    /// Whoever shows presence to a ghost, or was answered with its own, is told what it wants to be told.
+    fn announce(&self, stanza: &Element) {
+        if !matches!(stanza.attr("type"), None | Some("probe" | "subscribe" | "unsubscribe")) {
+            return;
+        }
+        let user = stanza.attr("from").and_then(|from| self.addresses.canonical(from).ok());
+        let ghost = stanza.attr("to").and_then(|to| self.addresses.user_at(to).ok());
+        if let Some((user, ghost)) = user.zip(ghost)
+            && self.fleeting.availability.sees(&ghost, &user)
+            && let Some(stanza) = write::announce(&ghost, &user, self.addresses)
+        {
+            self.outward.mention(&stanza);
         }
     }
 
@@ -238,8 +259,12 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
             Some(Asked::Event(event, envelope)) => self.hand_over("iq", *event, &envelope).await,
             Some(Asked::Answer(answer)) => self.answer(&answer),
             None => {
-                if let Some(answer) = query::answer(&stanza.element, self.addresses, self.bridge) {
-                    self.answer(&answer);
+                match query::answer(&stanza.element, self.addresses, self.bridge) {
+                    Some(Reply::Now(answer)) => self.answer(&answer),
+                    Some(Reply::OfProfile(question)) => {
+                        self.profiles.asked(question, &self.answers);
+                    }
+                    None => {}
                 }
             }
         }
@@ -265,6 +290,10 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
             }
             return;
         }
+        if self.profiles.heard(&stanza, self.bridge) {
+            return;
+        }
+        let nick = read::nick(&stanza.element);
         match message::read(stanza, self.addresses, self.lately, self.bridge) {
             Heard::Event(event, envelope, asks) => {
                 self.fleeting.wrote(&event, &envelope.from, asks, self.bridge);
@@ -272,6 +301,7 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
                     let (by, availability) = (&event.sender.user, &self.fleeting.availability);
                     let says = |probe: &Xml| self.outward.mention(probe);
                     availability.wonders(to, by, self.addresses, says);
+                    self.profiles.wrote(nick, by, to);
                 }
                 self.hand_over("message", *event, &envelope).await;
             }

@@ -1,0 +1,592 @@
+//! How people call themselves and look, in both directions: users, as they show it to ghosts, and ghosts, as
+//! the daemon shows them to users.
+//!
+//! A user's server tells of changes by events (XEP-0163), if the ghost may see the user's presence. What no
+//! event tells is read when there is a reason: the user's presence comes (Prosody's and ejabberd's speak
+//! of the picture there, and ejabberd says it again when the card changes), or the user writes and was
+//! not looked at for a while. Whatever is told or read goes into one record of the user, from which
+//! follows what the daemon hears.
+
+use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drawbridge_adapter::{
+    Addressing, Bridge, Code, DeliveryError, Memo, NewPicture, ProfileChange, Refusal, UserId, log,
+};
+use futures_util::future::join_all;
+use lru::LruCache;
+use minidom::Element;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use crate::address::Addresses;
+use crate::failure;
+use crate::log::ANSWER_DROPPED;
+use crate::ns;
+use crate::outward::Outward;
+use crate::stream::Stanza;
+use crate::turns::Turns;
+use crate::xml::Xml;
+
+pub(crate) mod read;
+pub(crate) mod write;
+
+use read::{Card, Fact, Told};
+use write::Question;
+
+/// Of how many users is known what they look like.
+const USERS: NonZeroUsize = NonZeroUsize::new(8 * 1024).expect("is not zero");
+/// Of how many pairs is known when a ghost was shown to a user who came.
+const PAIRS: NonZeroUsize = NonZeroUsize::new(8 * 1024).expect("is not zero");
+/// How much may wait to be done. Beyond, it is left to the next reason.
+const WAITING: usize = 2048;
+/// How much is done at a time.
+const AT_ONCE: usize = 8;
+/// How often the same user is looked at, whatever the reason.
+const BETWEEN: Duration = Duration::from_secs(2);
+/// When a user who writes is looked at again.
+const AGAIN: Duration = Duration::from_mins(10);
+/// How often a ghost is shown anew to a user who comes.
+const GREETING: Duration = Duration::from_mins(1);
+/// When what the daemon did not take is tried again.
+const LATER: Duration = Duration::from_secs(30);
+/// How long a user's server may take to say something.
+const ANSWER: Duration = Duration::from_secs(3);
+/// How long a user's server may take for a picture.
+const PICTURE: Duration = Duration::from_secs(10);
+/// What a memo begins with that says which ghost may see a user's picture. The rest is the JID.
+const PREFIX: &str = "face/";
+
+/// Names and pictures, in both directions.
+pub(crate) struct Profiles {
+    addresses: Arc<Addresses>,
+    outward: Arc<Outward>,
+    state: Mutex<State>,
+    /// What is told of one user is told in order.
+    turns: Turns,
+    more: Notify,
+}
+
+struct State {
+    users: LruCache<UserId, Known>,
+    /// When ghosts were shown anew to users who came.
+    greeted: LruCache<(UserId, UserId), Instant>,
+    /// What is to be done, and when.
+    due: BTreeMap<(Instant, u64), Work>,
+    /// What of it need not be put there again.
+    waiting: HashSet<Job>,
+    /// How much was ever put there.
+    count: u64,
+}
+
+/// Something to be done.
+#[derive(Debug)]
+enum Work {
+    /// Something that is done once, however often there was a reason.
+    Job(Job),
+    /// Somebody waits for an answer.
+    Answer(Box<Question>, mpsc::Sender<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Job {
+    /// The user's server is asked.
+    Look(UserId),
+    /// The daemon is told what has changed.
+    Tell(UserId),
+    /// The first is shown to the second anew.
+    Greet(UserId, UserId),
+}
+
+/// What is known of a user.
+#[derive(Default)]
+struct Known {
+    /// A ghost that may ask, and whether it sees the user's presence.
+    ghost: Option<UserId>,
+    sees: bool,
+    /// When the user was looked at.
+    looked: Option<Instant>,
+    /// The name that the user publishes, the one that came with a word of the user's, and the card's.
+    nick: Fact,
+    said: Fact,
+    named: Fact,
+    /// The ids of the pictures that the user publishes, and of the card's.
+    face: Fact,
+    photo: Fact,
+    /// What the daemon knows: of the picture, the empty id says that there is none.
+    told_name: Option<String>,
+    told_face: Option<String>,
+    /// For which ghost a memo is written.
+    noted: Option<UserId>,
+}
+
+impl Known {
+    /// The name; empty if there is none, and `None` if that is not known.
+    fn name(&self) -> Option<String> {
+        let name = [&self.nick, &self.said, &self.named].into_iter().find_map(Fact::get);
+        let none = self.nick == Fact::Absent && self.named == Fact::Absent;
+        name.map(str::to_owned).or(none.then(String::new))
+    }
+
+    /// The same of the picture.
+    fn picture(&self) -> Option<String> {
+        let id = [&self.face, &self.photo].into_iter().find_map(Fact::get);
+        let none = self.face == Fact::Absent && self.photo == Fact::Absent;
+        id.map(str::to_owned).or(none.then(String::new))
+    }
+}
+
+impl Profiles {
+    /// Nothing known yet.
+    pub(crate) fn new(addresses: Arc<Addresses>, outward: Arc<Outward>) -> Self {
+        let state = State {
+            users: LruCache::new(USERS),
+            greeted: LruCache::new(PAIRS),
+            due: BTreeMap::new(),
+            waiting: HashSet::new(),
+            count: 0,
+        };
+        let (turns, more) = (Turns::new(), Notify::new());
+        Self { addresses, outward, state: Mutex::new(state), turns, more }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a stanza is what a node of a user's tells, to a ghost; if so, note is taken of it.
+    pub(crate) fn heard(&self, stanza: &Stanza, bridge: &Bridge) -> bool {
+        let element = &stanza.element;
+        if element.attr("type") == Some("error") {
+            return false;
+        }
+        let Some(told) = read::event(element) else { return false };
+        let Some((user, ghost)) = self.between(element, bridge) else { return true };
+        // The account's own server speaks, and no client of it.
+        if element.attr("from") != Some(user.id()) || !stanza.whole {
+            return true;
+        }
+        let mut state = self.lock();
+        let known = state.known(&user, &ghost);
+        let (mut tell, mut look) = (false, false);
+        for told in told {
+            match told {
+                Told::Name(name) => known.nick = Fact::of(name),
+                Told::Face(face) => {
+                    // The server turns one into the other, or the card is read.
+                    known.photo = Fact::Unknown;
+                    known.face = Fact::of(face);
+                }
+                Told::Something => look = true,
+            }
+            look |= known.nick == Fact::Absent || known.face == Fact::Absent;
+            tell = true;
+        }
+        if tell && state.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
+            self.more.notify_one();
+        }
+        drop(state);
+        if look {
+            self.look(&user, &ghost);
+        }
+        true
+    }
+
+    /// The user and the ghost between whom a stanza goes.
+    fn between(&self, stanza: &Element, bridge: &Bridge) -> Option<(UserId, UserId)> {
+        let user = self.addresses.canonical(stanza.attr("from")?).ok()?;
+        let ghost = self.addresses.user_at(stanza.attr("to")?).ok();
+        Some((user, ghost.filter(|ghost| bridge.knows(ghost))?))
+    }
+
+    /// A presence stanza from a user.
+    pub(crate) fn present(&self, stanza: &Element, bridge: &Bridge) {
+        let comes = match stanza.attr("type") {
+            None => true,
+            Some("subscribe" | "subscribed") => false,
+            Some("unsubscribed") => {
+                if let Some((user, ghost)) = self.between(stanza, bridge)
+                    && let Some(known) = self.lock().users.get_mut(&user)
+                    && known.ghost == Some(ghost)
+                {
+                    known.sees = false;
+                }
+                return;
+            }
+            Some(_) => return,
+        };
+        // Whoever takes a ghost for a room shows nothing.
+        if stanza.has_child("x", ns::MUC) {
+            return;
+        }
+        let Some((user, ghost)) = self.between(stanza, bridge) else { return };
+        if comes {
+            let mut state = self.lock();
+            let known = state.known(&user, &ghost);
+            if !known.sees {
+                (known.ghost, known.sees) = (Some(ghost.clone()), true);
+            }
+        }
+        self.says(read::nick(stanza), &user, &ghost);
+        self.look(&user, &ghost);
+        if comes {
+            self.greets(ghost, user);
+        }
+    }
+
+    /// A user wrote to a ghost.
+    pub(crate) fn wrote(&self, nick: Option<String>, user: &UserId, ghost: &UserId) {
+        self.says(nick, user, ghost);
+        let looked = self.lock().known(user, ghost).looked;
+        if looked.is_none_or(|looked| looked.elapsed() >= AGAIN) {
+            self.look(user, ghost);
+        }
+    }
+
+    /// Takes note of a name that stands beside what somebody says.
+    fn says(&self, nick: Option<String>, user: &UserId, ghost: &UserId) {
+        let Some(nick) = nick else { return };
+        let mut state = self.lock();
+        let known = state.known(user, ghost);
+        let said = Fact::Is(nick);
+        if known.said != said {
+            known.said = said;
+            if state.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
+                self.more.notify_one();
+            }
+        }
+    }
+
+    /// There is a reason to ask a user's server.
+    fn look(&self, user: &UserId, ghost: &UserId) {
+        let mut state = self.lock();
+        let looked = state.known(user, ghost).looked;
+        let due = looked.map_or_else(Instant::now, |looked| looked + BETWEEN);
+        if state.plan(Work::Job(Job::Look(user.clone())), due) {
+            self.more.notify_one();
+        }
+    }
+
+    /// A user comes, to whom a ghost may have been shown: its server would say it again.
+    fn greets(&self, ghost: UserId, user: UserId) {
+        let mut state = self.lock();
+        let pair = (ghost, user);
+        if state.greeted.get(&pair).is_some_and(|greeted| greeted.elapsed() < GREETING) {
+            return;
+        }
+        let (ghost, user) = pair.clone();
+        if state.plan(Work::Job(Job::Greet(ghost, user)), Instant::now()) {
+            state.greeted.put(pair, Instant::now());
+            self.more.notify_one();
+        }
+    }
+
+    /// Answers a question, once it is known how the ghost is shown.
+    pub(crate) fn asked(&self, question: Question, answers: &mpsc::Sender<String>) {
+        let work = Work::Answer(Box::new(question), answers.clone());
+        if self.lock().plan(work, Instant::now()) {
+            self.more.notify_one();
+        } else {
+            log!(ANSWER_DROPPED);
+        }
+    }
+
+    /// Does what there is to do, until the daemon stops.
+    pub(crate) async fn run(&self, bridge: &Bridge) {
+        tokio::select! {
+            _ = join_all((0..AT_ONCE).map(|_| self.work(bridge))) => {}
+            () = bridge.stopping() => {}
+        }
+    }
+
+    async fn work(&self, bridge: &Bridge) {
+        loop {
+            let next = self.lock().next();
+            match next {
+                Ok(work) => {
+                    // Another one may have slept through it.
+                    self.more.notify_one();
+                    self.does(work, bridge).await;
+                }
+                Err(None) => self.more.notified().await,
+                Err(Some(due)) => tokio::select! {
+                    () = self.more.notified() => {}
+                    () = sleep_until(due) => {}
+                },
+            }
+        }
+    }
+
+    async fn does(&self, work: Work, bridge: &Bridge) {
+        match work {
+            Work::Job(Job::Look(user)) => {
+                self.reads(&user).await;
+                self.tells(&user, bridge).await;
+            }
+            Work::Job(Job::Tell(user)) => self.tells(&user, bridge).await,
+            Work::Job(Job::Greet(ghost, user)) => {
+                if let Ok(Some(shown)) = bridge.shown(&ghost, &user).await {
+                    let events = write::events(&ghost, &user, &shown, &self.addresses);
+                    for event in events.iter().flatten() {
+                        self.outward.mention(event);
+                    }
+                }
+            }
+            Work::Answer(question, answers) => {
+                let shown = match &question.asker {
+                    Some(asker) => bridge.shown(&question.ghost, asker).await,
+                    None => Ok(None),
+                };
+                let answer = match shown {
+                    Ok(shown) => question.answer(shown.as_ref()),
+                    Err(_) => {
+                        failure::plain("iq", &question.envelope, "wait", "internal-server-error")
+                    }
+                };
+                if answers.try_send(answer.to_wire()).is_err() {
+                    log!(ANSWER_DROPPED);
+                }
+            }
+        }
+    }
+
+    /// Reads what a user's server says.
+    async fn reads(&self, user: &UserId) {
+        let ghost = {
+            let mut state = self.lock();
+            let Some(known) = state.users.get_mut(user) else { return };
+            known.looked = Some(Instant::now());
+            known.ghost.clone()
+        };
+        let Some(from) = ghost.and_then(|ghost| self.addresses.address_of(&ghost).ok()) else {
+            return;
+        };
+        let nick = self.published(ANSWER, &from, user, ns::NICK, None).await;
+        let nick = nick.map(|item| Fact::of(item.as_ref().and_then(read::nick)));
+        let face = self.published(ANSWER, &from, user, ns::AVATAR_METADATA, None).await;
+        let face = face.map(|item| {
+            let item = item.as_ref();
+            let metadata = item.and_then(|item| item.get_child("metadata", ns::AVATAR_METADATA));
+            Fact::of(metadata.and_then(read::face))
+        });
+        let is = |fact: &Result<Fact, _>| matches!(fact, Ok(Fact::Is(_)));
+        let card = match (is(&nick), is(&face)) {
+            (true, true) => None,
+            _ => self.card(ANSWER, &from, user).await.ok(),
+        };
+        let mut state = self.lock();
+        let Some(known) = state.users.get_mut(user) else { return };
+        if let Some(Card { name, photo }) = card {
+            known.named = Fact::of(name);
+            known.photo = Fact::of(photo.map(|photo| read::id_of(&photo)));
+        }
+        // What is closed to the ghost is as it was, as far as is known.
+        if let Ok(nick) = nick {
+            known.nick = nick;
+        }
+        if let Ok(face) = face {
+            known.face = face;
+        }
+    }
+
+    /// The latest item of a user's node, or the one of this id, if there is one.
+    async fn published(
+        &self,
+        patience: Duration,
+        from: &str,
+        user: &UserId,
+        node: &'static str,
+        id: Option<&str>,
+    ) -> Result<Option<Element>, DeliveryError> {
+        let items = Xml::new("items").attr("node", node);
+        let items = match id {
+            Some(id) => items.child(Xml::new("item").attr("id", id)),
+            None => items.attr("max_items", "1"),
+        };
+        let query = Xml::within("pubsub", ns::PUBSUB).child(items);
+        let Some(answer) = self.asks(patience, from, user, query).await? else { return Ok(None) };
+        let pubsub = answer.get_child("pubsub", ns::PUBSUB).ok_or(UNREADABLE)?;
+        let items = pubsub.get_child("items", ns::PUBSUB);
+        Ok(items.and_then(read::last_item).cloned())
+    }
+
+    /// What a user's card says.
+    async fn card(
+        &self,
+        patience: Duration,
+        from: &str,
+        user: &UserId,
+    ) -> Result<Card, DeliveryError> {
+        let answer = self.asks(patience, from, user, Xml::within("vCard", ns::VCARD)).await?;
+        let card = answer.as_ref().and_then(|answer| answer.get_child("vCard", ns::VCARD));
+        Ok(card.map(read::card).unwrap_or_default())
+    }
+
+    /// Asks for something in the name of a ghost; `Ok(None)` if there is no such thing.
+    async fn asks(
+        &self,
+        patience: Duration,
+        from: &str,
+        user: &UserId,
+        what: Xml,
+    ) -> Result<Option<Element>, DeliveryError> {
+        let query = |id: &str| {
+            let iq = Xml::new("iq").attr("type", "get").attr("id", id);
+            iq.attr("from", from).attr("to", user.id()).child(what.clone())
+        };
+        let Stanza { element, whole } = self.outward.ask_within(patience, user.id(), query).await?;
+        match element.attr("type") {
+            Some("result") if whole => Ok(Some(element)),
+            Some("error") if is_absent(&element) => Ok(None),
+            _ => Err(UNREADABLE),
+        }
+    }
+
+    /// Tells the daemon what it does not know of a user.
+    async fn tells(&self, user: &UserId, bridge: &Bridge) {
+        let _turn = self.turns.take(user).await;
+        let (name, picture, ghost) = {
+            let mut state = self.lock();
+            let Some(known) = state.users.get_mut(user) else { return };
+            let name = known.name().filter(|name| known.told_name.as_ref() != Some(name));
+            let picture = known.picture().filter(|id| known.told_face.as_ref() != Some(id));
+            let has_one = known.picture().is_some_and(|id| !id.is_empty());
+            let ghost = known.ghost.clone().filter(|_| has_one && known.noted != known.ghost);
+            (name, picture, ghost)
+        };
+        if let Some(memo) = ghost.as_ref().and_then(|ghost| self.memo(user, ghost))
+            && bridge.remember(vec![memo]).await.is_ok()
+            && let Some(known) = self.lock().users.get_mut(user)
+        {
+            known.noted = ghost;
+        }
+        if name.is_none() && picture.is_none() {
+            return;
+        }
+        let mut change = ProfileChange::of(user.clone());
+        change.name.clone_from(&name);
+        change.picture = picture.clone().map(|id| match id.is_empty() {
+            true => NewPicture::Gone,
+            false => NewPicture::At(id),
+        });
+        let taken = bridge.profile(change).await.is_ok();
+        let mut state = self.lock();
+        if !taken {
+            state.plan(Work::Job(Job::Tell(user.clone())), Instant::now() + LATER);
+        } else if let Some(known) = state.users.get_mut(user) {
+            known.told_name = name.or(known.told_name.take());
+            known.told_face = picture.or(known.told_face.take());
+        }
+    }
+
+    /// What is written down of a ghost that may see a user's picture.
+    fn memo(&self, user: &UserId, ghost: &UserId) -> Option<Memo> {
+        let address = self.addresses.address_of(ghost).ok()?;
+        Some(Memo::set(format!("{PREFIX}{}", user.id()), &address))
+    }
+
+    /// Fetches a user's picture.
+    pub(crate) async fn fetch(
+        &self,
+        user: &UserId,
+        id: &str,
+        bridge: &Bridge,
+    ) -> Result<Vec<u8>, DeliveryError> {
+        let ghost = self.lock().users.get(user).and_then(|known| known.ghost.clone());
+        let address = match ghost.and_then(|ghost| self.addresses.address_of(&ghost).ok()) {
+            Some(address) => Some(address),
+            None => {
+                let noted = bridge.recall(&format!("{PREFIX}{}", user.id())).await;
+                let noted = noted.map_err(|_| later("the store did not say who may see it"))?;
+                // Only ever from ourselves, whatever the store gave back.
+                noted.filter(|address| self.addresses.user_at(address).is_ok())
+            }
+        };
+        let address = address.unwrap_or_else(|| self.addresses.component().to_owned());
+        let fits = |bytes: &Vec<u8>| !read::is_hash(id) || read::id_of(bytes) == id;
+        let data = self.published(PICTURE, &address, user, ns::AVATAR_DATA, Some(id)).await;
+        let found = match data {
+            Ok(item) => {
+                let data = item.as_ref().and_then(|item| item.get_child("data", ns::AVATAR_DATA));
+                data.and_then(read::decoded).filter(fits)
+            }
+            Err(DeliveryError::Refused { .. }) => None,
+            Err(error) => return Err(before(error)),
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let card = match self.card(PICTURE, &address, user).await {
+            Ok(card) => card,
+            Err(error) => return Err(before(error)),
+        };
+        card.photo.filter(fits).ok_or(DeliveryError::Refused {
+            refusal: Code::Expired.into(),
+            why: "the picture is not there",
+        })
+    }
+}
+
+impl State {
+    /// What is known of a user, whom this ghost may ask about.
+    fn known(&mut self, user: &UserId, ghost: &UserId) -> &mut Known {
+        let known = self.users.get_or_insert_mut(user.clone(), Known::default);
+        known.ghost.get_or_insert_with(|| ghost.clone());
+        known
+    }
+
+    /// Has something done; whether somebody is to be woken for it.
+    fn plan(&mut self, work: Work, due: Instant) -> bool {
+        if self.due.len() >= WAITING {
+            return false;
+        }
+        if let Work::Job(job) = &work
+            && !self.waiting.insert(job.clone())
+        {
+            return true;
+        }
+        self.count += 1;
+        self.due.insert((due, self.count), work);
+        true
+    }
+
+    /// What is due; or when something is.
+    fn next(&mut self) -> Result<Work, Option<Instant>> {
+        let Some(first) = self.due.first_entry() else { return Err(None) };
+        let (due, _) = *first.key();
+        if due > Instant::now() {
+            return Err(Some(due));
+        }
+        let work = first.remove();
+        if let Work::Job(job) = &work {
+            self.waiting.remove(job);
+        }
+        Ok(work)
+    }
+}
+
+/// Whether an error says that there is no such thing, and not that it is closed.
+fn is_absent(error: &Element) -> bool {
+    let error = error.children().find(|child| child.name() == "error");
+    error.is_some_and(|error| error.has_child("item-not-found", ns::STANZAS))
+}
+
+/// What a server says that lets nobody in, or says nothing of use.
+const UNREADABLE: DeliveryError = DeliveryError::Refused {
+    refusal: Refusal { code: Code::Forbidden, retry_after: None, limit: None },
+    why: "the user's server does not say it",
+};
+
+fn later(why: &'static str) -> DeliveryError {
+    DeliveryError::Retry { after: None, why }
+}
+
+/// To read something once more harms nothing.
+fn before(error: DeliveryError) -> DeliveryError {
+    match error {
+        DeliveryError::Unknown { why } => later(why),
+        error => error,
+    }
+}
