@@ -1,9 +1,9 @@
 """XMPP users, on slixmpp: `xmpp_client.py 127.0.0.1 5222 FOLDER`; what they download goes into the folder.
 
-Commands: login, send, send_many, edit, retract, react, reply, displayed, state, place, file, there, raw, iq,
-commands, form, command, roster, block, unblock, block_list, away, back.
+Commands: login, send, send_many, edit, retract, react, reply, displayed, state, place, file, there, call_itself, wear,
+raw, iq, commands, form, command, roster, block, unblock, block_list, away, back.
 Events: message, place, file, edited, retracted, reactions, receipt, marker, state, notice, report, error, presence,
-online, offline, sent, sent_all. A notice is a message from a domain, such as the bridge's own user.
+name, face, online, offline, sent, sent_all. A notice is a message from a domain, such as the bridge's own user.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import aiohttp
 import slixmpp
-from slixmpp.exceptions import IqError
+from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.plugins.xep_0080 import Geoloc
 from slixmpp.xmlstream import register_stanza_plugin
 from slixmpp.xmlstream.handler import Callback
@@ -34,6 +34,9 @@ URL_DATA = "{http://jabber.org/protocol/url-data}url-data"
 OOB = "{jabber:x:oob}"
 FALLBACK = "{urn:xmpp:fallback:0}"
 UNSTYLED = "{urn:xmpp:styling:0}unstyled"
+NICK = "{http://jabber.org/protocol/nick}"
+AVATAR = "{urn:xmpp:avatar:metadata}"
+CARD = "{vcard-temp}"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
@@ -63,6 +66,8 @@ class User(slixmpp.ClientXMPP):
             self.register_plugin(plugin)
         for plugin in ("xep_0066", "xep_0363", "xep_0446", "xep_0447"):
             self.register_plugin(plugin)
+        for plugin in ("xep_0060", "xep_0115", "xep_0163", "xep_0172", "xep_0084"):
+            self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": True})
         # It knows places, but not in messages.
         register_stanza_plugin(slixmpp.Message, Geoloc)
@@ -75,6 +80,8 @@ class User(slixmpp.ClientXMPP):
         self.add_event_handler("receipt_received", self.receipt)
         self.add_event_handler("marker", self.marker)
         self.add_event_handler("chatstate", self.state)
+        self.add_event_handler("user_nick_publish", self.named)
+        self.add_event_handler("avatar_metadata_publish", self.looks)
         self["feature_mechanisms"].unencrypted_scram = True
         self["feature_mechanisms"].unencrypted_plain = True
         self.add_event_handler("session_start", self.started)
@@ -205,6 +212,32 @@ class User(slixmpp.ClientXMPP):
     def state(self, stanza):
         self.shows("state", stanza, state=stanza["chat_state"])
 
+    def named(self, stanza):
+        """Somebody is called so from now on, as the library hears it."""
+        nick = stanza.xml.find(f".//{NICK}nick")
+        self.shows("name", stanza, name=(nick.text or "") if nick is not None else "")
+
+    def looks(self, stanza):
+        """Somebody has another picture from now on, which a client fetches, or none."""
+        info = stanza.xml.find(f".//{AVATAR}info")
+        if info is None:
+            self.shows("face", stanza, path=None)
+            return
+        download = self.loop.create_task(self.fetch_picture(stanza, info.get("id")))
+        self.downloads.add(download)
+        download.add_done_callback(self.downloads.discard)
+
+    async def fetch_picture(self, stanza, picture):
+        try:
+            answer = await self["xep_0084"].retrieve_avatar(stanza["from"].bare, picture)
+        except (IqError, IqTimeout):
+            self.shows("no_face", stanza)
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / uuid.uuid4().hex
+        path.write_bytes(answer["pubsub"]["items"]["item"]["avatar_data"]["value"])
+        self.shows("face", stanza, path=str(path))
+
     def presence(self, stanza):
         xml = stanza.xml
         tell(
@@ -283,6 +316,11 @@ class User(slixmpp.ClientXMPP):
             return self.put(stanza)
         elif do == "file":
             return await self.send_file(to, command)
+        elif do == "call_itself":
+            await self["xep_0172"].publish_nick(command["name"])
+            await self.change_card("NICKNAME", command["name"])
+        elif do == "wear":
+            await self.wear(command["picture"])
         elif do == "there":
             await self.be(command["show"])
         elif do == "displayed":
@@ -292,6 +330,34 @@ class User(slixmpp.ClientXMPP):
             stanza["chat_state"] = command["state"]
             stanza.send()
         return None
+
+    async def wear(self, picture):
+        """Publishes a picture, given in hex, or that there is none."""
+        if picture is None:
+            await self["xep_0084"].stop()
+            return
+        picture = bytes.fromhex(picture)
+        about = {"id": self["xep_0084"].generate_id(picture), "type": "image/png", "bytes": len(picture)}
+        await self["xep_0084"].publish_avatar(picture)
+        await self["xep_0084"].publish_avatar_metadata(about)
+
+    async def change_card(self, part, text):
+        """Says the same on the card where the server does not do so by itself: on ejabberd."""
+        version = await self.ask(
+            f'<iq xmlns="jabber:client" type="get" to="{self.boundjid.domain}"><query xmlns="jabber:iq:version"/></iq>'
+        )
+        if "ejabberd" not in version["xml"]:
+            return
+        answer = await self.ask('<iq xmlns="jabber:client" type="get"><vCard xmlns="vcard-temp"/></iq>')
+        card = ElementTree.fromstring(answer["xml"]).find(CARD + "vCard")
+        if card is None:
+            card = ElementTree.Element(CARD + "vCard")
+        for old in card.findall(CARD + part):
+            card.remove(old)
+        ElementTree.SubElement(card, CARD + part).text = text
+        iq = ElementTree.Element(CLIENT + "iq", {"type": "set"})
+        iq.append(card)
+        await self.ask(ElementTree.tostring(iq, encoding="unicode"))
 
     async def send_file(self, to, command):
         """Uploads a file, and sends it as clients do that know XEP-0447; the id of the message."""
@@ -494,7 +560,7 @@ async def main(host, port, folder):
             )
             floods.add(asyncio.get_running_loop().create_task(flood))
             return None
-        if what in ("edit", "retract", "react", "reply", "displayed", "state", "place", "file", "there"):
+        if what in ("edit", "retract", "react", "reply", "displayed", "state", "place", "file", "there", "call_itself", "wear"):
             return {"id": await user.act(what, command)}
         if what == "raw":
             await asyncio.wait_for(user.online.wait(), 60)

@@ -8,6 +8,7 @@ mod content;
 mod files;
 mod people;
 mod presence;
+mod profiles;
 
 use std::sync::Arc;
 

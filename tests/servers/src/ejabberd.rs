@@ -79,6 +79,7 @@ api_permissions:
     what: register
 modules:
   mod_adhoc: {}
+  mod_avatar: {}
   mod_blocking: {}
   mod_caps: {}
   mod_carboncopy: {}
@@ -105,6 +106,7 @@ modules:
   mod_stream_mgmt: {}
   mod_vcard:
     search: false
+  mod_vcard_xupdate: {}
   mod_version: {}
 # For the one domain alone: its place by HTTP names no host.
 append_host_config:

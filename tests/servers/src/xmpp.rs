@@ -15,6 +15,8 @@ use crate::{
     Addresses, Child, Deed, Heard, Installed, PATIENCE, SampleFile, Sight, Told, User, workspace,
 };
 
+mod profile;
+
 /// The program that all users of one server share.
 pub struct XmppClients {
     script: Arc<Script>,
@@ -357,9 +359,9 @@ impl XmppUser {
                 "kind": file.kind, "caption": file.caption,
                 "length": file.duration.map(|duration| duration.as_millis()),
             }),
-            Deed::Sends(_) | Deed::CallsItself(_) | Deed::Wears(_) => {
-                bail!("this client cannot: {deed:?}")
-            }
+            Deed::CallsItself(name) => json!({"do": "call_itself", "name": name}),
+            Deed::Wears(picture) => profile::wears(picture),
+            Deed::Sends(_) => bail!("this client cannot: {deed:?}"),
             Deed::Is(there) => {
                 self.befriends(to)?;
                 json!({"do": "there", "show": shown(there)})
@@ -410,7 +412,7 @@ impl XmppUser {
                     |line: &Value| place(line).map(Content::Location).as_ref() == Some(content);
                 all("place", None).iter().any(is)
             }
-            Sight::Name(_) | Sight::Face(_) => false,
+            Sight::Name(_) | Sight::Face(_) => profile::shows(sight, |event| all(event, None)),
             Sight::ShowsFile(file) => all("file", None).iter().any(|line| is_file(line, file)),
             Sight::Presence(there) => {
                 let mut all = all("presence", None).into_iter().rev();

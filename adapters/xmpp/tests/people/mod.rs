@@ -45,7 +45,7 @@ impl Here {
         answers.into_iter().next().ok_or_else(|| anyhow!("deliver gave no answer"))
     }
 
-    async fn carries_out(&self, command: Command) -> Result<Delivered> {
+    pub(crate) async fn carries_out(&self, command: Command) -> Result<Delivered> {
         self.delivers(command).await?.map_err(|error| anyhow!("not delivered: {error:?}"))
     }
 

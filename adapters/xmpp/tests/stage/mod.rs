@@ -286,9 +286,7 @@ impl Peer for Bob {
     }
 
     async fn performs(&mut self, to: &str, deed: &Deed) -> Result<Tried> {
-        if matches!(deed, Deed::Sends(content) if content.kind() != Kind::Location)
-            || matches!(deed, Deed::CallsItself(_) | Deed::Wears(_))
-        {
+        if matches!(deed, Deed::Sends(content) if content.kind() != Kind::Location) {
             return Ok(Tried::Impossible);
         }
         let (address, deed) = (to.to_owned(), deed.clone());
@@ -324,7 +322,15 @@ impl Peer for Bob {
                 let file = file.as_ref().context("no file lies there")?;
                 bob.acts(&address, &Does::SendsFile(file))
             }
-            Deed::CallsItself(_) | Deed::Wears(_) => bail!("not yet"),
+            // Only contacts are told of either at once.
+            Deed::CallsItself(name) => {
+                bob.befriends(&address)?;
+                bob.acts(&address, &Does::CallsItself(name))
+            }
+            Deed::Wears(picture) => {
+                bob.befriends(&address)?;
+                bob.acts(&address, &Does::Wears(picture.as_deref()))
+            }
         };
         let id = with(bob, act).await?;
         if let Some(text) = new {
@@ -344,7 +350,8 @@ impl Peer for Bob {
             _ => None,
         };
         let sight = match sight {
-            Sight::Name(_) | Sight::Face(_) => return Ok(Tried::Impossible),
+            Sight::Name(name) => Sees::Name(name),
+            Sight::Face(picture) => Sees::Face(picture.as_deref()),
             Sight::Bold(text) => Sees::Bold(text),
             Sight::Reply(text) => Sees::Reply(said, text),
             Sight::Edited(text) => Sees::Edited(&self.heard, text),
