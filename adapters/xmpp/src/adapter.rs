@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use drawbridge_adapter::{
     Adapter, Addressing, Bridge, Capabilities, Circumstances, Code, Command, Content, Delivered,
     Delivery, DeliveryError, Descriptor, Diagnosis, EventId, Fatal, Feature, Kind, Level, Media,
-    Message, Presence, Profile, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits, UserId, Was, async_trait, log,
+    Message, Presence, Profile, Request, RequestOver, Secret, Signal, StatusNeeds, TextLimits,
+    UserId, Was, async_trait, log,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;

@@ -57,7 +57,8 @@ pub(crate) fn answers(
     };
     match kind {
         "subscribe" => {
-            let asks = pair.as_ref().is_some_and(|(puppet, user)| availability.asks_back(puppet, user));
+            let asks =
+                pair.as_ref().is_some_and(|(puppet, user)| availability.asks_back(puppet, user));
             let asked = asks.then(|| says(Xml::new("presence").attr("type", "subscribe")));
             let subscribed = envelope.answer("presence", "subscribed");
             [subscribed, shown(is)].into_iter().chain(asked).collect()

@@ -45,7 +45,7 @@ const WAITING: usize = 2048;
 /// How much is done at a time.
 const AT_ONCE: usize = 8;
 /// How often the same user is looked at, whatever the reason.
-const BETWEEN: Duration = Duration::from_secs(2);
+const BETWEEN: Duration = Duration::from_secs(1);
 /// When a user who writes is looked at again.
 const AGAIN: Duration = Duration::from_mins(10);
 /// How often a ghost is shown anew to a user who comes.

@@ -258,15 +258,13 @@ impl<R: AsyncRead + Unpin> Reading<'_, R> {
         match command::take(&stanza, self.addresses, self.bridge) {
             Some(Asked::Event(event, envelope)) => self.hand_over("iq", *event, &envelope).await,
             Some(Asked::Answer(answer)) => self.answer(&answer),
-            None => {
-                match query::answer(&stanza.element, self.addresses, self.bridge) {
-                    Some(Reply::Now(answer)) => self.answer(&answer),
-                    Some(Reply::OfProfile(question)) => {
-                        self.profiles.asked(question, &self.answers);
-                    }
-                    None => {}
+            None => match query::answer(&stanza.element, self.addresses, self.bridge) {
+                Some(Reply::Now(answer)) => self.answer(&answer),
+                Some(Reply::OfProfile(question)) => {
+                    self.profiles.asked(question, &self.answers);
                 }
-            }
+                None => {}
+            },
         }
     }
 

@@ -96,11 +96,9 @@ pub(crate) fn event(stanza: &Element) -> Option<Vec<Told>> {
         let item = if part.name() == "items" { last_item(part) } else { None };
         Some(match (node, item) {
             (ns::NICK, Some(item)) => Told::Name(nick(item)),
-            (ns::AVATAR_METADATA, Some(item)) => {
-                item.get_child("metadata", ns::AVATAR_METADATA).map_or(Told::Something, |metadata| {
-                    Told::Face(face(metadata))
-                })
-            }
+            (ns::AVATAR_METADATA, Some(item)) => item
+                .get_child("metadata", ns::AVATAR_METADATA)
+                .map_or(Told::Something, |metadata| Told::Face(face(metadata))),
             _ => Told::Something,
         })
     };

@@ -217,9 +217,8 @@ pub(crate) fn card(id: &str, name: Option<&str>, picture: Option<&Picture>) -> X
 
 /// XEP-0292.
 fn card4(id: &str, name: Option<&str>, picture: Option<&Picture>) -> Xml {
-    let line = |part, text: &str| {
-        Xml::new(part).child(Xml::new("text").text(one_line(text, MAX_NAME)))
-    };
+    let line =
+        |part, text: &str| Xml::new(part).child(Xml::new("text").text(one_line(text, MAX_NAME)));
     let photo = picture.map(|picture| {
         let uri = format!("data:{};base64,{}", picture.mime, encoded(picture));
         Xml::new("photo").child(Xml::new("uri").text(uri))
