@@ -148,12 +148,11 @@ fn a_ghost_is_there_for_those_to_whom_the_daemon_shows_it_and_for_nobody_else() 
     };
     let nobody = absent("bob@p.test", DAVE);
     assert_eq!(probe("bob@p.test", CAROL), absent("bob@p.test", CAROL));
-    for (is, inner) in [
-        (There::Online, "/>"),
-        (There::Away, "><show>away</show></presence>"),
-        (There::Online, "/>"),
-    ] {
-        let stanza = format!("<presence from='{CAROL}' to='bob@p.test'{inner}");
+    let caps = write::caps().to_wire();
+    for (is, inner) in
+        [(There::Online, ""), (There::Away, "<show>away</show>"), (There::Online, "")]
+    {
+        let stanza = format!("<presence from='{CAROL}' to='bob@p.test'>{inner}{caps}</presence>");
         assert_eq!(here.shows(carol(), bob(), is), stanza);
         assert_eq!(probe("bob@p.test", CAROL), [stanza]);
         assert_eq!(probe("bob@p.test", DAVE), nobody);
@@ -162,6 +161,26 @@ fn a_ghost_is_there_for_those_to_whom_the_daemon_shows_it_and_for_nobody_else() 
     let gone = here.shows(carol(), bob(), There::Offline);
     assert_eq!([gone], absent("bob@p.test", CAROL)[..]);
     assert_eq!(probe("bob@p.test", CAROL), absent("bob@p.test", CAROL));
+}
+
+#[test]
+fn a_ghosts_picture_is_named_where_it_is_there_for_whom_it_was_shown() {
+    let here = Here::new();
+    let availability = &here.fleeting.availability;
+    let wears = |photo: Option<&str>| {
+        let stanza =
+            availability.wears(&carol(), &bob(), photo.map(str::to_owned), &here.addresses);
+        stanza.map(|stanza| stanza.to_wire())
+    };
+    assert_eq!(wears(Some("0123")), None);
+    let update = |photo: &str| format!("<x xmlns='vcard-temp:x:update'>{photo}</x></presence>");
+    assert!(here.shows(carol(), bob(), There::Online).ends_with(&update("<photo>0123</photo>")));
+    assert!(wears(None).unwrap().ends_with(&update("<photo/>")));
+    let ann: UserId = "xmpp:ann@p.test".parse().unwrap();
+    assert!(!here.shows(carol(), ann, There::Online).contains("x:update"));
+    // A lost connection makes nobody look otherwise.
+    availability.lost(&here.bridge.handle());
+    assert!(here.shows(carol(), bob(), There::Away).ends_with(&update("<photo/>")));
 }
 
 #[test]
@@ -178,8 +197,9 @@ fn who_subscribes_is_asked_for_the_same_unless_it_is_seen_already() {
         assert_eq!(subscribe("bob@p.test", to), [subscribed, absent, asks]);
     }
     here.shows(carol(), bob(), There::Away);
-    let away = "<presence from='GHOST' to='USER'><show>away</show></presence>";
-    assert_eq!(subscribe("bob@p.test", CAROL), [subscribed, away]);
+    let caps = write::caps().to_wire();
+    let away = format!("<presence from='GHOST' to='USER'><show>away</show>{caps}</presence>");
+    assert_eq!(subscribe("bob@p.test", CAROL), [subscribed, &away]);
     here.comes("ann@p.test/x", CAROL, "", "");
     assert_eq!(subscribe("ann@p.test", CAROL), [subscribed, absent]);
     let unsubscribed = format!("<presence type='unsubscribed' from='{CAROL}' to='bob@p.test'/>");

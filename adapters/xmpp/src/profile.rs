@@ -12,9 +12,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{
-    Addressing, Bridge, Code, DeliveryError, Memo, NewPicture, ProfileChange, Refusal, UserId, log,
-};
+use drawbridge_adapter::{Addressing, Bridge, Memo, NewPicture, ProfileChange, UserId, log};
 use futures_util::future::join_all;
 use lru::LruCache;
 use minidom::Element;
@@ -28,8 +26,8 @@ use crate::ns;
 use crate::outward::Outward;
 use crate::stream::Stanza;
 use crate::turns::Turns;
-use crate::xml::Xml;
 
+mod ask;
 pub(crate) mod read;
 pub(crate) mod write;
 
@@ -54,8 +52,6 @@ const GREETING: Duration = Duration::from_mins(1);
 const LATER: Duration = Duration::from_secs(30);
 /// How long a user's server may take to say something.
 const ANSWER: Duration = Duration::from_secs(3);
-/// How long a user's server may take for a picture.
-const PICTURE: Duration = Duration::from_secs(10);
 /// What a memo begins with that says which ghost may see a user's picture. The rest is the JID.
 const PREFIX: &str = "face/";
 
@@ -391,59 +387,6 @@ impl Profiles {
         }
     }
 
-    /// The latest item of a user's node, or the one of this id, if there is one.
-    async fn published(
-        &self,
-        patience: Duration,
-        from: &str,
-        user: &UserId,
-        node: &'static str,
-        id: Option<&str>,
-    ) -> Result<Option<Element>, DeliveryError> {
-        let items = Xml::new("items").attr("node", node);
-        let items = match id {
-            Some(id) => items.child(Xml::new("item").attr("id", id)),
-            None => items.attr("max_items", "1"),
-        };
-        let query = Xml::within("pubsub", ns::PUBSUB).child(items);
-        let Some(answer) = self.asks(patience, from, user, query).await? else { return Ok(None) };
-        let pubsub = answer.get_child("pubsub", ns::PUBSUB).ok_or(UNREADABLE)?;
-        let items = pubsub.get_child("items", ns::PUBSUB);
-        Ok(items.and_then(read::last_item).cloned())
-    }
-
-    /// What a user's card says.
-    async fn card(
-        &self,
-        patience: Duration,
-        from: &str,
-        user: &UserId,
-    ) -> Result<Card, DeliveryError> {
-        let answer = self.asks(patience, from, user, Xml::within("vCard", ns::VCARD)).await?;
-        let card = answer.as_ref().and_then(|answer| answer.get_child("vCard", ns::VCARD));
-        Ok(card.map(read::card).unwrap_or_default())
-    }
-
-    /// Asks for something in the name of a ghost; `Ok(None)` if there is no such thing.
-    async fn asks(
-        &self,
-        patience: Duration,
-        from: &str,
-        user: &UserId,
-        what: Xml,
-    ) -> Result<Option<Element>, DeliveryError> {
-        let query = |id: &str| {
-            let iq = Xml::new("iq").attr("type", "get").attr("id", id);
-            iq.attr("from", from).attr("to", user.id()).child(what.clone())
-        };
-        let Stanza { element, whole } = self.outward.ask_within(patience, user.id(), query).await?;
-        match element.attr("type") {
-            Some("result") if whole => Ok(Some(element)),
-            Some("error") if is_absent(&element) => Ok(None),
-            _ => Err(UNREADABLE),
-        }
-    }
-
     /// Tells the daemon what it does not know of a user.
     async fn tells(&self, user: &UserId, bridge: &Bridge) {
         let _turn = self.turns.take(user).await;
@@ -467,10 +410,8 @@ impl Profiles {
         }
         let mut change = ProfileChange::of(user.clone());
         change.name.clone_from(&name);
-        change.picture = picture.clone().map(|id| match id.is_empty() {
-            true => NewPicture::Gone,
-            false => NewPicture::At(id),
-        });
+        let at = |id: String| if id.is_empty() { NewPicture::Gone } else { NewPicture::At(id) };
+        change.picture = picture.clone().map(at);
         let taken = bridge.profile(change).await.is_ok();
         let mut state = self.lock();
         if !taken {
@@ -485,47 +426,6 @@ impl Profiles {
     fn memo(&self, user: &UserId, ghost: &UserId) -> Option<Memo> {
         let address = self.addresses.address_of(ghost).ok()?;
         Some(Memo::set(format!("{PREFIX}{}", user.id()), &address))
-    }
-
-    /// Fetches a user's picture.
-    pub(crate) async fn fetch(
-        &self,
-        user: &UserId,
-        id: &str,
-        bridge: &Bridge,
-    ) -> Result<Vec<u8>, DeliveryError> {
-        let ghost = self.lock().users.get(user).and_then(|known| known.ghost.clone());
-        let address = match ghost.and_then(|ghost| self.addresses.address_of(&ghost).ok()) {
-            Some(address) => Some(address),
-            None => {
-                let noted = bridge.recall(&format!("{PREFIX}{}", user.id())).await;
-                let noted = noted.map_err(|_| later("the store did not say who may see it"))?;
-                // Only ever from ourselves, whatever the store gave back.
-                noted.filter(|address| self.addresses.user_at(address).is_ok())
-            }
-        };
-        let address = address.unwrap_or_else(|| self.addresses.component().to_owned());
-        let fits = |bytes: &Vec<u8>| !read::is_hash(id) || read::id_of(bytes) == id;
-        let data = self.published(PICTURE, &address, user, ns::AVATAR_DATA, Some(id)).await;
-        let found = match data {
-            Ok(item) => {
-                let data = item.as_ref().and_then(|item| item.get_child("data", ns::AVATAR_DATA));
-                data.and_then(read::decoded).filter(fits)
-            }
-            Err(DeliveryError::Refused { .. }) => None,
-            Err(error) => return Err(before(error)),
-        };
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        let card = match self.card(PICTURE, &address, user).await {
-            Ok(card) => card,
-            Err(error) => return Err(before(error)),
-        };
-        card.photo.filter(fits).ok_or(DeliveryError::Refused {
-            refusal: Code::Expired.into(),
-            why: "the picture is not there",
-        })
     }
 }
 
@@ -567,26 +467,6 @@ impl State {
     }
 }
 
-/// Whether an error says that there is no such thing, and not that it is closed.
-fn is_absent(error: &Element) -> bool {
-    let error = error.children().find(|child| child.name() == "error");
-    error.is_some_and(|error| error.has_child("item-not-found", ns::STANZAS))
-}
-
-/// What a server says that lets nobody in, or says nothing of use.
-const UNREADABLE: DeliveryError = DeliveryError::Refused {
-    refusal: Refusal { code: Code::Forbidden, retry_after: None, limit: None },
-    why: "the user's server does not say it",
-};
-
-fn later(why: &'static str) -> DeliveryError {
-    DeliveryError::Retry { after: None, why }
-}
-
-/// To read something once more harms nothing.
-fn before(error: DeliveryError) -> DeliveryError {
-    match error {
-        DeliveryError::Unknown { why } => later(why),
-        error => error,
-    }
-}
+#[cfg(test)]
+#[path = "profile/tests.rs"]
+mod tests;

@@ -30,13 +30,13 @@ pub(crate) fn answer(stanza: &Element, addresses: &Addresses, bridge: &Bridge) -
     let envelope = Envelope::of(stanza)?;
     // An id that is too long to repeat would make an answer that nobody can match.
     envelope.id.as_ref()?;
-    let asked = stanza.children().next();
+    let payload = stanza.children().next();
     let whom = who(&envelope.to, addresses, bridge);
-    if let (Some(about), Who::Puppet(ghost), "get") = (asked.and_then(about), &whom, kind) {
+    if let (Some(about), Who::Puppet(ghost), "get") = (payload.and_then(about), &whom, kind) {
         let (ghost, asker) = (ghost.clone(), addresses.canonical(&envelope.from).ok());
         return Some(Reply::OfProfile(Question { envelope, ghost, asker, about }));
     }
-    let answered = match (asked, whom) {
+    let answered = match (payload, whom) {
         (_, Who::Nobody) => Err(("cancel", "item-not-found")),
         (None, _) => Err(("modify", "bad-request")),
         (Some(asked), Who::Component) => of_component(kind, asked, addresses, bridge),
