@@ -4,15 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use drawbridge_adapter::{Command, NewPicture, Picture, Profile, Sha256, Shown, UserId};
-use drawbridge_servers::{Deed, Sight, XmppSoftware};
+use drawbridge_adapter::{
+    Command, NewPicture, Picture, Presence, Profile, Sha256, Shown, Signal, There, UserId,
+};
+use drawbridge_servers::{Deed, Sight, XmppSoftware, XmppUser};
 
 use crate::stage::with;
-use crate::stanzas::{CAROL, Here, PATIENCE};
+use crate::stanzas::{CAROL, Here, PATIENCE, STANZA};
 
 tests! {
     a_contact_is_followed
+    a_ghost_that_is_there_is_told_what_is_published
+    who_writes_is_looked_at
     a_ghost_is_shown_to_one_user
+    who_comes_is_shown_it_again
 }
 
 /// A picture that clients take for a PNG; nobody draws it.
@@ -107,5 +112,59 @@ async fn a_ghost_is_shown_to_one_user(software: XmppSoftware) -> Result<()> {
     here.shows_carol(None, None).await?;
     here.bob_sees(&Sight::Name(""))?;
     here.bob_sees(&Sight::Face(None))?;
+    here.closes().await
+}
+
+/// What a client publishes alone, and not on a card.
+fn publish(name: &str) -> String {
+    format!(
+        "<iq xmlns='jabber:client' type='set'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+         <publish node='http://jabber.org/protocol/nick'><item id='current'>\
+         <nick xmlns='http://jabber.org/protocol/nick'>{name}</nick></item></publish></pubsub></iq>"
+    )
+}
+
+async fn a_ghost_that_is_there_is_told_what_is_published(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    with(&here.bob, |bob| bob.befriends(CAROL)).await?;
+    let (by, to) = ("elsewhere:carol".parse()?, "xmpp:bob@p.test".parse()?);
+    here.adapter.signal(Signal::Presence(Presence { by, to, is: There::Online }));
+    here.bob_sees(&Sight::Presence(There::Online))?;
+    for name in ["Bob", "Bobby"] {
+        with(&here.bob, move |bob| bob.queries(&publish(name))).await?;
+        here.hears_name(name).await?;
+    }
+    here.closes().await
+}
+
+async fn who_writes_is_looked_at(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    let card = "<vCard xmlns='vcard-temp'><FN>Robert</FN></vCard>";
+    let set = format!("<iq xmlns='jabber:client' type='set'>{card}</iq>");
+    with(&here.bob, move |bob| bob.queries(&set)).await?;
+    here.still_carries("hello").await?;
+    here.hears_name("Robert").await?;
+    // A name that stands beside what somebody says goes before that.
+    let stanza = format!(
+        "<message {STANZA} type='chat' to='{CAROL}'><body>I am</body>\
+         <nick xmlns='http://jabber.org/protocol/nick'>Rob</nick></message>"
+    );
+    here.sends(&stanza).await?;
+    here.hears_name("Rob").await?;
+    here.closes().await
+}
+
+async fn who_comes_is_shown_it_again(software: XmppSoftware) -> Result<()> {
+    let here = Here::open(software).await?;
+    with(&here.bob, |bob| bob.befriends(CAROL)).await?;
+    with(&here.bob, XmppUser::goes_away).await?;
+    let (of, to): (UserId, UserId) = ("elsewhere:carol".parse()?, "xmpp:bob@p.test".parse()?);
+    let shown = Shown { name: Some("Carol".to_owned()), picture: None };
+    here.bridge.has_shown(&of, &to, shown);
+    let mut here = here;
+    // What this one remembers of who came lately goes with it.
+    here.crashes().await?;
+    with(&here.bob, XmppUser::returns).await?;
+    here.bob_sees(&Sight::Name("Carol"))?;
     here.closes().await
 }
