@@ -51,6 +51,7 @@ class User(slixmpp.ClientXMPP):
         self.where = address
         self.folder = Path(folder)
         self.downloads = set()
+        self.faces = {}
         self.enable_starttls = False
         self.enable_direct_tls = False
         self.enable_plaintext = True
@@ -220,6 +221,7 @@ class User(slixmpp.ClientXMPP):
     def looks(self, stanza):
         """Somebody has another picture from now on, which a client fetches, or none."""
         info = stanza.xml.find(f".//{AVATAR}info")
+        self.faces[stanza["from"].bare] = stanza
         if info is None:
             self.shows("face", stanza, path=None)
             return
@@ -234,6 +236,9 @@ class User(slixmpp.ClientXMPP):
             self.shows("no_face", stanza)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
+        # What is fetched may come when it is over.
+        if self.faces[stanza["from"].bare] is not stanza:
+            return
         path = self.folder / uuid.uuid4().hex
         path.write_bytes(answer["pubsub"]["items"]["item"]["avatar_data"]["value"])
         self.shows("face", stanza, path=str(path))
