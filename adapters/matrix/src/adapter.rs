@@ -101,6 +101,7 @@ impl Adapter for MatrixAdapter {
             .with(Kind::Contact, Level::Fallback)
             .with(Kind::Receipt, Level::Full)
             .with(Kind::Typing, Level::Full)
+            .with(Kind::Profile, Level::Full)
             .bearing(Feature::Formatting, Level::Full)
             .bearing(Feature::Mention, Level::Full)
             .bearing(Feature::Reply, Level::Full)
@@ -146,6 +147,14 @@ impl Adapter for MatrixAdapter {
             return Err(DeliveryError::Refused { refusal: Code::Malformed.into(), why });
         };
         self.homeserver.download(&mxc).await
+    }
+
+    async fn picture(&self, _of: &UserId, at: &str) -> Result<Vec<u8>, DeliveryError> {
+        let Some(mxc) = Mxc::parse(at) else {
+            let why = "what it is called is no address of a picture";
+            return Err(DeliveryError::Refused { refusal: Code::Malformed.into(), why });
+        };
+        self.homeserver.picture(&mxc).await
     }
 
     fn max_media(&self) -> u64 {

@@ -11,14 +11,14 @@ use crate::address::MatrixAddressing;
 use crate::cache::Cache;
 use crate::ghosts::Ghosts;
 use crate::homeserver::{CallError, Homeserver};
-use crate::inbound::Passes;
+use crate::inbound::{Passes, Profiles};
 use crate::lists::Lists;
-use crate::outbound::{Notices, Receipts, Signals, Uploads};
+use crate::outbound::{Looks, Notices, Receipts, Signals, Uploads};
 use crate::portals::Portals;
 use crate::refs::Refs;
 use crate::spaces::Spaces;
 
-/// Matrix users whose names, or existence, are at hand.
+/// Matrix users whose existence is at hand.
 const USERS_AT_HAND: usize = 10_000;
 /// Rooms whose members could not be learned.
 const ROOMS_UNSEEN: usize = 1_000;
@@ -33,8 +33,10 @@ pub(crate) struct Core {
     pub(crate) portals: Portals,
     pub(crate) spaces: Arc<Spaces>,
     pub(crate) ghosts: Ghosts,
-    /// Display names of Matrix users.
-    pub(crate) displayed: Cache<OwnedUserId, Option<String>>,
+    /// How Matrix users call themselves and look.
+    pub(crate) profiles: Profiles,
+    /// How ghosts look, each to one user.
+    pub(crate) looks: Looks,
     /// Users of the homeserver who were seen to exist.
     pub(crate) existing: Cache<OwnedUserId, ()>,
     /// How often the members of a room could not be learned.
@@ -70,7 +72,8 @@ impl Core {
             names,
             homeserver: hs,
             ghosts: Ghosts::new(),
-            displayed: Cache::new(USERS_AT_HAND),
+            profiles: Profiles::new(),
+            looks: Looks::new(),
             existing: Cache::new(USERS_AT_HAND),
             unseen: Cache::new(ROOMS_UNSEEN),
             refs: Refs::new(),
@@ -85,10 +88,10 @@ impl Core {
         }
     }
 
-    /// Makes sure that a ghost, or the bot, is there, and bears `name`, if one is known.
-    pub(crate) async fn ensure(&self, ghost: &UserId, name: Option<&str>) -> Result<(), CallError> {
+    /// Makes sure that a ghost, or the bot, is there.
+    pub(crate) async fn ensure(&self, ghost: &UserId) -> Result<(), CallError> {
         match self.names.behind(ghost.as_str()) {
-            Some(account) => self.ghosts.ensure(&self.homeserver, ghost, &account, name).await,
+            Some(account) => self.ghosts.ensure(&self.homeserver, ghost, &account).await,
             None => self.ghosts.ensure_bot(&self.homeserver, ghost).await,
         }
     }

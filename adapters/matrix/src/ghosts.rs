@@ -1,4 +1,5 @@
-//! Ghosts: registered when they are first needed, each with one device and a display name.
+//! Ghosts: registered when they are first needed, each with one device and a display name that says no
+//! more than its id.
 
 use drawbridge_adapter::UserId as Account;
 use drawbridge_adapter::log;
@@ -17,56 +18,42 @@ const AT_HAND: usize = 10_000;
 /// The longest display name, in bytes: Synapse takes 256 characters.
 const MAX_NAME: usize = 200;
 
-/// The ghosts that were seen to be registered, with the names they bear.
+/// The ghosts that were seen to be registered.
 pub(crate) struct Ghosts {
-    named: Cache<OwnedUserId, String>,
+    seen: Cache<OwnedUserId, ()>,
 }
 
 impl Ghosts {
     pub(crate) fn new() -> Self {
-        Self { named: Cache::new(AT_HAND) }
+        Self { seen: Cache::new(AT_HAND) }
     }
 
-    /// Makes sure that the ghost of `user` is there and bears `name`, if one is known.
+    /// Makes sure that the ghost of `user` is there. In its own profile it looks the same to everybody,
+    /// whatever is known of its user: how it looks to one of them stands in their room.
     pub(crate) async fn ensure(
         &self,
         homeserver: &Homeserver,
         ghost: &UserId,
         user: &Account,
-        name: Option<&str>,
     ) -> Result<(), CallError> {
-        let known = self.named.get(&ghost.to_owned());
-        let wanted = name.map(|name| display_name(name, user));
-        if known.is_some() && (wanted.is_none() || wanted == known) {
+        if self.seen.get(&ghost.to_owned()).is_some() {
             return Ok(());
         }
-        if known.is_none() {
-            register(homeserver, ghost).await?;
-        }
-        let borne = match &known {
-            Some(_) => known,
-            None => borne(homeserver, ghost).await?,
-        };
-        let bridged = borne.filter(|name| name.ends_with(&label(user)));
-        let name = match (wanted, bridged.as_ref()) {
-            (Some(wanted), Some(borne)) if wanted == *borne => wanted,
-            (None, Some(borne)) => borne.clone(),
-            (wanted, _) => {
-                let name = wanted.unwrap_or_else(|| display_name(user.id(), user));
-                let value = ProfileFieldValue::DisplayName(name.clone());
-                let request = set_profile_field::v3::Request::new(ghost.to_owned(), value);
-                match homeserver.call(As::Ghost(ghost), request).await {
-                    // A message is worth more than its writer's name.
-                    Err(CallError::Refused { status, .. }) if status != 401 => {
-                        log!(DISPLAY_NAME_REFUSED, status);
-                    }
-                    Err(error) => return Err(error),
-                    Ok(_) => {}
+        register(homeserver, ghost).await?;
+        let name = display_name(user.id(), user);
+        if borne(homeserver, ghost).await?.as_ref() != Some(&name) {
+            let value = ProfileFieldValue::DisplayName(name);
+            let request = set_profile_field::v3::Request::new(ghost.to_owned(), value);
+            match homeserver.call(As::Ghost(ghost), request).await {
+                // A message is worth more than its writer's name.
+                Err(CallError::Refused { status, .. }) if status != 401 => {
+                    log!(DISPLAY_NAME_REFUSED, status);
                 }
-                name
+                Err(error) => return Err(error),
+                Ok(_) => {}
             }
-        };
-        self.named.put(ghost.to_owned(), name);
+        }
+        self.seen.put(ghost.to_owned(), ());
         Ok(())
     }
 
@@ -76,16 +63,16 @@ impl Ghosts {
         homeserver: &Homeserver,
         bot: &UserId,
     ) -> Result<(), CallError> {
-        if self.named.get(&bot.to_owned()).is_none() {
+        if self.seen.get(&bot.to_owned()).is_none() {
             register(homeserver, bot).await?;
-            self.named.put(bot.to_owned(), String::new());
+            self.seen.put(bot.to_owned(), ());
         }
         Ok(())
     }
 
     /// The homeserver does not know this ghost after all.
     pub(crate) fn forget(&self, ghost: &UserId) {
-        self.named.forget(&ghost.to_owned());
+        self.seen.forget(&ghost.to_owned());
     }
 }
 
@@ -121,7 +108,7 @@ fn label(user: &Account) -> String {
 }
 
 /// The name shown: with its network, without what could reorder or hide the label.
-fn display_name(name: &str, user: &Account) -> String {
+pub(crate) fn display_name(name: &str, user: &Account) -> String {
     let shown = |text: &str| {
         let harmless = text.chars().filter(|c| !c.is_control() && !is_invisible(*c));
         let mut shown: String = harmless.collect();

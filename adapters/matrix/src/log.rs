@@ -103,8 +103,13 @@ drawbridge_adapter::log_events! {
     pub(crate) TOO_MANY_LISTS: WARN, "too many users to watch all their lists",
         fields [],
         action "Tell these users to block and mute by a word to the bridge.";
-    /// A ghost keeps the name it had.
+    /// A ghost looks, in one room or in all, as it did before.
     pub(crate) DISPLAY_NAME_REFUSED: WARN, "the homeserver refused a ghost's display name",
         fields [status: "the homeserver's HTTP status"],
-        action "Look whether the homeserver forbids changes of names.";
+        action "Look whether the homeserver forbids changes of names, or names that are for one room \
+                (Synapse: `allow_per_room_profiles`).";
+    /// A user's picture is not shown on Matrix.
+    pub(crate) PICTURE_REFUSED: WARN, "the homeserver refused a user's picture",
+        fields [status: "the homeserver's HTTP status"],
+        action "Look whether the homeserver lets the bridge upload files.";
 }

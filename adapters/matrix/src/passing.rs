@@ -13,6 +13,8 @@ use crate::log::SWEEP_PUT_OFF;
 pub(crate) const LEFT: &str = "left/";
 /// Keys of reports that were made: for so long they may come again.
 pub(crate) const REPORTED: &str = "report/";
+/// Keys of where pictures of users were taken to; later they are taken there again.
+pub(crate) const PICTURED: &str = "avatar/";
 
 const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(24);
@@ -27,7 +29,7 @@ struct Passing {
 /// Forgets what is old, for ever.
 pub(crate) async fn sweep(bridge: &Bridge) {
     loop {
-        for keys in [LEFT, REPORTED] {
+        for keys in [LEFT, REPORTED, PICTURED] {
             if forget_old(bridge, keys, bridge.now()).await.is_err() {
                 log!(SWEEP_PUT_OFF);
             }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use drawbridge_adapter::{Code, DeliveryError, Incoming, Refusal, Spooled};
+use drawbridge_adapter::{Code, DeliveryError, Incoming, Picture, Refusal, Spooled};
 use futures_util::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Url};
@@ -29,6 +29,16 @@ const ASK: Duration = Duration::from_secs(5);
 const BEGIN: Duration = Duration::from_secs(90);
 /// The longest that nothing of a file comes.
 const SILENCE: Duration = Duration::from_mins(1);
+
+/// The longest that fetching somebody's picture may take.
+const PICTURE: Duration = Duration::from_secs(30);
+const THUMBNAIL: &str = "thumbnail";
+/// The sizes of a picture that are asked for, the best first: those that every Synapse keeps.
+const SIZES: &[(&str, &[(&str, &str)])] = &[
+    ("download", &[]),
+    (THUMBNAIL, &[("width", "320"), ("height", "240"), ("method", "scale")]),
+    (THUMBNAIL, &[("width", "96"), ("height", "96"), ("method", "crop")]),
+];
 
 #[derive(Deserialize)]
 struct Uploaded {
@@ -72,13 +82,34 @@ impl Homeserver {
         (name, mime): (&str, &str),
         file: &Spooled,
     ) -> Result<Mxc, CallError> {
+        let body = Body::wrap_stream(file.body());
+        self.upload_body(ghost, (name, mime), (file.size(), body)).await
+    }
+
+    /// Takes a picture of somebody there as this user.
+    pub(crate) async fn upload_picture(
+        &self,
+        ghost: &UserId,
+        mime: &str,
+        bytes: &[u8],
+    ) -> Result<Mxc, CallError> {
+        let body = (bytes.len() as u64, Body::from(bytes.to_vec()));
+        self.upload_body(ghost, ("picture", mime), body).await
+    }
+
+    async fn upload_body(
+        &self,
+        ghost: &UserId,
+        (name, mime): (&str, &str),
+        (size, body): (u64, Body),
+    ) -> Result<Mxc, CallError> {
         let path = format!("{}/_matrix/media/v3/upload", self.url);
         let query = [("filename", name), ("user_id", ghost.as_str())];
         let url = Url::parse_with_params(&path, query).map_err(|_| CallError::Unreachable)?;
         let request = self.files.post(url).bearer_auth(self.token.expose());
         // Without the length it would come in chunks, which some proxies keep back whole.
-        let request = request.header(CONTENT_TYPE, mime).header(CONTENT_LENGTH, file.size());
-        let answer = request.body(Body::wrap_stream(file.body())).send().await;
+        let request = request.header(CONTENT_TYPE, mime).header(CONTENT_LENGTH, size);
+        let answer = request.body(body).send().await;
         let answer = answer.map_err(|error| {
             if error.is_connect() { CallError::Unreachable } else { CallError::Unanswered }
         })?;
@@ -94,11 +125,56 @@ impl Homeserver {
     /// Opens a file, of this homeserver or of another. It is not fetched from where else the homeserver
     /// may send.
     pub(crate) async fn download(&self, mxc: &Mxc) -> Result<Incoming, DeliveryError> {
+        let answer = self.begin("download", mxc, &[]).await?;
+        let size = answer.content_length();
+        // An error's own words would name the address.
+        let torn = || io::Error::other("the file broke off on its way from the homeserver");
+        let body = stream::unfold(Some(answer), move |answer| async move {
+            let mut answer = answer?;
+            match timeout(SILENCE, answer.chunk()).await {
+                Ok(Ok(Some(piece))) => Some((Ok(piece), Some(answer))),
+                Ok(Ok(None)) => None,
+                Ok(Err(_)) | Err(_) => Some((Err(torn()), None)),
+            }
+        });
+        Ok(Incoming { size, body: Box::pin(body) })
+    }
+
+    /// Fetches a picture: as it is, or the largest of its thumbnails that may cross.
+    pub(crate) async fn picture(&self, mxc: &Mxc) -> Result<Vec<u8>, DeliveryError> {
+        let whole = async {
+            for (of, query) in SIZES {
+                let answer = match self.begin(of, mxc, query).await {
+                    Ok(answer) => answer,
+                    // It is there, and the homeserver makes no thumbnails of it.
+                    Err(DeliveryError::Refused { .. }) if *of == THUMBNAIL => continue,
+                    Err(error) => return Err(error),
+                };
+                if let Some(bytes) = at_most(answer, Picture::MAX).await? {
+                    return Ok(bytes);
+                }
+            }
+            let refusal = Refusal::too_large(Picture::MAX as u64);
+            Err(DeliveryError::Refused { refusal, why: "no size of the picture is small enough" })
+        };
+        timeout(PICTURE, whole).await.unwrap_or(Err(unopened(CallError::Unanswered)))
+    }
+
+    /// Asks for a file; whatever is to be read then.
+    async fn begin(
+        &self,
+        of: &str,
+        mxc: &Mxc,
+        query: &[(&str, &str)],
+    ) -> Result<reqwest::Response, DeliveryError> {
         let (server, id) = mxc.parts();
         let mut url = Url::parse(&self.url).map_err(|_| unopened(CallError::Unreachable))?;
         if let Ok(mut path) = url.path_segments_mut() {
             let path = path.pop_if_empty();
-            path.extend(["_matrix", "client", "v1", "media", "download", server, id]);
+            path.extend(["_matrix", "client", "v1", "media", of, server, id]);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.files.get(url).bearer_auth(self.token.expose()).send();
         let answer = match timeout(BEGIN, request).await {
@@ -115,18 +191,26 @@ impl Homeserver {
             let body = timeout(SILENCE, read(answer)).await.unwrap_or(Err(CallError::Unanswered));
             return Err(unopened(body.map_or_else(|error| error, |body| refusal(status, &body))));
         }
-        let size = answer.content_length();
-        // An error's own words would name the address.
-        let torn = || io::Error::other("the file broke off on its way from the homeserver");
-        let body = stream::unfold(Some(answer), move |answer| async move {
-            let mut answer = answer?;
-            match timeout(SILENCE, answer.chunk()).await {
-                Ok(Ok(Some(piece))) => Some((Ok(piece), Some(answer))),
-                Ok(Ok(None)) => None,
-                Ok(Err(_)) | Err(_) => Some((Err(torn()), None)),
-            }
-        });
-        Ok(Incoming { size, body: Box::pin(body) })
+        Ok(answer)
+    }
+}
+
+/// What an answer holds, unless that is more.
+async fn at_most(
+    mut answer: reqwest::Response,
+    most: usize,
+) -> Result<Option<Vec<u8>>, DeliveryError> {
+    if answer.content_length().is_some_and(|size| size > most as u64) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    loop {
+        let piece = answer.chunk().await.map_err(|_| unopened(CallError::Unanswered))?;
+        let Some(piece) = piece else { return Ok(Some(bytes)) };
+        if bytes.len() + piece.len() > most {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&piece);
     }
 }
 

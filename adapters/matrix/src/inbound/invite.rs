@@ -60,9 +60,10 @@ impl Core {
         if !known || taken || self.names.user(user.as_str()).is_none() {
             return self.decline(&id, &ghost).await;
         }
-        if let Err(error) = self.ensure(&ghost, None).await {
+        if let Err(error) = self.ensure(&ghost).await {
             Later::if_gone(&error)?;
         }
+        self.profiles.forget(&user);
         // Remembered before the join, so that nothing said right after it is missed.
         let room = Room { ghost, user, company: Company::Unknown };
         self.portals.learn(&id, &room).await?;

@@ -29,9 +29,6 @@ impl Core {
                 _ => Ok(()),
             };
         }
-        if membership == "join" {
-            self.keep_name(target.clone(), event.text("displayname"));
-        }
         let Some(room) = self.portals.room(&event.room).await? else {
             return match membership {
                 "leave" | "ban" => self.left(event, &target).await,
@@ -41,6 +38,10 @@ impl Core {
                 _ => Ok(()),
             };
         };
+        // What is called otherwise in one room may be called so everywhere.
+        if membership == "join" && target == room.user && event.is_changed {
+            self.may_look_otherwise(&target);
+        }
         match membership {
             // A change of the name is another join.
             "join" if target == room.user && event.was.as_deref() != Some("join") => {
@@ -181,6 +182,7 @@ impl Core {
         if !others {
             let direct = Room { company: Company::None, ..room.clone() };
             self.open(id, &direct).await?;
+            self.dress_portal(id, &direct).await;
             return Ok(Some(direct));
         }
         if room.company == Company::Unknown {

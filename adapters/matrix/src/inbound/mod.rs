@@ -4,6 +4,7 @@ mod echo;
 mod fleeting;
 mod invite;
 mod members;
+mod profiles;
 mod sequence;
 mod server;
 mod transaction;
@@ -12,4 +13,5 @@ mod transaction;
 mod tests;
 
 pub(crate) use fleeting::{Passes, pass};
+pub(crate) use profiles::Profiles;
 pub(crate) use server::{bearer, bind, serve};

@@ -145,7 +145,7 @@ async fn user(State(shared): State<Arc<Shared>>, Path(mxid): Path<String>) -> Re
     let core = &shared.core;
     let found = core.known_ghost(&mxid);
     let Some((ghost, account)) = found else { return not_found().await };
-    match core.ghosts.ensure(&core.homeserver, &ghost, &account, None).await {
+    match core.ghosts.ensure(&core.homeserver, &ghost, &account).await {
         Ok(()) => Json(json!({})).into_response(),
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
     }

@@ -6,14 +6,10 @@ use drawbridge_adapter::{
     Content, Destination, Emojis, Event, EventId, Kind, Marks, Party, Repeats, Reply, Timestamp,
     log,
 };
-use ruma::api::client::state::get_state_event_for_key;
-use ruma::events::StateEventType;
-use ruma::{OwnedEventId, OwnedUserId, UserId};
-use serde::Deserialize;
+use ruma::{OwnedEventId, UserId};
 use serde_json::value::RawValue;
 
 use crate::core::{Core, Later, WayBack};
-use crate::homeserver::As;
 use crate::lists;
 use crate::log::{EVENT_SKIPPED, MESSAGE_OUTSIDE_PORTAL};
 use crate::outbound;
@@ -22,9 +18,6 @@ use crate::refs::{Way, reference};
 use crate::wire::{
     Answer, Meaning, Said, WireEvent, brief, file, in_short, marks, meaning, written,
 };
-
-/// The longest display name that is kept, in bytes.
-const MAX_NAME: usize = 256;
 
 impl Core {
     /// Takes a transaction's events. `Ok` means that each is durable, refused, or means nothing.
@@ -229,32 +222,6 @@ impl Core {
             self.leave(&event.room, &room).await?;
         }
         Ok(())
-    }
-
-    /// The sender's name in the room: one call for a sender not heard of lately.
-    async fn display_name(&self, event: &WireEvent, ghost: &UserId) -> Option<String> {
-        #[derive(Deserialize)]
-        struct Member {
-            displayname: Option<String>,
-        }
-        if let Some(known) = self.displayed.get(&event.sender) {
-            return known;
-        }
-        let request = get_state_event_for_key::v3::Request::new(
-            event.room.clone(),
-            StateEventType::RoomMember,
-            event.sender.to_string(),
-        );
-        let answer = self.homeserver.call(As::Ghost(ghost), request).await.ok()?;
-        let member: Member = serde_json::from_str(answer.event_or_content.get()).ok()?;
-        self.keep_name(event.sender.clone(), member.displayname.as_deref());
-        self.displayed.get(&event.sender).flatten()
-    }
-
-    /// Keeps a Matrix user's display name at hand.
-    pub(super) fn keep_name(&self, user: OwnedUserId, name: Option<&str>) {
-        let name = name.map(|name| name[..name.floor_char_boundary(MAX_NAME)].to_owned());
-        self.displayed.put(user, name.filter(|name| !name.trim().is_empty()));
     }
 }
 

@@ -25,17 +25,21 @@ use crate::spaces::{Astray, Space};
 
 /// A field of ours in a space's creation: whose folder it is.
 const OWNER: &str = "dev.drawbridge.folder";
+/// A field of the event that makes a chat: for whom, before they are invited.
+pub(super) const CHAT_OF: &str = "dev.drawbridge.chat";
 /// How many portals are looked at together.
 const AT_ONCE: usize = 100;
 /// When what could not be seen to is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize, Default)]
-struct Creation {
+pub(super) struct Creation {
     #[serde(default, rename = "type")]
     of_type: Option<String>,
     #[serde(default, rename = "dev.drawbridge.folder")]
     owner: Option<String>,
+    #[serde(default, rename = "dev.drawbridge.chat")]
+    pub(super) chat_of: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +85,7 @@ impl Core {
         if !self.exists(&user).await? {
             return refused("no such user of the homeserver");
         }
-        self.ensure(&bot, None).await?;
+        self.ensure(&bot).await?;
         // Who has left it is not asked again by a command that only says anew what is to be in it.
         space.invites |= space.networks.is_empty();
         space.invites &= !folder.networks.is_empty();
@@ -155,10 +159,11 @@ impl Core {
         let space = |request: &mut create_room::v3::Request| {
             request.creation_content = creation.ok().map(Raw::from_json);
             request.name = Some(folder.name.clone());
+            request.invite = vec![user.clone()];
         };
         // The owner may arrange it, and nobody writes there.
         let power = json!({ "users_default": 50, "events_default": 100 });
-        Ok(Some(self.make_room(bot, user, &power, space).await?))
+        Ok(Some(self.make_room(bot, &power, space).await?))
     }
 
     async fn made_before_a_crash(
@@ -179,7 +184,11 @@ impl Core {
         Ok(self.creation(room, bot).await?.of_type.as_deref() == Some("m.space"))
     }
 
-    async fn creation(&self, room: &RoomId, ghost: &UserId) -> Result<Creation, CallError> {
+    pub(super) async fn creation(
+        &self,
+        room: &RoomId,
+        ghost: &UserId,
+    ) -> Result<Creation, CallError> {
         self.state_of(room, ghost, StateEventType::RoomCreate, "").await
     }
 
@@ -250,7 +259,7 @@ impl Core {
         self.set((space, bot), StateEventType::SpaceChild, room.as_str(), &child).await
     }
 
-    async fn set(
+    pub(super) async fn set(
         &self,
         (room, ghost): (&RoomId, &UserId),
         of_type: StateEventType,

@@ -42,12 +42,12 @@ impl Core {
         let speaker = message.from.name.as_deref();
         let name = words::file_name(media);
         let said = (&*name, media.info.mime.as_deref());
-        let at = self.take_up(&delivery.key, (ghost, speaker), said, file).await?;
+        let at = self.take_up(&delivery.key, ghost, said, file).await?;
         let mut small = None;
         if let (Some(thumbnail), Some(bytes)) = (&media.thumbnail, thumbnail) {
             let key = format!("{}-thumbnail", delivery.key);
             let said = ("thumbnail", thumbnail.info.mime.as_deref());
-            match self.take_up(&key, (ghost, speaker), said, bytes).await {
+            match self.take_up(&key, ghost, said, bytes).await {
                 Ok(at) => small = Some((at, &thumbnail.info, bytes.size())),
                 // The file is worth more than the small picture of it.
                 Err(DeliveryError::Refused { .. }) => {}
@@ -63,7 +63,7 @@ impl Core {
     async fn take_up(
         &self,
         key: &str,
-        (ghost, speaker): (&OwnedUserId, Option<&str>),
+        ghost: &OwnedUserId,
         (name, mime): (&str, Option<&str>),
         file: &Spooled,
     ) -> Result<Mxc, DeliveryError> {
@@ -73,7 +73,7 @@ impl Core {
         let mime = mime.unwrap_or("application/octet-stream");
         let mut again = true;
         loop {
-            self.ensure(ghost, speaker).await?;
+            self.ensure(ghost).await?;
             match self.homeserver.upload(ghost, (name, mime), file).await {
                 Ok(at) => {
                     self.uploads.0.put(key.to_owned(), at.clone());

@@ -60,7 +60,7 @@ pub(crate) async fn say_again(
         }
     }
     for _ in 0..2 {
-        let room = core.portal(pair.0, pair.1).await?;
+        let room = core.portal(pair.0, pair.1, None).await?;
         if core.say_in(&room, pair, key, &content).await?.is_some() {
             return Ok(());
         }
@@ -102,7 +102,7 @@ impl Core {
             }
             Content::Media(media) => self.show_file(delivery, (message, media), pair).await,
             Content::Edit { .. } | Content::Retraction { .. } | Content::Reaction { .. } => {
-                self.ensure(&ghost, name).await?;
+                self.ensure(&ghost).await?;
                 self.act(delivery, &message.content, pair).await
             }
             other => {
@@ -132,7 +132,7 @@ impl Core {
             let room = self.portals.room(&id).await.map_err(retry)?;
             let theirs = Room { ghost: bot.clone(), user: user.clone(), company: Company::None };
             if room == Some(theirs) {
-                self.ensure(&bot, None).await?;
+                self.ensure(&bot).await?;
                 let said = self.say_in(&id, (&user, &bot), &delivery.key, &content).await?;
                 if let Some(delivered) = said {
                     return Ok(delivered);
@@ -151,8 +151,8 @@ impl Core {
         (content, reply): (&Value, Option<&Reply>),
     ) -> Result<Delivered, DeliveryError> {
         for _ in 0..2 {
-            self.ensure(ghost, name).await?;
-            let room = self.portal(user, ghost).await?;
+            self.ensure(ghost).await?;
+            let room = self.portal(user, ghost, name).await?;
             if let Some(id) = self.sent_long_ago(&room, ghost, delivery).await? {
                 return Ok(under(&id));
             }

@@ -5,6 +5,7 @@ mod folders;
 mod media;
 mod message;
 mod notices;
+mod profiles;
 mod receipts;
 mod reports;
 mod requests;
@@ -21,6 +22,7 @@ pub(crate) use folders::keep_folders;
 pub(crate) use media::Uploads;
 pub(crate) use message::{key_of, say_again};
 pub(crate) use notices::{Notices, tell_encrypted, tell_group};
+pub(crate) use profiles::Looks;
 pub(crate) use receipts::{Receipts, note_accepted, send_receipts};
 pub(crate) use rooms::retry;
 pub(crate) use signals::{Signals, note_signal, send_signals};
@@ -130,10 +132,7 @@ async fn carry(core: &Core, delivery: &Delivery) -> Result<Delivered, DeliveryEr
         Command::Access(access) => core.take_access(access).await,
         Command::Folder(folder) => core.gather(delivery, folder).await,
         Command::Report(report) => core.report(delivery, report).await,
-        Command::Profile(_) => Err(DeliveryError::Refused {
-            refusal: drawbridge_adapter::Code::Malformed.into(),
-            why: "not declared",
-        }),
+        Command::Profile(profile) => core.show_profile(profile).await,
     }
 }
 

@@ -44,7 +44,7 @@ impl Core {
         if progress.whole {
             return Ok(Delivered::default());
         }
-        self.ensure(&ghost, None).await?;
+        self.ensure(&ghost).await?;
         let portal = self.portals.of(&user, &ghost).await.map_err(retry)?;
         let left = self.portals.left_by(&user, &ghost).await.map_err(retry)?;
         let rooms: Vec<_> = portal.into_iter().map(|(room, _)| room).chain(left).collect();

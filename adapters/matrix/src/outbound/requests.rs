@@ -22,8 +22,8 @@ impl Core {
             let why = "one of the two ids has no room in an MXID";
             return Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why });
         };
-        self.ensure(&ghost, request.from.name.as_deref()).await?;
-        self.portal(&user, &ghost).await?;
+        self.ensure(&ghost).await?;
+        self.portal(&user, &ghost, request.from.name.as_deref()).await?;
         let words = in_own_name(delivery, &request.words);
         self.show(delivery, None, (&user, &bot), (&words, None)).await
     }

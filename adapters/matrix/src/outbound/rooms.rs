@@ -1,6 +1,6 @@
 //! The room for a message: the portal of its two, or a new one.
 
-use drawbridge_adapter::{Code, DeliveryError, Unavailable};
+use drawbridge_adapter::{Code, DeliveryError, Shown, Unavailable};
 use ruma::api::client::membership::{joined_members, joined_rooms};
 use ruma::api::client::profile::get_profile;
 use ruma::api::client::room::create_room;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::folders::CHAT_OF;
 use crate::core::{Core, Later};
 use crate::homeserver::{As, CallError};
 use crate::portals::{Company, Room};
@@ -26,13 +27,16 @@ struct Member {
 }
 
 impl Core {
-    /// The portal of `user` and `ghost`, where the user is or is invited.
+    /// The portal of `user` and `ghost`, where the user is or is invited; in a new one the ghost is called
+    /// `name`, unless more is known.
     pub(super) async fn portal(
         &self,
         user: &OwnedUserId,
         ghost: &OwnedUserId,
+        name: Option<&str>,
     ) -> Result<OwnedRoomId, DeliveryError> {
         if let Some((room, true)) = self.portals.of(user, ghost).await.map_err(retry)? {
+            self.dress_again(&room, (user, ghost)).await;
             return Ok(room);
         }
         let _alone = self.portals.seek(user, ghost).await;
@@ -44,8 +48,16 @@ impl Core {
             return Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why });
         }
         let room = match self.opened_before_a_crash(user, ghost).await? {
-            Some(room) => room,
-            None => self.create(user, ghost).await?,
+            Some(room) => {
+                // How it is shown may have changed since.
+                self.will_dress(&room);
+                if self.membership(&room, user, ghost).await?.is_empty() {
+                    let shown = self.look_of(user, ghost, name).await?.unwrap_or_default();
+                    self.dress_and_invite(&room, user, ghost, &shown).await?;
+                }
+                room
+            }
+            None => self.create(user, ghost, name).await?,
         };
         let portal = Room { ghost: ghost.clone(), user: user.clone(), company: Company::None };
         self.open(&room, &portal).await.map_err(retry)?;
@@ -66,7 +78,7 @@ impl Core {
     }
 
     /// The portal that was written down, if the homeserver says that it is one still.
-    async fn still_stands(
+    pub(super) async fn still_stands(
         &self,
         user: &OwnedUserId,
         ghost: &OwnedUserId,
@@ -113,7 +125,7 @@ impl Core {
     }
 
     /// A state event of a room, as the ghost sees it; empty if there is none, or the ghost is not there.
-    pub(super) async fn state_of<T: DeserializeOwned + Default>(
+    pub(crate) async fn state_of<T: DeserializeOwned + Default>(
         &self,
         room: &RoomId,
         ghost: &UserId,
@@ -176,17 +188,45 @@ impl Core {
         &self,
         user: &OwnedUserId,
         ghost: &OwnedUserId,
+        name: Option<&str>,
     ) -> Result<OwnedRoomId, DeliveryError> {
         self.portals.opening(user, ghost).await.map_err(retry)?;
-        let direct = |request: &mut create_room::v3::Request| request.is_direct = true;
-        Ok(self.make_room(ghost, user, &json!({ "users_default": 50 }), direct).await?)
+        let shown = self.look_of(user, ghost, name).await?;
+        let direct = |request: &mut create_room::v3::Request| {
+            request.is_direct = true;
+            if shown.is_some() {
+                let of = serde_json::value::to_raw_value(&json!({ CHAT_OF: user }));
+                request.creation_content = of.ok().map(Raw::from_json);
+            } else {
+                request.invite = vec![user.clone()];
+            }
+        };
+        let room = self.make_room(ghost, &json!({ "users_default": 50 }), direct).await?;
+        if let Some(shown) = &shown {
+            self.dress_and_invite(&room, user, ghost, shown).await?;
+        }
+        Ok(room)
     }
 
-    /// A new room, private, to which the user is invited.
+    /// Invites the user to a room that was made for them, once the ghost looks there as it should: an
+    /// invite bears its sender's name of then.
+    async fn dress_and_invite(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        ghost: &UserId,
+        shown: &Shown,
+    ) -> Result<(), DeliveryError> {
+        self.dress_new(room, ghost, shown).await?;
+        let invite = json!({ "membership": "invite", "is_direct": true });
+        let member = StateEventType::RoomMember;
+        Ok(self.set((room, ghost), member, user.as_str(), &invite).await?)
+    }
+
+    /// A new private room.
     pub(super) async fn make_room(
         &self,
         ghost: &UserId,
-        user: &OwnedUserId,
         power: &Value,
         change: impl FnOnce(&mut create_room::v3::Request),
     ) -> Result<OwnedRoomId, CallError> {
@@ -196,12 +236,11 @@ impl Core {
         request.preset = Some(create_room::v3::RoomPreset::PrivateChat);
         let power = serde_json::value::to_raw_value(power).ok();
         request.power_level_content_override = power.map(Raw::from_json);
-        request.invite = vec![user.clone()];
         change(&mut request);
         Ok(self.homeserver.call(As::Ghost(ghost), request).await?.room_id)
     }
 
-    /// A room of the two alone that was made, but not written down.
+    /// A room of the two alone that was made, but not written down. The user may not be invited yet.
     pub(super) async fn opened_before_a_crash(
         &self,
         user: &OwnedUserId,
@@ -211,7 +250,15 @@ impl Core {
             return Ok(None);
         }
         for room in self.unknown_rooms(ghost).await? {
-            if self.is_there(&room, user, ghost).await?
+            let theirs = match self.membership(&room, user, ghost).await?.as_str() {
+                "join" | "invite" => true,
+                "" => {
+                    let made = self.creation(&room, ghost).await?;
+                    made.chat_of.as_deref() == Some(user.as_str())
+                }
+                _ => false,
+            };
+            if theirs
                 && self.are_alone(&room, user, ghost).await?
                 && !self.is_space(&room, ghost).await?
             {

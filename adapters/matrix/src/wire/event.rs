@@ -34,6 +34,8 @@ pub(crate) struct WireEvent {
     pub(crate) redacted: bool,
     /// The membership before, if it is a change of one and the homeserver says so.
     pub(crate) was: Option<String>,
+    /// It is the first of its key, or whose it is bears another name or picture than in the one before.
+    pub(crate) is_changed: bool,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +67,10 @@ struct Unsigned {
 #[derive(Deserialize)]
 struct Member {
     membership: String,
+    #[serde(default)]
+    displayname: Value,
+    #[serde(default)]
+    avatar_url: Value,
 }
 
 impl WireEvent {
@@ -77,6 +83,11 @@ impl WireEvent {
         let unsigned = head.unsigned.and_then(|raw| serde_json::from_str(raw.get()).ok());
         let unsigned: Unsigned = unsigned.unwrap_or_default();
         let before = unsigned.prev_content.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let before: Option<Member> = before;
+        let is_changed = before.as_ref().is_none_or(|before| {
+            let now = |field: &str| content.get(field).unwrap_or(&Value::Null);
+            before.displayname != *now("displayname") || before.avatar_url != *now("avatar_url")
+        });
         Some(Self {
             id: head.event_id,
             room: head.room_id,
@@ -87,7 +98,8 @@ impl WireEvent {
             redacts: redacts.or_else(|| event_id(&head.redacts)),
             content,
             redacted: unsigned.redacted_because.is_some(),
-            was: before.map(|member: Member| member.membership),
+            was: before.map(|member| member.membership),
+            is_changed,
         })
     }
 

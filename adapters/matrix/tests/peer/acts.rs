@@ -29,11 +29,15 @@ impl MatrixPeer {
     }
 
     async fn uploads(&self, sample: &Sample) -> Result<String> {
-        let name = [("filename", &sample.name)];
+        self.takes_up(&sample.name, &sample.mime, &sample.bytes).await
+    }
+
+    async fn takes_up(&self, name: &str, mime: &str, bytes: &[u8]) -> Result<String> {
+        let name = [("filename", name)];
         let url = format!("{}/_matrix/media/v3/upload", self.url);
         let request = self.http.post(reqwest::Url::parse_with_params(&url, name)?);
-        let request = request.header("content-type", &sample.mime).bearer_auth(&self.token);
-        let answer = request.body(sample.bytes.clone()).send().await?.error_for_status()?;
+        let request = request.header("content-type", mime).bearer_auth(&self.token);
+        let answer = request.body(bytes.to_vec()).send().await?.error_for_status()?;
         let answer: Value = serde_json::from_slice(&answer.bytes().await?)?;
         Ok(answer["content_uri"].as_str().context("no address")?.to_owned())
     }
@@ -47,13 +51,39 @@ impl MatrixPeer {
             {
                 continue;
             }
-            let path = at.strip_prefix("mxc://").context("no address of a file")?;
-            let url = format!("{}/_matrix/client/v1/media/download/{path}", self.url);
-            let answer = self.http.get(url).bearer_auth(&self.token).send().await?;
-            let bytes = answer.error_for_status()?.bytes().await?;
-            self.files.insert(at.to_owned(), bytes.to_vec());
+            let bytes = self.fetches(at).await?;
+            self.files.insert(at.to_owned(), bytes);
         }
         Ok(())
+    }
+
+    async fn fetches(&self, at: &str) -> Result<Vec<u8>> {
+        let path = at.strip_prefix("mxc://").context("no address of a file")?;
+        let url = format!("{}/_matrix/client/v1/media/download/{path}", self.url);
+        let answer = self.http.get(url).bearer_auth(&self.token).send().await?;
+        Ok(answer.error_for_status()?.bytes().await?.to_vec())
+    }
+
+    /// Sets a field of the account's own profile.
+    async fn is_known_by(&self, field: &str, value: &str) -> Result<()> {
+        let path = format!("profile/{}/{field}", self.user.id());
+        self.call(Method::PUT, &path, json!({ field: value })).await.map(drop)
+    }
+
+    /// Whether a ghost is called so, or wears this, in the room shared with it.
+    pub(super) async fn looks(&self, ghost: &str, sight: &Sight) -> Result<bool> {
+        let Some(room) = self.rooms.get(ghost) else { return Ok(false) };
+        let path = format!("rooms/{room}/state/m.room.member/{ghost}");
+        let member = self.call(Method::GET, &path, Value::Null).await?;
+        let at = member["avatar_url"].as_str().filter(|at| !at.is_empty());
+        Ok(match (sight, at) {
+            (Sight::Name(name), _) => {
+                member["displayname"] == format!("{name} ({})", drawbridge_testkit::ELSEWHERE)
+            }
+            (Sight::Face(Some(face)), Some(at)) => self.fetches(at).await? == *face,
+            (Sight::Face(face), at) => face.is_none() && at.is_none(),
+            _ => false,
+        })
     }
 
     /// Takes an event back.
@@ -131,11 +161,15 @@ impl MatrixPeer {
                 let at = self.uploads(sample).await?;
                 self.speaks(to, file_of(sample, &at)).await?;
             }
-            Deed::EditsInto(_)
-            | Deed::Sends(_)
-            | Deed::Is(_)
-            | Deed::CallsItself(_)
-            | Deed::Wears(_) => return Ok(Tried::Impossible),
+            Deed::CallsItself(name) => self.is_known_by("displayname", name).await?,
+            Deed::Wears(picture) => {
+                let at = match picture {
+                    Some(bytes) => self.takes_up("me.png", "image/png", bytes).await?,
+                    None => String::new(),
+                };
+                self.is_known_by("avatar_url", &at).await?;
+            }
+            Deed::EditsInto(_) | Deed::Sends(_) | Deed::Is(_) => return Ok(Tried::Impossible),
         }
         Ok(Tried::Done)
     }

@@ -382,6 +382,12 @@ impl Peer for MatrixPeer {
         if matches!(sight, Sight::Shows(thing) if !place(thing)) {
             return Ok(Tried::Impossible);
         }
+        if matches!(sight, Sight::Name(_) | Sight::Face(_)) {
+            while !self.looks(from, sight).await? {
+                self.listens().await?;
+            }
+            return Ok(Tried::Done);
+        }
         while !self.shows(from, sight) {
             self.listens().await?;
             self.downloads_files().await?;

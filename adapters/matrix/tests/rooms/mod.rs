@@ -9,6 +9,7 @@ mod lists;
 mod login;
 mod mutes;
 mod portals;
+mod profiles;
 mod reports;
 mod requests;
 
