@@ -187,7 +187,8 @@ impl Crossing {
         let at = now.plus(self.held_up(network, &user));
         let mut changes = Vec::new();
         let name = name.map(|name| name::clean(&name));
-        if let Some(name) = name.filter(|name| *name != self.people.name_of(&user)) {
+        let known = self.people.name_of(&user);
+        if let Some(name) = name.filter(|name| known.as_ref() != Some(name)) {
             changes.push(PeopleChange::Name { user: user.clone(), name, at });
         }
         if let Some(picture) = picture {
@@ -250,13 +251,17 @@ impl Crossing {
         let said = event.sender.name.as_deref().and_then(name::clean);
         let known = self.people.name_of(user);
         let tells = source.capabilities.level(Kind::Profile) > Level::Rejected;
-        let name = if tells && known.is_some() { known.clone() } else { said.or(known.clone()) };
-        let change = (name != known).then(|| PeopleChange::Name {
+        if let Some(known) = known
+            && (tells || said.is_none() || said == known)
+        {
+            return (known, None);
+        }
+        let change = said.is_some().then(|| PeopleChange::Name {
             user: user.clone(),
-            name: name.clone(),
+            name: said.clone(),
             at,
         });
-        (name, change)
+        (said, change)
     }
 
     /// A user's name, as it is shown to another: with the user's id behind it, if it could be taken for

@@ -43,8 +43,8 @@ pub(super) struct Book {
     pub(super) apart: BTreeSet<Number>,
     /// For whom the bridge is stricter than for others.
     pub(super) strict: HashMap<Number, Strictness>,
-    /// How users call themselves.
-    pub(super) names: HashMap<Number, String>,
+    /// How users call themselves, as far as they have told.
+    pub(super) names: HashMap<Number, Option<String>>,
     /// Who has written to whom, the reader first, and what their name looked like when it was shown.
     pub(super) met: BTreeMap<(Number, Number), Likeness>,
     /// Who was first shown to whom under a name that looks like this.
@@ -356,12 +356,9 @@ impl Book {
     /// Knows of how users call themselves, and to whom.
     fn introduce(&mut self, change: &PeopleChange) {
         match change {
-            PeopleChange::Name { user, name: Some(name), .. } => {
+            PeopleChange::Name { user, name, .. } => {
                 let user = self.numbered(user);
                 self.names.insert(user, name.clone());
-            }
-            PeopleChange::Name { user, name: None, .. } => {
-                self.number(user).map(|user| self.names.remove(&user));
             }
             PeopleChange::Met { owner, other, .. } => {
                 let pair = (self.numbered(owner), self.numbered(other));

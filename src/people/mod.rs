@@ -151,8 +151,8 @@ impl People {
         book.number(user).is_some_and(|user| book.present.contains(&user))
     }
 
-    /// How a user is called.
-    pub(crate) fn name_of(&self, user: &UserId) -> Option<String> {
+    /// How a user is called, if it was told: perhaps that they have no name.
+    pub(crate) fn name_of(&self, user: &UserId) -> Option<Option<String>> {
         let book = self.read();
         book.number(user).and_then(|user| book.names.get(&user)).cloned()
     }
@@ -169,7 +169,8 @@ impl People {
         let book = self.read();
         let like = names::likeness(name);
         let Some(owner) = book.number(owner) else { return names::is_bridges(like) };
-        let own = book.names.get(&owner).is_some_and(|own| names::likeness(own) == like);
+        let own = book.names.get(&owner).and_then(Option::as_deref);
+        let own = own.is_some_and(|own| names::likeness(own) == like);
         let other = book.number(other);
         let is_same = |one: Number| {
             other.is_some_and(|other| one == other || book.person(one).contains(&other))

@@ -51,7 +51,7 @@ pub(super) fn write(connection: &Connection, change: &PeopleChange) -> Result<()
             run(
                 "INSERT INTO profiles (user, name) VALUES (?, ?)
                  ON CONFLICT DO UPDATE SET name = excluded.name",
-                params![user.to_string(), name],
+                params![user.to_string(), name.as_deref().unwrap_or_default()],
             )?;
             look_at(connection, user, *at)?;
         }
@@ -181,7 +181,7 @@ pub(super) fn read(
 ) -> Result<(), StoreError> {
     let at = Timestamp(0);
     rows(connection, "SELECT user, name FROM profiles WHERE name IS NOT NULL", |row| {
-        each(PeopleChange::Name { user: user(row, 0)?, name: row.get(1)?, at });
+        each(PeopleChange::Name { user: user(row, 0)?, name: called(row, 1)?, at });
         Ok(())
     })?;
     rows(connection, "SELECT owner, other, name FROM acquaintances", |row| {
@@ -199,7 +199,7 @@ pub(super) fn portrait(connection: &Connection, user: &UserId) -> Result<Portrai
     let mut select =
         connection.prepare_cached("SELECT name, source, picture FROM profiles WHERE user = ?")?;
     let found = select.query_row([user.to_string()], |row| {
-        Ok(Portrait { name: row.get(0)?, source: row.get(1)?, picture: hash(row, 2)? })
+        Ok(Portrait { name: called(row, 0)?, source: row.get(1)?, picture: hash(row, 2)? })
     });
     Ok(found.optional()?.unwrap_or_default())
 }
@@ -256,13 +256,19 @@ pub(super) fn due(
             name: row.get(3)?,
             picture: hash(row, 4)?,
             told: row.get(8)?,
-            now: Portrait { name: row.get(5)?, source: row.get(6)?, picture: hash(row, 7)? },
+            now: Portrait { name: called(row, 5)?, source: row.get(6)?, picture: hash(row, 7)? },
         });
     }
     let mut first = connection
         .prepare_cached("SELECT MIN(due) FROM acquaintances WHERE network = ? AND due > ?")?;
     let next: Option<i64> = first.query_row(params![network.as_str(), now.0], |row| row.get(0))?;
     Ok(Dues { dues, next: next.map(Timestamp) })
+}
+
+/// A name, unless it is one that was told to be none.
+fn called(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let name: Option<String> = row.get(column)?;
+    Ok(name.filter(|name| !name.is_empty()))
 }
 
 fn hash(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<Option<Sha256>> {

@@ -125,7 +125,7 @@ const MIGRATIONS: &[&str] = &["
         strict TEXT NOT NULL DEFAULT 'off'
     ) WITHOUT ROWID;
 
-    -- How users call themselves and look: `picture` is the hash of their picture, `source` where it is
+    -- How users call themselves and look: a `name` that is empty was told to be none, `picture` is the hash of their picture, `source` where it is
     -- to be had, if it did not come by itself; until it was fetched it stands alone.
     CREATE TABLE profiles (
         user TEXT PRIMARY KEY,

@@ -268,6 +268,9 @@ async fn the_name_of_an_event_counts_until_another_was_told() {
     town.rests().await;
     town.has_looked().await;
     town.shows(2).await;
+    town.tells(ProfileChange::of(user("left:zoe")).name(None)).await;
+    town.says("left:zoe", BOB, "three").await;
+    assert_eq!(names(&town.shows(3).await)[2], "", "that there is none was told too");
     let change = Change::Erase { user: user("left:zoe") };
     town.crossing.change_people(change).await.unwrap();
     let right = town.bridge("right");
