@@ -187,7 +187,7 @@ impl Crossing {
         let at = now.plus(self.held_up(network, &user));
         let mut changes = Vec::new();
         let name = name.map(|name| name::clean(&name));
-        let known = self.people.name_of(&user);
+        let known = self.people.called(&user).map(|called| called.name);
         if let Some(name) = name.filter(|name| known.as_ref() != Some(name)) {
             changes.push(PeopleChange::Name { user: user.clone(), name, at });
         }
@@ -249,7 +249,7 @@ impl Crossing {
     ) -> (Option<String>, Option<PeopleChange>) {
         let user = &event.sender.user;
         let said = event.sender.name.as_deref().and_then(name::clean);
-        let known = self.people.name_of(user);
+        let known = self.people.called(user).map(|called| called.name);
         let tells = source.capabilities.level(Kind::Profile) > Level::Rejected;
         if let Some(known) = known
             && (tells || said.is_none() || said == known)

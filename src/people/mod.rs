@@ -64,6 +64,13 @@ pub(crate) struct Known {
     pub(crate) accounts: Vec<UserId>,
 }
 
+/// How a user is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// `None` if it was told that they have no name.
+    pub(crate) name: Option<String>,
+}
+
 /// That the chat with another makes no noise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mute {
@@ -151,10 +158,11 @@ impl People {
         book.number(user).is_some_and(|user| book.present.contains(&user))
     }
 
-    /// How a user is called, if it was told: perhaps that they have no name.
-    pub(crate) fn name_of(&self, user: &UserId) -> Option<Option<String>> {
+    /// How a user is called, if that was told.
+    pub(crate) fn called(&self, user: &UserId) -> Option<Called> {
         let book = self.read();
-        book.number(user).and_then(|user| book.names.get(&user)).cloned()
+        let name = book.number(user).and_then(|user| book.names.get(&user));
+        name.map(|name| Called { name: name.clone() })
     }
 
     /// Whether `other` has written to `owner`.
