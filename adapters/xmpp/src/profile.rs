@@ -12,7 +12,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drawbridge_adapter::{Addressing, Bridge, Memo, NewPicture, ProfileChange, UserId, log};
+use drawbridge_adapter::{
+    Addressing, Bridge, DeliveryError, Memo, NewPicture, ProfileChange, UserId, log,
+};
 use futures_util::future::join_all;
 use lru::LruCache;
 use minidom::Element;
@@ -40,8 +42,11 @@ const USERS: NonZeroUsize = NonZeroUsize::new(8 * 1024).expect("is not zero");
 const PAIRS: NonZeroUsize = NonZeroUsize::new(8 * 1024).expect("is not zero");
 /// How much may wait to be done. Beyond, it is left to the next reason.
 const WAITING: usize = 2048;
-/// How much is done at a time.
+/// How many users are looked at at a time, and how much else is done.
+const LOOKS: usize = 16;
 const AT_ONCE: usize = 8;
+/// How long a user is left alone whose server did not answer.
+const SILENT: Duration = Duration::from_mins(1);
 /// How often the same user is looked at, whatever the reason.
 const BETWEEN: Duration = Duration::from_secs(1);
 /// When a user who writes is looked at again.
@@ -62,6 +67,8 @@ pub(crate) struct Profiles {
     state: Mutex<State>,
     /// What is told of one user is told in order.
     turns: Turns,
+    /// Something more is due among the looks, or all else.
+    looks: Notify,
     more: Notify,
 }
 
@@ -69,7 +76,16 @@ struct State {
     users: LruCache<UserId, Known>,
     /// When ghosts were shown anew to users who came.
     greeted: LruCache<(UserId, UserId), Instant>,
-    /// What is to be done, and when.
+    /// Users to be looked at: apart, because strangers' servers may take their time.
+    looks: Queue,
+    /// All else.
+    more: Queue,
+}
+
+/// What is to be done.
+#[derive(Default)]
+struct Queue {
+    /// It, and when.
     due: BTreeMap<(Instant, u64), Work>,
     /// What of it need not be put there again.
     waiting: HashSet<Job>,
@@ -104,6 +120,8 @@ struct Known {
     sees: bool,
     /// When the user was looked at.
     looked: Option<Instant>,
+    /// Whether something was told since.
+    news: bool,
     /// The name that the user publishes, the one that came with a word of the user's, and the card's.
     nick: Fact,
     said: Fact,
@@ -140,12 +158,11 @@ impl Profiles {
         let state = State {
             users: LruCache::new(USERS),
             greeted: LruCache::new(PAIRS),
-            due: BTreeMap::new(),
-            waiting: HashSet::new(),
-            count: 0,
+            looks: Queue::default(),
+            more: Queue::default(),
         };
-        let (turns, more) = (Turns::new(), Notify::new());
-        Self { addresses, outward, state: Mutex::new(state), turns, more }
+        let (turns, looks, more) = (Turns::new(), Notify::new(), Notify::new());
+        Self { addresses, outward, state: Mutex::new(state), turns, looks, more }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,7 +172,9 @@ impl Profiles {
     /// Whether a stanza is what a node of a user's tells, to a ghost; if so, note is taken of it.
     pub(crate) fn heard(&self, stanza: &Stanza, bridge: &Bridge) -> bool {
         let element = &stanza.element;
-        if element.attr("type") == Some("error") {
+        // What says something besides is a message.
+        let is_said = element.has_child("body", element.ns().as_str());
+        if is_said || element.attr("type") == Some("error") {
             return false;
         }
         let Some(told) = read::event(element) else { return false };
@@ -168,6 +187,7 @@ impl Profiles {
         let known = state.known(&user, &ghost);
         let (mut tell, mut look) = (false, false);
         for told in told {
+            known.news = true;
             match told {
                 Told::Name(name) => known.nick = Fact::of(name),
                 Told::Face(face) => {
@@ -180,7 +200,7 @@ impl Profiles {
             look |= known.nick == Fact::Absent || known.face == Fact::Absent;
             tell = true;
         }
-        if tell && state.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
+        if tell && state.more.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
             self.more.notify_one();
         }
         drop(state);
@@ -249,7 +269,7 @@ impl Profiles {
         let said = Fact::Is(nick);
         if known.said != said {
             known.said = said;
-            if state.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
+            if state.more.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
                 self.more.notify_one();
             }
         }
@@ -260,8 +280,8 @@ impl Profiles {
         let mut state = self.lock();
         let looked = state.known(user, ghost).looked;
         let due = looked.map_or_else(Instant::now, |looked| looked + BETWEEN);
-        if state.plan(Work::Job(Job::Look(user.clone())), due) {
-            self.more.notify_one();
+        if state.looks.plan(Work::Job(Job::Look(user.clone())), due) {
+            self.looks.notify_one();
         }
     }
 
@@ -273,7 +293,7 @@ impl Profiles {
             return;
         }
         let (ghost, user) = pair.clone();
-        if state.plan(Work::Job(Job::Greet(ghost, user)), Instant::now()) {
+        if state.more.plan(Work::Job(Job::Greet(ghost, user)), Instant::now()) {
             state.greeted.put(pair, Instant::now());
             self.more.notify_one();
         }
@@ -282,7 +302,7 @@ impl Profiles {
     /// Answers a question, once it is known how the ghost is shown.
     pub(crate) fn asked(&self, question: Question, answers: &mpsc::Sender<String>) {
         let work = Work::Answer(Box::new(question), answers.clone());
-        if self.lock().plan(work, Instant::now()) {
+        if self.lock().more.plan(work, Instant::now()) {
             self.more.notify_one();
         } else {
             log!(ANSWER_DROPPED);
@@ -292,23 +312,24 @@ impl Profiles {
     /// Does what there is to do, until the daemon stops.
     pub(crate) async fn run(&self, bridge: &Bridge) {
         tokio::select! {
-            _ = join_all((0..AT_ONCE).map(|_| self.work(bridge))) => {}
+            _ = join_all((0..LOOKS).map(|_| self.work(&self.looks, |state| &mut state.looks, bridge))) => {}
+            _ = join_all((0..AT_ONCE).map(|_| self.work(&self.more, |state| &mut state.more, bridge))) => {}
             () = bridge.stopping() => {}
         }
     }
 
-    async fn work(&self, bridge: &Bridge) {
+    async fn work(&self, more: &Notify, queue: fn(&mut State) -> &mut Queue, bridge: &Bridge) {
         loop {
-            let next = self.lock().next();
+            let next = queue(&mut self.lock()).next();
             match next {
                 Ok(work) => {
                     // Another one may have slept through it.
-                    self.more.notify_one();
+                    more.notify_one();
                     self.does(work, bridge).await;
                 }
-                Err(None) => self.more.notified().await,
+                Err(None) => more.notified().await,
                 Err(Some(due)) => tokio::select! {
-                    () = self.more.notified() => {}
+                    () = more.notified() => {}
                     () = sleep_until(due) => {}
                 },
             }
@@ -350,16 +371,23 @@ impl Profiles {
 
     /// Reads what a user's server says.
     async fn reads(&self, user: &UserId) {
-        let ghost = {
+        let (began, ghost) = {
             let mut state = self.lock();
             let Some(known) = state.users.get_mut(user) else { return };
-            known.looked = Some(Instant::now());
-            known.ghost.clone()
+            let now = Instant::now();
+            (known.looked, known.news) = (Some(now), false);
+            (now, known.ghost.clone())
         };
         let Some(from) = ghost.and_then(|ghost| self.addresses.address_of(&ghost).ok()) else {
             return;
         };
         let nick = self.published(ANSWER, &from, user, ns::NICK, None).await;
+        if matches!(nick, Err(DeliveryError::Unknown { .. })) {
+            if let Some(known) = self.lock().users.get_mut(user) {
+                known.looked = Some(Instant::now() + SILENT);
+            }
+            return;
+        }
         let nick = nick.map(|item| Fact::of(item.as_ref().and_then(read::nick)));
         let face = self.published(ANSWER, &from, user, ns::AVATAR_METADATA, None).await;
         let face = face.map(|item| {
@@ -374,6 +402,15 @@ impl Profiles {
         };
         let mut state = self.lock();
         let Some(known) = state.users.get_mut(user) else { return };
+        // What was told or read meanwhile is newer.
+        if known.looked != Some(began) {
+            return;
+        }
+        if let (true, Some(ghost)) = (known.news, known.ghost.clone()) {
+            drop(state);
+            self.look(user, &ghost);
+            return;
+        }
         if let Some(Card { name, photo }) = card {
             known.named = Fact::of(name);
             known.photo = Fact::of(photo.map(|photo| read::id_of(&photo)));
@@ -415,7 +452,7 @@ impl Profiles {
         let taken = bridge.profile(change).await.is_ok();
         let mut state = self.lock();
         if !taken {
-            state.plan(Work::Job(Job::Tell(user.clone())), Instant::now() + LATER);
+            state.more.plan(Work::Job(Job::Tell(user.clone())), Instant::now() + LATER);
         } else if let Some(known) = state.users.get_mut(user) {
             known.told_name = name.or(known.told_name.take());
             known.told_face = picture.or(known.told_face.take());
@@ -436,7 +473,9 @@ impl State {
         known.ghost.get_or_insert_with(|| ghost.clone());
         known
     }
+}
 
+impl Queue {
     /// Has something done; whether somebody is to be woken for it.
     fn plan(&mut self, work: Work, due: Instant) -> bool {
         if self.due.len() >= WAITING {

@@ -147,8 +147,11 @@ async fn only_the_account_itself_tells_how_it_is_called() {
     hears("p.test", true);
     hears("ann@p.test", false);
     hears("bob@p.test", true);
-    let element = element("<message from='bob@p.test' to='x'><body>x</body></message>");
-    assert!(!profiles.heard(&Stanza { element, whole: true }, &bridge));
+    let beside = "<body xmlns='jabber:component:accept'>x</body>";
+    for mut message in [event("bob@p.test", ""), element("<message from='bob@p.test'/>")] {
+        message.append_child(beside.parse().unwrap());
+        assert!(!profiles.heard(&Stanza { element: message, whole: true }, &bridge));
+    }
     let telling = async {
         let told = reference.wait_for(std::time::Duration::from_secs(5), "bob's name", |journal| {
             (!journal.profiles.is_empty()).then(|| journal.profiles.clone())
