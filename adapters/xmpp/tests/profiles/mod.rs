@@ -72,7 +72,7 @@ impl Here {
 }
 
 async fn a_contact_is_followed(software: XmppSoftware) -> Result<()> {
-    let here = Here::open(software).await?;
+    let mut here = Here::open(software).await?;
     with(&here.bob, |bob| bob.befriends(CAROL)).await?;
     for (name, seed) in [("Bob the Builder", 1), ("Röbert", 2)] {
         with(&here.bob, move |bob| bob.acts(CAROL, &Deed::CallsItself(name))).await?;
@@ -80,6 +80,9 @@ async fn a_contact_is_followed(software: XmppSoftware) -> Result<()> {
         with(&here.bob, move |bob| bob.acts(CAROL, &Deed::Wears(Some(&png(seed))))).await?;
         here.hears_face(Some(&png(seed))).await?;
     }
+    // Also one that comes anew knows whom to ask, and as whom.
+    here.crashes().await?;
+    here.hears_face(Some(&png(2))).await?;
     with(&here.bob, |bob| bob.acts(CAROL, &Deed::Wears(None))).await?;
     here.hears_face(None).await?;
     here.closes().await
