@@ -2,9 +2,9 @@
 to them are downloaded into the folder.
 
 Commands: login, send, send_file, send_many, raw, state, create, leave, members, hold, answer, ignore,
-ignored, mute, muted, folders, leave_folder, unread, edit, redact, react, read, type. Events: message,
+ignored, mute, muted, folders, leave_folder, unread, edit, redact, react, read, type, call_itself, wear. Events: message,
 file, no_file, notice, edited, redacted, reaction, status, invited, folder, withdrawn, left, receipt,
-typing, ignored, other.
+typing, ignored, looks, other.
 """
 
 import asyncio
@@ -223,6 +223,9 @@ class User:
                     self.joined.notify_all()
                 if content.get("membership") == "leave" and source["sender"] != self.client.user_id:
                     tell("left", **{"as": self.name, "room": room, "from": source["state_key"]})
+        for event in [*joined.state, *joined.timeline.events]:
+            if event.source.get("type") == "m.room.member":
+                await self.looks(room, event.source)
         for event in joined.timeline.events:
             if event.source.get("sender") != self.client.user_id:
                 self.show(room, event.source)
@@ -273,6 +276,37 @@ class User:
             )
         elif source.get("type") != "m.room.member":
             tell("other", **base, content=content)
+
+    async def looks(self, room, source):
+        """How somebody else looks in a room from now on."""
+        content, whose = source.get("content", {}), source["state_key"]
+        if content.get("membership") != "join" or whose == self.client.user_id:
+            return
+        at, path = content.get("avatar_url") or None, None
+        if at:
+            path = os.path.join(self.folder, uuid.uuid4().hex)
+            try:
+                await again(lambda: self.client.download(mxc=at, save_to=path))
+            except Failed:
+                path = None
+        line = {"as": self.name, "room": room, "from": whose, "path": path}
+        tell("looks", **line, name=content.get("displayname"), pictured=at is not None)
+
+    async def wear(self, path):
+        """Takes a PNG as the account's picture, or has none any more."""
+
+        def whole(_got_429, _got_timeouts):
+            return path
+
+        async def upload():
+            size = os.path.getsize(path)
+            answer, _ = await self.client.upload(
+                whole, content_type="image/png", filename="me.png", filesize=size
+            )
+            return answer
+
+        address = (await again(upload)).content_uri if path else ""
+        await again(lambda: self.client.set_avatar(address))
 
     async def download(self, base, content):
         path = os.path.join(self.folder, uuid.uuid4().hex)
@@ -447,6 +481,12 @@ async def main(homeserver, folder):
         if what == "leave_folder":
             user.folders.discard(command["room"])
             await again(lambda: user.client.room_leave(command["room"]))
+            return {}
+        if what == "call_itself":
+            await again(lambda: user.client.set_displayname(command["name"]))
+            return {}
+        if what == "wear":
+            await user.wear(command["path"])
             return {}
         room = await user.room_with(command["to"])
         if what == "send":

@@ -1,5 +1,7 @@
 //! Users of Matrix, on matrix-nio.
 
+mod things;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use drawbridge_adapter::{Content, Location, MediaKind, Poll};
+use drawbridge_adapter::Content;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use things::{file_of, html, is_file, is_place, place_of, poll_of};
+
 use crate::script::{Reader, Script, text};
 use crate::{
-    Addresses, Child, Deed, Heard, Installed, PATIENCE, SampleFile, Sight, Told, User, until,
-    workspace,
+    Addresses, Child, Deed, Heard, Installed, PATIENCE, Sight, Told, User, until, workspace,
 };
 
 /// The program that all users of one homeserver share.
@@ -310,6 +313,22 @@ impl MatrixUser {
         Ok(self.script.all(|line| self.is(line, event) && line["from"] == from.as_str()))
     }
 
+    /// How a ghost looks now, as this client was told.
+    fn looks(&self, by: &dyn User) -> Result<Option<Value>> {
+        Ok(self.of_ghost(by, "looks")?.pop())
+    }
+
+    fn wears(&self, picture: Option<&[u8]>) -> Result<String> {
+        let Some(bytes) = picture else {
+            self.ask(json!({"do": "wear", "path": null}))?;
+            return Ok(String::new());
+        };
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), bytes)?;
+        self.ask(json!({"do": "wear", "path": file.path()}))?;
+        Ok(String::new())
+    }
+
     /// Whether an event is taken back, as this client was told.
     fn is_redacted(&self, id: &str) -> bool {
         !self.script.all(|line| self.is(line, "redacted") && line["of"] == id).is_empty()
@@ -422,7 +441,8 @@ impl User for MatrixUser {
             Deed::Sends(Content::Poll(ref poll)) => {
                 return self.sends(&to, "org.matrix.msc3381.poll.start", &poll_of(poll));
             }
-            Deed::CallsItself(_) | Deed::Wears(_) => bail!("this client cannot: {deed:?}"),
+            Deed::CallsItself(name) => json!({"do": "call_itself", "name": name}),
+            Deed::Wears(picture) => return self.wears(picture),
             Deed::SendsFile(file) => json!({
                 "do": "send_file", "to": to, "path": file.path, "mime": file.mime,
                 "content": file_of(file)?,
@@ -473,7 +493,19 @@ impl User for MatrixUser {
                 }
                 false
             }
-            Sight::Shows(_) | Sight::Presence(_) | Sight::Name(_) | Sight::Face(_) => {
+            Sight::Name(name) => {
+                let named = format!("{name} ({})", by.network());
+                self.looks(by)?.is_some_and(|line| line["name"] == named)
+            }
+            Sight::Face(face) => match (self.looks(by)?, face) {
+                (Some(line), Some(face)) => {
+                    let path = text(&line, "path");
+                    !path.is_empty() && std::fs::read(path)? == face
+                }
+                (Some(line), None) => line["pictured"] == false,
+                (None, _) => false,
+            },
+            Sight::Shows(_) | Sight::Presence(_) => {
                 bail!("Matrix clients cannot see: {sight:?}")
             }
         })
@@ -496,90 +528,6 @@ impl User for MatrixUser {
         let is = |line: &Value| self.is(line, "status") && failed(line);
         self.script.all(is).iter().map(told).collect()
     }
-}
-
-/// Text as HTML.
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// A place, as Element writes it.
-fn place_of(place: &Location) -> Value {
-    let uri = place.to_geo();
-    json!({
-        "msgtype": "m.location",
-        "body": format!("Location {uri} at 2026-11-22T12:00:00.000Z"),
-        "geo_uri": uri,
-        "org.matrix.msc3488.location": {"uri": uri, "description": place.name},
-        "org.matrix.msc3488.asset": {"type": "m.pin"},
-        "org.matrix.msc3488.ts": 1_795_348_800_000_u64,
-    })
-}
-
-/// Whether Element would show this place on its map.
-fn is_place(content: &Value, place: &Location) -> bool {
-    let extended = &content["org.matrix.msc3488.location"];
-    content["msgtype"] == "m.location"
-        && content["geo_uri"] == place.to_geo()
-        && extended["uri"] == content["geo_uri"]
-        && extended["description"].as_str() == place.name.as_deref()
-}
-
-/// A file, as Element writes it; where it lies is not known yet.
-fn file_of(file: &SampleFile) -> Result<Value> {
-    let duration = file.duration.map(milliseconds);
-    let mut content = json!({
-        "msgtype": msgtype(file.kind), "filename": file.name,
-        "body": file.caption.as_ref().unwrap_or(&file.name),
-        "info": {"mimetype": file.mime, "size": file.size()?, "duration": duration},
-    });
-    if file.kind == MediaKind::Voice {
-        content["org.matrix.msc3245.voice"] = json!({});
-        content["org.matrix.msc1767.audio"] = json!({"duration": duration, "waveform": [0, 1024]});
-    }
-    Ok(content)
-}
-
-/// Whether Element would show this as that file.
-fn is_file(content: &Value, file: &SampleFile) -> Result<bool> {
-    let (voice, info) = (content.get("org.matrix.msc3245.voice").is_some(), &content["info"]);
-    let duration = file.duration.map(milliseconds);
-    Ok(content["msgtype"] == msgtype(file.kind)
-        && voice == (file.kind == MediaKind::Voice)
-        && content["filename"] == *file.name
-        && content["body"] == **file.caption.as_ref().unwrap_or(&file.name)
-        && info["mimetype"] == *file.mime
-        && info["size"] == file.size()?
-        && duration.is_none_or(|duration| info["duration"] == duration))
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn msgtype(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "m.image",
-        MediaKind::Video => "m.video",
-        MediaKind::Voice | MediaKind::Audio => "m.audio",
-        MediaKind::Document => "m.file",
-    }
-}
-
-/// A poll, as Element writes it.
-fn poll_of(poll: &Poll) -> Value {
-    const TEXT: &str = "org.matrix.msc1767.text";
-    let answers = poll.answers.iter().enumerate();
-    let answers = answers.map(|(id, text)| json!({"id": format!("{id}"), TEXT: text}));
-    json!({
-        TEXT: format!("{} …", poll.question),
-        "org.matrix.msc3381.poll.start": {
-            "kind": "org.matrix.msc3381.poll.disclosed",
-            "max_selections": poll.most,
-            "question": {TEXT: poll.question, "body": poll.question, "msgtype": "m.text"},
-            "answers": answers.collect::<Vec<_>>(),
-        },
-    })
 }
 
 fn failed(line: &Value) -> bool {
