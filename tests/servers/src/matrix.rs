@@ -494,7 +494,9 @@ impl User for MatrixUser {
                 false
             }
             Sight::Name(name) => {
-                let named = format!("{name} ({})", by.network());
+                let label = format!(" ({})", by.network());
+                let label = if by.network() == self.network() { "" } else { &*label };
+                let named = format!("{name}{label}");
                 self.looks(by)?.is_some_and(|line| line["name"] == named)
             }
             Sight::Face(face) => match (self.looks(by)?, face) {

@@ -93,6 +93,25 @@ fn two_matrix_users_exchange_files() -> Result<()> {
 }
 
 #[test]
+fn a_matrix_user_sees_what_another_looks_like() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_synapse, clients) = matrix(folder.path())?;
+    let alice = clients.register("alice", "secret")?;
+    let dora = clients.register("dora", "secret")?;
+    alice.says(&dora, "Hullo")?;
+    dora.hears(&alice, "Hullo")?;
+    alice.performs(&dora, &Deed::CallsItself("Alice L."))?;
+    dora.sees(&alice, &Sight::Name("Alice L."))?;
+    ensure!(!dora.is_shown(&alice, &Sight::Name("alice"))?);
+    for face in [Some(&b"no picture, but bytes"[..]), None, Some(&b"others"[..])] {
+        alice.performs(&dora, &Deed::Wears(face))?;
+        dora.sees(&alice, &Sight::Face(face))?;
+    }
+    ensure!(!dora.is_shown(&alice, &Sight::Face(None))?);
+    Ok(())
+}
+
+#[test]
 fn two_matrix_users_do_and_see_more_than_texts() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (_synapse, clients) = matrix(folder.path())?;

@@ -279,6 +279,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_picture_comes_in_the_best_size_that_may_cross() {
+        let large = "x".repeat(Picture::MAX + 1);
+        let fits = |path: &str| match path {
+            _ if path.contains("/download/") => "download",
+            _ if path.contains("width=320&height=240&method=scale") => "320",
+            _ => "96",
+        };
+        for fit in ["download", "320", "96"] {
+            let large = large.clone();
+            let stub = Stub::start(move |call| {
+                let small = fits(&call.path) == fit;
+                Some((200, if small { json!("small") } else { json!(large) }))
+            })
+            .await;
+            let came = stub.core.homeserver.picture(&pier()).await;
+            assert_eq!(came, Ok(b"\"small\"".to_vec()), "{fit}");
+        }
+        let all_large = Stub::start(move |_| Some((200, json!(large)))).await;
+        let came = all_large.core.homeserver.picture(&pier()).await.unwrap_err();
+        let too_large = Refusal::too_large(Picture::MAX as u64);
+        assert!(matches!(came, DeliveryError::Refused { refusal, .. } if refusal == too_large));
+        // A homeserver that makes no thumbnails of it, and one that has it no more.
+        let stub = Stub::start(|call| {
+            let whole = call.path.contains("/download/");
+            Some(if whole { (200, json!("x".repeat(Picture::MAX))) } else { (400, json!({})) })
+        })
+        .await;
+        assert!(stub.core.homeserver.picture(&pier()).await.is_err());
+        let stub = Stub::start(|_| Some((404, json!({})))).await;
+        assert!(stub.core.homeserver.picture(&pier()).await.is_err());
+        assert_eq!(stub.calls("/thumbnail/").len(), 0);
+    }
+
+    #[tokio::test]
     async fn a_file_that_is_not_there_is_said_to_be_gone_or_to_come() {
         let refused = |code: Code| Err(code);
         for (status, errcode, expected) in [
@@ -331,6 +365,8 @@ mod tests {
                 let stub = Stub::start(move |_| Some((status, body.clone()))).await;
                 stub.core.homeserver.learn_max_file().await;
                 let came = stub.core.homeserver.download(&pier()).await;
+                prop_assert_eq!(came.is_ok(), (200..300).contains(&status));
+                let came = stub.core.homeserver.picture(&pier()).await;
                 prop_assert_eq!(came.is_ok(), (200..300).contains(&status));
                 Ok(())
             })?;

@@ -80,10 +80,14 @@ impl Core {
         }
         let denied = self.profiles.denied.get(user).is_some_and(|until| until > Instant::now());
         if !denied {
-            if let Ok(Ok(looks)) = timeout(BRIEFLY, self.ask_profile(user)).await {
-                return looks.name;
+            match timeout(BRIEFLY, self.ask_profile(user)).await {
+                Ok(Ok(looks)) => return looks.name,
+                // It costs little to ask again with the next event.
+                Ok(Err(error)) if error.is_temporary() && error != CallError::Unanswered => {}
+                Ok(Err(_)) | Err(_) => {
+                    self.profiles.denied.put(user.clone(), Instant::now() + DENIED);
+                }
             }
-            self.profiles.denied.put(user.clone(), Instant::now() + DENIED);
         }
         timeout(BRIEFLY, self.name_in_room(event, ghost)).await.ok().flatten()
     }

@@ -3,6 +3,7 @@
 
 mod about;
 mod files;
+mod profiles;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -3,6 +3,7 @@
 
 mod acts;
 mod files;
+mod profiles;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -183,7 +183,6 @@ impl MatrixPeer {
             relation["rel_type"] == how && relation["event_id"] == to
         };
         match sight {
-            Sight::Name(_) | Sight::Face(_) => false,
             Sight::Bold(words) => texts().any(|event| {
                 let bold = format!("<strong>{words}</strong>");
                 event["content"]["formatted_body"] == bold && event["content"]["body"] == **words
@@ -227,7 +226,7 @@ impl MatrixPeer {
                 let same = self.files.get(at).is_some_and(|bytes| *bytes == sample.bytes);
                 same && is_file(&event["content"], sample)
             }),
-            Sight::Shows(_) | Sight::Presence(_) => false,
+            Sight::Shows(_) | Sight::Presence(_) | Sight::Name(_) | Sight::Face(_) => false,
         }
     }
 

@@ -14,14 +14,14 @@ use crate::peer::MatrixPeer;
 
 /// Pixels in one colour, as a PNG without compression.
 fn png(side: u32, colour: [u8; 3], noisy: bool) -> Vec<u8> {
-    let mut noise = 1_u32;
+    let mut state = 1_u32;
     let mut rows = Vec::new();
     for _ in 0..side {
-        rows.push(0);
+        rows.extend([0]);
         for _ in 0..side {
             for part in colour {
-                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                rows.push(if noisy { noise.to_be_bytes()[0] } else { part });
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                rows.push(if noisy { state.to_be_bytes()[0] } else { part });
             }
         }
     }
@@ -39,8 +39,8 @@ fn png(side: u32, colour: [u8; 3], noisy: bool) -> Vec<u8> {
         (a, (b + a) % 65_521)
     });
     deflated.extend((sums.1 << 16 | sums.0).to_be_bytes());
-    let size = [side.to_be_bytes(), side.to_be_bytes()].concat();
-    let head = [&size[..], &[8, 2, 0, 0, 0]].concat();
+    let both = [side.to_be_bytes(), side.to_be_bytes()].concat();
+    let head = [&both[..], &[8, 2, 0, 0, 0]].concat();
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     for (name, data) in [(b"IHDR", head), (b"IDAT", deflated), (b"IEND", Vec::new())] {
         png.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
