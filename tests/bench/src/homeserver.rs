@@ -128,7 +128,8 @@ impl Stub {
             () if of("/joined_members") => json!({ "joined": { names::ALICE: {}, ghost: {} } }),
             () if of("/joined_rooms") => json!({ "joined_rooms": [] }),
             () if of("/state/m.room.member/") => {
-                json!({ "membership": "join", "displayname": "Alice" })
+                // Of a reading and of a writing alike.
+                json!({ "membership": "join", "displayname": "Alice", "event_id": "$member" })
             }
             () => json!({}),
         };
