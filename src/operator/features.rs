@@ -14,10 +14,12 @@ const HEAD: &str = "\
 # What crosses
 
 What becomes of each kind of message, from one network to another: the lesser of what the two adapters declare.
-`full`: wholly. `partial`: with losses that are documented. `fallback`: as something else that can be read.
+`full`: wholly. `partial`: with losses that are documented. `fallback`: as something else that can be read (a Matrix poll, though, is one in a partner's app).
 `refused`: the sender is told `unsupported_kind:<kind>`, see [codes.md](codes.md); of what is fleeting (receipts, typing, presence) nothing is told. Stickers and what disappears never cross to or from a third-party network.
 
 A file (image, video, voice, audio, document) keeps its bytes, name, type, size, duration, dimensions and what was written with it, and waveform, blurhash and small picture where the target has them. It is as large as both networks and `media.max_mib` allow; what its bytes show to be something else than it claims is refused, and what they do not show goes as a document. A voice note that is not Ogg goes as audio. To and from a partner's app files cross if `media_listen` is set, to XMPP if its server offers uploads (XEP-0363), from XMPP and from links if the host is one of `media.hosts`. Partial on XMPP: no small picture and no blurhash go there, a voice note is known by its type alone, and clients without XEP-0447 show a file that something was written with as text with a link, and all others in place.
+
+A profile is how somebody calls themselves and looks: it is shown to those to whom they have written, and to nobody who has blocked them, or whom they have blocked. A picture has at most 64 KiB (of a larger one on Matrix goes a small one); a name that could be taken for another's has its owner's id behind it. What it takes on XMPP for changes to follow at once stands in [install.md](install.md).
 
 This file is made from the code; `DRAWBRIDGE_REGENERATE=1 cargo test -p drawbridge` writes it anew. The scenarios send each kind in each direction between real servers, and hold what arrived against these tables.
 

@@ -34,6 +34,7 @@ mod crash;
 mod dial;
 mod doctor;
 mod evasion;
+mod features;
 mod formatting;
 mod hostile;
 mod inbox;
