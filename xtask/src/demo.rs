@@ -1,12 +1,13 @@
 //! `cargo xtask demo`: the bridge at work, with real servers and foreign clients.
 
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use drawbridge_adapter::MediaKind;
+use drawbridge_adapter::{MediaKind, There};
 use drawbridge_servers::{
     Deed, Heard, MatrixUser, PATIENCE, PartnerUser, Programs, SampleFile, Sight, Town, User,
     XmppUser,
@@ -80,6 +81,7 @@ fn play(people: &[&dyn User], folder: &Path) -> Result<Vec<Row>> {
             rows.push(text(*from, *to, "the second")?);
             rows.extend(afterwards(*from, *to)?);
             rows.extend(files(*from, *to, folder)?);
+            rows.extend(profile(*from, *to, folder)?);
         }
     }
     for row in &mut rows {
@@ -127,6 +129,19 @@ fn files(from: &dyn User, to: &dyn User, folder: &Path) -> Result<Vec<Row>> {
     let voice = SampleFile::new(folder, MediaKind::Voice, 50_000)?;
     let send = |kind, file| does((from, to), kind, &Deed::SendsFile(file), &Sight::ShowsFile(file));
     Ok(vec![send("picture", &picture)?, send("voice note", &voice)?])
+}
+
+/// Another name and another face, which the other's client shows.
+fn profile(from: &dyn User, to: &dyn User, folder: &Path) -> Result<Vec<Row>> {
+    if from.network() == "xmpp" {
+        // Servers tell changes to those who may see one's presence.
+        from.performs(to, &Deed::Is(There::Online))?;
+    }
+    let name = format!("{} on {}", from.network(), to.network());
+    let face = fs::read(SampleFile::new(folder, MediaKind::Image, 5_000)?.path)?;
+    let name = does((from, to), "name", &Deed::CallsItself(&name), &Sight::Name(&name))?;
+    let face = does((from, to), "face", &Deed::Wears(Some(&face)), &Sight::Face(Some(&face)))?;
+    Ok(vec![name, face])
 }
 
 /// Does something, and looks whether the other sees it.
