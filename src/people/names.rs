@@ -32,6 +32,8 @@ pub(super) fn is_bridges(like: Likeness) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::likeness;
 
     #[test]
@@ -53,6 +55,21 @@ mod tests {
         }
         for (one, two) in [("Bob", "Rob"), ("Zoë", "Noë"), ("👑", "🐟"), ("Anna", "Anne")] {
             assert_ne!(likeness(one), likeness(two), "{one} {two}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_looks_like_itself_in_capitals(name in "[a-zà-ÿа-я ]{0,40}") {
+            prop_assert_eq!(likeness(&name), likeness(&name));
+            if name.is_ascii() {
+                prop_assert_eq!(likeness(&name.to_uppercase()), likeness(&name));
+            }
+        }
+
+        #[test]
+        fn no_name_is_too_odd(name in ".{0,100}") {
+            prop_assert_ne!(likeness(&name), super::Likeness::default());
         }
     }
 }

@@ -111,6 +111,7 @@ fn what_is_fleeting_passes_between_those_who_hear_each_other() {
     ];
     let (policy, can) = (Policy::default(), capabilities());
     let can = can.with(Kind::Typing, Level::Full).with(Kind::Presence, Level::Full);
+    let can = can.with(Kind::Profile, Level::Full);
     for (number, (change, expected)) in all.into_iter().enumerate() {
         let side = Side {
             role: Role::Home,
@@ -130,6 +131,14 @@ fn what_is_fleeting_passes_between_those_who_hear_each_other() {
         let passes = [Kind::Typing, Kind::Presence]
             .map(|kind| passage(&facts, &back, kind) == Passage::Open);
         assert_eq!(passes, expected, "case {number}");
+        let profile = passage(&facts, &back, Kind::Profile);
+        assert_eq!(profile == Passage::Open, expected[1], "a profile, case {number}");
+        // Only what would be shown otherwise counts as kept back by a block.
+        facts.between.blocked = false;
+        back.blocked = false;
+        let without = passage(&facts, &back, Kind::Profile);
+        let by_block = without == Passage::Open && profile != Passage::Open;
+        assert_eq!(profile == Passage::Blocked, by_block, "a block, case {number}");
         assert!(passage(&facts, &back, Kind::Receipt) == Passage::No, "it is not declared");
     }
 }
