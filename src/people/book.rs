@@ -44,7 +44,7 @@ pub(super) struct Book {
     /// For whom the bridge is stricter than for others.
     pub(super) strict: HashMap<Number, Strictness>,
     /// How users call themselves, as far as they have told.
-    pub(super) names: HashMap<Number, Option<String>>,
+    pub(super) names: HashMap<Number, Named>,
     /// Who has written to whom, the reader first, and what their name looked like when it was shown.
     pub(super) met: BTreeMap<(Number, Number), Likeness>,
     /// Who was first shown to whom under a name that looks like this.
@@ -55,6 +55,12 @@ pub(super) struct Book {
     members: BTreeMap<i64, BTreeSet<Number>>,
     /// The codes by which accounts may become one person's, and until when.
     pub(super) offers: HashMap<Number, (String, Timestamp)>,
+}
+
+/// How a user is called; `None` if it was told that they have no name.
+pub(super) struct Named {
+    pub(super) name: Option<String>,
+    pub(super) like: Likeness,
 }
 
 /// A block.
@@ -358,7 +364,8 @@ impl Book {
         match change {
             PeopleChange::Name { user, name, .. } => {
                 let user = self.numbered(user);
-                self.names.insert(user, name.clone());
+                let like = name.as_deref().map(likeness).unwrap_or_default();
+                self.names.insert(user, Named { name: name.clone(), like });
             }
             PeopleChange::Met { owner, other, .. } => {
                 let pair = (self.numbered(owner), self.numbered(other));

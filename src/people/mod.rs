@@ -161,8 +161,8 @@ impl People {
     /// How a user is called, if that was told.
     pub(crate) fn called(&self, user: &UserId) -> Option<Called> {
         let book = self.read();
-        let name = book.number(user).and_then(|user| book.names.get(&user));
-        name.map(|name| Called { name: name.clone() })
+        let named = book.number(user).and_then(|user| book.names.get(&user));
+        named.map(|named| Called { name: named.name.clone() })
     }
 
     /// Whether `other` has written to `owner`.
@@ -175,11 +175,12 @@ impl People {
     /// somebody who was shown to them under it before. Another account of the same person is none.
     pub(crate) fn looks_like_another(&self, owner: &UserId, other: &UserId, name: &str) -> bool {
         let book = self.read();
-        let like = names::likeness(name);
-        let Some(owner) = book.number(owner) else { return names::is_bridges(like) };
-        let own = book.names.get(&owner).and_then(Option::as_deref);
-        let own = own.is_some_and(|own| names::likeness(own) == like);
         let other = book.number(other);
+        let known = other.and_then(|other| book.names.get(&other));
+        let known = known.filter(|known| known.name.as_deref() == Some(name));
+        let like = known.map_or_else(|| names::likeness(name), |known| known.like);
+        let Some(owner) = book.number(owner) else { return names::is_bridges(like) };
+        let own = book.names.get(&owner).is_some_and(|own| own.like == like);
         let is_same = |one: Number| {
             other.is_some_and(|other| one == other || book.person(one).contains(&other))
         };

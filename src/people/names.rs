@@ -1,6 +1,7 @@
 //! Which names look alike.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
 
 use unicode_security::skeleton;
 
@@ -27,7 +28,8 @@ pub(super) fn likeness(name: &str) -> Likeness {
 }
 
 pub(super) fn is_bridges(like: Likeness) -> bool {
-    like == likeness(BRIDGE)
+    static LOOKS: LazyLock<Likeness> = LazyLock::new(|| likeness(BRIDGE));
+    like == *LOOKS
 }
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ pub struct Descriptor {
     pub version: &'static str,
     /// The most commands in one call of [`Adapter::deliver`]; 1 to 64.
     pub window: usize,
-    /// The most conversations in [`Adapter::deliver`] at one time.
+    /// The most conversations in [`Adapter::deliver`] at one time; besides them at most eight
+    /// [`Command::Profile`]s.
     pub concurrency: usize,
     /// Which outcomes its senders can be told.
     pub status: StatusNeeds,

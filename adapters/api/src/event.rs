@@ -144,7 +144,7 @@ pub enum Command {
     /// Show a user of another network as they call themselves and look now, to one user of the
     /// adapter's. Only where [`Kind::Profile`] is declared. It is in a conversation of its own, beside
     /// what the two write; where there is nothing yet in which it could be shown it is carried out all
-    /// the same, and [`crate::Bridge::shown`] tells it later.
+    /// the same, and [`crate::Bridge::shown`] tells it later. It may come again under another key.
     Profile(Profile),
 }
 
