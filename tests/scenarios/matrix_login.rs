@@ -84,6 +84,8 @@ fn her_own_login_keeps_her_client_and_the_bridge_in_step() -> Result<()> {
         carol.sees_accepted(&carol.says(&alice, &format!("never read, {round}"))?)?;
         bob.says(&alice, &format!("never read either, {round}"))?;
         if round == 1 {
+            // Answered, so what he said before has come: what has not, his server gives back to him.
+            bob.asks_bridge("help")?;
             town.daemon.kill()?;
             town.start_daemon()?;
         }
