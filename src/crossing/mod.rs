@@ -67,7 +67,7 @@ use pace::{FilePace, Pace};
 use passing::Lossy;
 pub(crate) use people::{Change, PeopleError};
 use presence::Presences;
-use profiles::Late;
+use profiles::Lately;
 pub(crate) use queue::{QueueError, Waiting, WaitingState};
 use rate::Buckets;
 pub(crate) use rate::{Rate, Rates};
@@ -142,6 +142,8 @@ struct Network {
     turns: Turns,
     /// How much it may still send, if it is a third-party network.
     buckets: Mutex<Buckets>,
+    /// How often its users may still change how they call themselves and look.
+    changes: Mutex<Buckets>,
     /// What its users do that is fleeting.
     passing: Lossy,
     /// Says that its users may have to be shown how others call themselves.
@@ -181,8 +183,8 @@ pub(crate) struct Crossing {
     presences: Presences,
     /// What files need.
     files: Files,
-    /// Pictures of people that cannot be had now.
-    late: Late,
+    /// What was lately shown of people, or could not be had.
+    lately: Lately,
     words: Words,
     limits: watch::Sender<Limits>,
     /// When was last looked at what time alone brings.
@@ -258,7 +260,7 @@ impl Crossing {
             consoled: Sparing::new(10, Duration::from_hours(1)),
             presences: Presences::default(),
             files,
-            late: Late::default(),
+            lately: Lately::default(),
             words: Words::english(),
             limits: watch::Sender::new(limits),
             swept: watch::Sender::new(Instant::now()),
@@ -364,6 +366,7 @@ impl Network {
             file_pace: FilePace::default(),
             turns: Turns::default(),
             buckets: Mutex::default(),
+            changes: Mutex::default(),
             passing: Lossy::default(),
             faces: Arc::default(),
             setup,

@@ -24,6 +24,11 @@ pub(super) fn marked(name: &str, of: &UserId) -> String {
     format!("{} [{}]", name.trim_end(), of.id())
 }
 
+/// Whether a name looks as if it were marked already: its owner may have made that up.
+pub(super) fn looks_marked(name: &str) -> bool {
+    name.ends_with([']', '］', '】', '⟧', '〕', '⁆'])
+}
+
 /// Unicode's explicit embeddings, overrides and isolates (UAX #9), and line separators.
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

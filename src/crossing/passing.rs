@@ -12,7 +12,7 @@ use super::refer::Link;
 use super::{Crossing, Network};
 use crate::clock;
 use crate::gate::{self, Facts, FileFacts, Passage};
-use crate::store::StoreError;
+use crate::store::{PeopleChange, StoreError};
 
 /// How much may wait of one network; what comes then is dropped.
 const ROOM: usize = 256;
@@ -84,7 +84,11 @@ impl Crossing {
                 }
             }
             Passing::Presence(presence) => self.note_presence(source, &presence),
-            Passing::Left(user) => self.note_leaving(source, &user),
+            Passing::Left(user) if user.network() == &source.setup.id => {
+                self.note_leaving(source, &user);
+                let gone = PeopleChange::Gone { user };
+                self.store.change_people(vec![gone], Vec::new(), clock::now()).await?;
+            }
             _ => {}
         }
         Ok(())

@@ -275,7 +275,7 @@ impl Crossing {
             Change::Erase { user } => {
                 // Whether there is a login only the network itself knows.
                 let access = self.spelled(&user).is_ok_and(|network| network.capabilities.access);
-                let known = access || people.know(&user).is_some();
+                let known = access || people.know(&user).is_some() || people.was_seen(&user);
                 Ok(known.then_some(PeopleChange::Erase { user }).into_iter().collect())
             }
             Change::Decline { owner, other } => {

@@ -5,8 +5,9 @@
 //! nothing is queued, and a network that was away is shown how people are now. What a block keeps back is
 //! looked at as if there were none: also whether a picture is fetched tells nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod lately;
+
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
@@ -22,6 +23,8 @@ use crate::clock;
 use crate::gate::{Passage, Role};
 use crate::log::{PROFILE_AGAINST_CONTRACT, PROFILE_WAITS, PROFILES_FAILED};
 use crate::store::{Due, Payload, PeopleChange, Row, StoreError};
+pub(super) use lately::Lately;
+use lately::{BETWEEN, LATEST, Unfetched};
 
 /// How many pairs are looked at together.
 const PORTION: usize = 64;
@@ -30,66 +33,14 @@ const PORTION: usize = 64;
 const AT_ONCE: usize = 8;
 
 /// How long a network may take to show something.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a picture may take.
+/// How long a picture may take, and how long others wait for it.
 const FETCHED: Duration = Duration::from_secs(30);
+const BRIEFLY: Duration = Duration::from_secs(2);
 
 /// After how long what did not work is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
-
-/// After how long a picture that could not be fetched is tried again, at most.
-const LATEST: Duration = Duration::from_mins(30);
-
-/// Of how many users is known that their pictures could not be fetched; of others they are tried anew.
-const LATE: usize = 4096;
-
-/// Pictures that could not be fetched, or are being fetched.
-#[derive(Default)]
-pub(super) struct Late(Mutex<HashMap<UserId, Tried>>);
-
-struct Tried {
-    source: String,
-    times: u32,
-    /// When it may be tried again.
-    from: Instant,
-}
-
-impl Late {
-    /// Whether the picture may be fetched now; if not, after how long.
-    fn begin(&self, user: &UserId, source: &str) -> Result<(), Duration> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= LATE {
-            all.clear();
-        }
-        let now = Instant::now();
-        let new = || Tried { source: source.to_owned(), times: 0, from: now };
-        let tried = all.entry(user.clone()).or_insert_with(new);
-        if tried.source != source {
-            *tried = new();
-        }
-        if tried.from > now {
-            return Err(tried.from - now);
-        }
-        tried.from = now + FETCHED;
-        Ok(())
-    }
-
-    /// It could not be fetched: after how long it may be tried again.
-    fn failed(&self, user: &UserId, for_good: bool) -> Duration {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(tried) = all.get_mut(user) else { return LATEST };
-        let wait = Duration::from_secs(2).saturating_mul(1 << tried.times.min(10));
-        let wait = if for_good { LATEST } else { wait.min(LATEST) };
-        tried.times += 1;
-        tried.from = Instant::now() + wait;
-        wait
-    }
-
-    fn done(&self, user: &UserId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(user);
-    }
-}
 
 /// Whether it is to be looked after this change whether there is something to show.
 pub(super) fn may_show(change: &PeopleChange) -> bool {
@@ -97,6 +48,7 @@ pub(super) fn may_show(change: &PeopleChange) -> bool {
         change,
         PeopleChange::Name { .. }
             | PeopleChange::Picture { .. }
+            | PeopleChange::Fetched { .. }
             | PeopleChange::Met { .. }
             | PeopleChange::Unblock { .. }
             | PeopleChange::Contact { .. }
@@ -111,8 +63,9 @@ pub(super) async fn run(crossing: Arc<Crossing>, id: NetworkId) {
     if network.capabilities.level(Kind::Profile) == Level::Rejected {
         return;
     }
+    let mut reached = None;
     loop {
-        let pause = match crossing.show_some(network).await {
+        let pause = match crossing.show_some(network, &mut reached).await {
             Ok(pause) => pause,
             Err(error) => {
                 if crossing.rarely.may(&PROFILES_FAILED) {
@@ -183,13 +136,18 @@ impl Crossing {
             log!(PROFILE_AGAINST_CONTRACT, from = %source);
             return Ok(());
         }
+        // Of those who may not take part nothing is kept.
+        if !network.admits(&user) {
+            return Ok(());
+        }
         let now = clock::now();
-        let at = now.plus(self.held_up(network, &user));
         let mut changes = Vec::new();
+        let at = now;
         let name = name.map(|name| name::clean(&name));
         let known = self.people.called(&user).map(|called| called.name);
         if let Some(name) = name.filter(|name| known.as_ref() != Some(name)) {
-            changes.push(PeopleChange::Name { user: user.clone(), name, at });
+            let (user, guessed) = (user.clone(), false);
+            changes.push(PeopleChange::Name { user, name, guessed, at });
         }
         if let Some(picture) = picture {
             let known = self.store.portrait(&user).await;
@@ -205,24 +163,34 @@ impl Crossing {
             let hash = picture.as_ref().map(|picture| picture.sha256);
             let same = if source.is_some() { before.0 == source } else { before == (None, hash) };
             if !same {
+                let user = user.clone();
                 changes.push(PeopleChange::Picture { user, source, picture, at });
             }
         }
         if changes.is_empty() {
             return Ok(());
         }
+        if self.is_too_much(network, &user) {
+            return Err(Unavailable::Full);
+        }
+        let later = now.plus(self.lately.kept_back(&user));
+        for change in &mut changes {
+            if let PeopleChange::Name { at, .. } | PeopleChange::Picture { at, .. } = change {
+                *at = later;
+            }
+        }
         let written = self.store.change_people(changes, Vec::new(), now).await;
         written.map_err(|error| self.unavailable(&error))
     }
 
-    /// How much later a change is shown than it came, if its network sends too much.
-    fn held_up(&self, network: &Network, user: &UserId) -> Duration {
+    /// Whether a third-party network tells of more changes than it may; of its messages that takes nothing.
+    fn is_too_much(&self, network: &Network, user: &UserId) -> bool {
         if network.setup.role == Role::Home {
-            return Duration::ZERO;
+            return false;
         }
         let rates = self.limits().rates;
-        let mut buckets = network.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.take(user, None, &rates, Instant::now()).err().unwrap_or_default()
+        let mut buckets = network.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.take(user, None, &rates, Instant::now()).is_err()
     }
 
     /// See [`drawbridge_adapter::Bridge::shown`].
@@ -259,6 +227,7 @@ impl Crossing {
         let change = said.is_some().then(|| PeopleChange::Name {
             user: user.clone(),
             name: said.clone(),
+            guessed: tells,
             at,
         });
         (said, change)
@@ -272,35 +241,51 @@ impl Crossing {
         of: &UserId,
         to: &UserId,
     ) -> Option<String> {
-        let is_alike = |name: &String| self.people.looks_like_another(to, of, name);
+        let is_alike = |name: &String| {
+            name::looks_marked(name) || self.people.looks_like_another(to, of, name)
+        };
         name.map(|name| if is_alike(&name) { name::marked(&name, of) } else { name })
     }
 
     /// That two have to do with each other, if this row, which was delivered, is the first by which they
     /// do. What was swallowed counts as well: whoever is blocked must not see it in this.
     pub(super) fn meeting(&self, row: &Row, at: Timestamp) -> Option<PeopleChange> {
-        let (other, owner) = match &row.payload {
-            Payload::Message { message, .. } => (&message.from.user, &message.to),
-            Payload::Swallowed { from, to, .. } => (from, to),
+        let (other, owner, name) = match &row.payload {
+            Payload::Message { message, .. } => {
+                (&message.from.user, &message.to, message.from.name.clone())
+            }
+            Payload::Swallowed { from, to, .. } => (from, to, None),
             Payload::Unsaid | Payload::Status(_) | Payload::Own(_) => return None,
         };
         let met = self.people.have_met(owner, other);
-        (!met).then(|| PeopleChange::Met { owner: owner.clone(), other: other.clone(), at })
+        let (owner, other) = (owner.clone(), other.clone());
+        (!met).then_some(PeopleChange::Met { owner, other, name, at })
     }
 
     /// Shows a portion of what is to be shown, and tells after how long the next look is due; nothing if
     /// somebody will say so.
-    async fn show_some(&self, network: &Network) -> Result<Option<Duration>, StoreError> {
-        if !network.is_up() {
+    async fn show_some(
+        self: &Arc<Self>,
+        network: &Network,
+        reached: &mut Option<Instant>,
+    ) -> Result<Option<Duration>, StoreError> {
+        let link = *network.link.borrow();
+        if !link.is_up() {
             return Ok(None);
         }
         let now = clock::now();
+        if *reached != Some(link.at) {
+            // Who was not there before may be now.
+            let network = network.setup.id.clone();
+            self.write(vec![PeopleChange::Reachable { network, at: now }]).await?;
+            *reached = Some(link.at);
+        }
         let found = self.store.profiles_due(&network.setup.id, now, PORTION).await?;
         if found.dues.is_empty() {
             return Ok(found.next.map(|next| next.since(now)));
         }
         let looks = stream::iter(found.dues).map(|due| self.look(due));
-        let looks: Vec<Looked> = looks.buffer_unordered(AT_ONCE).collect().await;
+        let looks: Vec<Looked> = looks.buffer_unordered(PORTION).collect().await;
         let (mut changes, mut shows) = (Vec::new(), Vec::new());
         for looked in looks {
             match looked {
@@ -314,9 +299,9 @@ impl Crossing {
         }
         self.write(changes).await?;
         let told = stream::iter(shows).map(|showing| self.show(network, showing));
-        let told: Vec<Option<PeopleChange>> = told.buffer_unordered(AT_ONCE).collect().await;
+        let told: Vec<Option<Vec<PeopleChange>>> = told.buffer_unordered(AT_ONCE).collect().await;
         let waits = told.iter().any(Option::is_none);
-        self.write(told.into_iter().flatten().collect()).await?;
+        self.write(told.into_iter().flatten().flatten().collect()).await?;
         Ok(Some(if waits { AGAIN } else { Duration::ZERO }))
     }
 
@@ -328,7 +313,7 @@ impl Crossing {
     }
 
     /// Looks whether one is to be shown something new of another.
-    async fn look(&self, due: Due) -> Looked {
+    async fn look(self: &Arc<Self>, due: Due) -> Looked {
         let Due { owner, other, .. } = &due;
         let nothing = || Looked::Changes(vec![looked(&due, due.told, None)]);
         let Some(source) = self.networks.get(other.network()) else { return nothing() };
@@ -338,15 +323,18 @@ impl Crossing {
         let (picture, again) = match (&due.now.source, due.now.picture) {
             (_, Some(picture)) => (Some(picture), None),
             (None, None) => (None, None),
-            (Some(at), None) => match self.fetch_picture(source, other, at).await {
+            (Some(at), None) => match self.fetch_picture(other, at).await {
                 Ok(()) => return Looked::Anew,
+                Err(Unfetched::Never) => (None, None),
                 // Until it can be had, that of before.
-                Err(wait) => (due.picture, Some(wait)),
+                Err(Unfetched::Later(wait)) => (due.picture, Some(wait)),
             },
         };
-        // It is asked last: a block may have come meanwhile.
-        if self.passage(source, other, owner, Kind::Profile) != Passage::Open {
-            return nothing();
+        // It is asked last: a block may have come meanwhile. Whether a picture is fetched goes on.
+        match self.passage(source, other, owner, Kind::Profile) {
+            Passage::Open => {}
+            Passage::Blocked => return Looked::Changes(vec![looked(&due, due.told, again)]),
+            Passage::No => return nothing(),
         }
         let name = self.as_shown(due.now.name.clone(), other, owner);
         if due.told && (&name, picture) == (&due.name, due.picture) {
@@ -356,12 +344,27 @@ impl Crossing {
     }
 
     /// Shows it, and tells what is to be written down of that; nothing if there is no connection.
-    async fn show(&self, network: &Network, showing: Box<Showing>) -> Option<PeopleChange> {
+    async fn show(&self, network: &Network, showing: Box<Showing>) -> Option<Vec<PeopleChange>> {
         let Showing { due, name, picture, again } = *showing;
-        Some(match self.show_as(network, &due, name, picture).await {
+        // Others were shown theirs meanwhile, and a block may have come.
+        let source = self.networks.get(due.other.network());
+        let passage =
+            source.map(|source| self.passage(source, &due.other, &due.owner, Kind::Profile));
+        if passage != Some(Passage::Open) {
+            let (owner, other) = (due.owner.clone(), due.other.clone());
+            let (name, picture) = (due.name.clone(), due.picture);
+            let before = PeopleChange::Shown { owner, other, name, picture };
+            return Some(vec![before, looked(&due, due.told, again)]);
+        }
+        let shown = self.show_as(network, &due, name, picture).await;
+        if let Ok(()) | Err(DeliveryError::Refused { .. }) = shown {
+            self.lately.taken(&(due.owner.clone(), due.other.clone()));
+        }
+        let looked = match shown {
             Ok(()) => looked(&due, true, again),
             Err(DeliveryError::Disconnected) => return None,
-            Err(DeliveryError::Refused { .. }) => looked(&due, true, None),
+            // They may be there another time.
+            Err(DeliveryError::Refused { .. }) => looked(&due, false, None),
             Err(DeliveryError::Retry { after, why }) => {
                 self.complain(network, why);
                 looked(&due, false, Some(after.unwrap_or(AGAIN)))
@@ -370,7 +373,8 @@ impl Crossing {
                 self.complain(network, why);
                 looked(&due, false, Some(AGAIN))
             }
-        })
+        };
+        Some(vec![looked])
     }
 
     fn complain(&self, network: &Network, why: &'static str) {
@@ -389,19 +393,24 @@ impl Crossing {
         let retry = |why| DeliveryError::Retry { after: None, why };
         let picture = match picture {
             Some(hash) => {
-                let found = self.store.picture(hash).await;
-                found.map_err(|_| retry("a picture could not be read from the store"))?
+                let found = self.store.picture(hash).await.ok().flatten();
+                // It has changed meanwhile.
+                Some(found.ok_or_else(|| retry("a picture is not there any more"))?)
             }
             None => None,
         };
         let (of, to) = (due.other.clone(), due.owner.clone());
+        let told = (name.clone(), picture.as_ref().map(|picture| picture.sha256));
         let (at, pair) = (clock::now(), [of.to_string(), to.to_string()]);
         let moment = format!("{:011x}", at.0);
         let parts = ["profile", &pair[0], &pair[1], &moment];
         let tag = Tag::of(self.store.salt(), &parts);
         let shown = Shown { name, picture };
+        // Another try is known by its key.
+        let key = moment.clone() + &tag.to_hex();
+        let key = self.lately.key((to.clone(), of.clone()), told, key);
         let delivery = Delivery {
-            key: moment.clone() + &tag.to_hex(),
+            key,
             tag,
             conversation: ConversationId::from_stored(format!(
                 "profile of {} to {}",
@@ -425,35 +434,34 @@ impl Crossing {
         }
     }
 
-    /// Fetches a user's picture and writes it down; or tells after how long that can be tried again.
-    async fn fetch_picture(
-        &self,
-        source: &Network,
-        user: &UserId,
-        at: &str,
-    ) -> Result<(), Duration> {
-        self.late.begin(user, at)?;
+    /// Fetches a user's picture and writes it down. What takes long goes on by itself.
+    async fn fetch_picture(self: &Arc<Self>, user: &UserId, at: &str) -> Result<(), Unfetched> {
+        self.lately.begin(user, at)?;
+        let (crossing, user, at) = (Arc::clone(self), user.clone(), at.to_owned());
+        let work = self.tasks.spawn(async move { crossing.fetch_it(user, at).await });
+        match timeout(BRIEFLY, work).await {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(_)) => Err(Unfetched::Later(LATEST)),
+            // When it is there, it is looked again.
+            Err(_) => Err(Unfetched::Later(FETCHED + BETWEEN)),
+        }
+    }
+
+    async fn fetch_it(&self, user: UserId, source: String) -> Result<(), Unfetched> {
+        let Some(network) = self.networks.get(user.network()) else { return Err(Unfetched::Never) };
         let fetched = tokio::select! {
-            fetched = timeout(FETCHED, source.setup.adapter.picture(user, at)) => fetched,
-            () = self.stop_delivering.cancelled() => return Err(AGAIN),
+            fetched = timeout(FETCHED, network.setup.adapter.picture(&user, &source)) => fetched,
+            () = self.stop_delivering.cancelled() => return Err(Unfetched::Later(AGAIN)),
         };
         let picture = match fetched {
             Ok(Ok(bytes)) => looked_at(bytes).ok_or(true),
             Ok(Err(DeliveryError::Refused { .. })) => Err(true),
             Ok(Err(_)) | Err(_) => Err(false),
         };
-        let picture = picture.map_err(|for_good| self.late.failed(user, for_good))?;
-        let (now, source) = (clock::now(), Some(at.to_owned()));
-        let (user, picture) = (user.clone(), Some(picture));
-        self.late.done(&user);
-        // Of what came meanwhile it is not the picture.
-        let is_so = self.store.portrait(&user).await.is_ok_and(|known| known.source == source);
-        if is_so {
-            let change = PeopleChange::Picture { user, source, picture, at: now };
-            let written = self.store.change_people(vec![change], Vec::new(), now).await;
-            written.map_err(|_| AGAIN)?;
-        }
-        Ok(())
+        let picture = picture.map_err(|is_none| self.lately.failed(&user, is_none))?;
+        self.lately.done(&user);
+        let change = PeopleChange::Fetched { user, source, picture, at: clock::now() };
+        self.write(vec![change]).await.map_err(|_| Unfetched::Later(AGAIN))
     }
 }
 

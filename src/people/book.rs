@@ -1,5 +1,6 @@
 //! The maps.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
@@ -265,28 +266,14 @@ impl Book {
                 self.leave(user);
             }
             PeopleChange::Name { .. }
+            | PeopleChange::Fetched { .. }
+            | PeopleChange::Reachable { .. }
+            | PeopleChange::Gone { .. }
             | PeopleChange::Met { .. }
             | PeopleChange::Shown { .. }
             | PeopleChange::Picture { .. }
             | PeopleChange::Looked { .. } => self.introduce(change),
-            PeopleChange::Erase { user } => {
-                let Some(user) = self.number(user) else { return };
-                self.names.remove(&user);
-                self.met.retain(|(owner, other), _| *owner != user && *other != user);
-                self.holders.retain(|(owner, _), other| *owner != user && *other != user);
-                self.enabled.retain(|(of, _)| *of != user);
-                self.contacts.retain(|(owner, other)| *owner != user && *other != user);
-                self.declines.retain(|(owner, other), _| *owner != user && *other != user);
-                self.blocks.retain(|(owner, _), _| *owner != user);
-                self.blocked_by.retain(|(_, owner)| *owner != user);
-                self.mutes.retain(|(owner, _), _| *owner != user);
-                self.ends.retain(|(_, (owner, _))| *owner != user);
-                self.apart.remove(&user);
-                self.unseen.remove(&user);
-                self.present.remove(&user);
-                self.strict.remove(&user);
-                self.leave(user);
-            }
+            PeopleChange::Erase { user } => self.erase(user),
             PeopleChange::Held { owner, other, shown } => {
                 let pair = (self.numbered(owner), self.numbered(other));
                 let waiting = self.waiting.entry(pair).or_default();
@@ -362,29 +349,69 @@ impl Book {
     /// Knows of how users call themselves, and to whom.
     fn introduce(&mut self, change: &PeopleChange) {
         match change {
-            PeopleChange::Name { user, name, .. } => {
+            PeopleChange::Name { user, name, guessed, .. } => {
                 let user = self.numbered(user);
-                let like = name.as_deref().map(likeness).unwrap_or_default();
-                self.names.insert(user, Named { name: name.clone(), like });
+                if !guessed || !self.names.contains_key(&user) {
+                    let like = name.as_deref().map(likeness).unwrap_or_default();
+                    self.names.insert(user, Named { name: name.clone(), like });
+                }
             }
-            PeopleChange::Met { owner, other, .. } => {
+            PeopleChange::Gone { user } => {
+                self.number(user).map(|user| self.names.remove(&user));
+            }
+            PeopleChange::Met { owner, other, name, .. } => {
                 let pair = (self.numbered(owner), self.numbered(other));
-                self.met.entry(pair).or_default();
+                if let Entry::Vacant(new) = self.met.entry(pair) {
+                    new.insert(Likeness::default());
+                    self.is_shown(pair, name.as_deref());
+                }
             }
             PeopleChange::Shown { owner, other, name, .. } => {
-                // Erased meanwhile.
-                let Some(pair) = self.pair(owner, other) else { return };
-                let Some(met) = self.met.get_mut(&pair) else { return };
-                let now = name.as_deref().map(likeness).unwrap_or_default();
-                let before = std::mem::replace(met, now);
-                if before != now && self.holders.get(&(pair.0, before)) == Some(&pair.1) {
-                    self.holders.remove(&(pair.0, before));
-                }
-                if now != Likeness::default() {
-                    self.holders.entry((pair.0, now)).or_insert(pair.1);
+                // Unless they were erased meanwhile.
+                if let Some(pair) = self.pair(owner, other) {
+                    self.is_shown(pair, name.as_deref());
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Forgets all that a user wanted.
+    fn erase(&mut self, user: &UserId) {
+        let Some(user) = self.number(user) else { return };
+        self.names.remove(&user);
+        self.met.retain(|(owner, other), _| *owner != user && *other != user);
+        self.holders.retain(|(owner, _), other| *owner != user && *other != user);
+        self.enabled.retain(|(of, _)| *of != user);
+        self.contacts.retain(|(owner, other)| *owner != user && *other != user);
+        self.declines.retain(|(owner, other), _| *owner != user && *other != user);
+        self.blocks.retain(|(owner, _), _| *owner != user);
+        self.blocked_by.retain(|(_, owner)| *owner != user);
+        self.mutes.retain(|(owner, _), _| *owner != user);
+        self.ends.retain(|(_, (owner, _))| *owner != user);
+        self.apart.remove(&user);
+        self.unseen.remove(&user);
+        self.present.remove(&user);
+        self.strict.remove(&user);
+        self.leave(user);
+    }
+
+    /// The first of two, who have met, is shown the other under this name.
+    fn is_shown(&mut self, pair: Pair, name: Option<&str>) {
+        let Some(met) = self.met.get_mut(&pair) else { return };
+        let now = name.map(likeness).unwrap_or_default();
+        let before = std::mem::replace(met, now);
+        let (owner, other) = pair;
+        if before != now && self.holders.get(&(owner, before)) == Some(&other) {
+            // It comes free, or is somebody else's who bears it.
+            let mut all = self.met.range((owner, 0)..=(owner, Number::MAX));
+            match all.find(|(_, like)| **like == before) {
+                Some(((_, next), _)) => self.holders.insert((owner, before), *next),
+                None => self.holders.remove(&(owner, before)),
+            };
+        }
+        if now != Likeness::default() {
+            self.holders.entry((owner, now)).or_insert(other);
         }
     }
 

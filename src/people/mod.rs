@@ -172,7 +172,8 @@ impl People {
     }
 
     /// Whether `owner` could take `other` under this name for themselves, for the bridge, or for
-    /// somebody who was shown to them under it before. Another account of the same person is none.
+    /// somebody who was shown to them under it before. That one may be the same person by another
+    /// account: which are is not shown.
     pub(crate) fn looks_like_another(&self, owner: &UserId, other: &UserId, name: &str) -> bool {
         let book = self.read();
         let other = book.number(other);
@@ -181,13 +182,20 @@ impl People {
         let like = known.map_or_else(|| names::likeness(name), |known| known.like);
         let Some(owner) = book.number(owner) else { return names::is_bridges(like) };
         let own = book.names.get(&owner).is_some_and(|own| own.like == like);
-        let is_same = |one: Number| {
-            other.is_some_and(|other| one == other || book.person(one).contains(&other))
-        };
+        let is_own = other.is_some_and(|other| book.person(owner).contains(&other));
         let holder = book.holders.get(&(owner, like)).copied();
         names::is_bridges(like)
-            || (own && !is_same(owner))
-            || holder.is_some_and(|holder| !is_same(holder))
+            || (own && !is_own)
+            || holder.is_some_and(|holder| Some(holder) != other)
+    }
+
+    /// Whether anything is known of how a user calls themselves, or to whom they have written.
+    pub(crate) fn was_seen(&self, user: &UserId) -> bool {
+        let book = self.read();
+        book.number(user).is_some_and(|user| {
+            book.names.contains_key(&user)
+                || book.met.keys().any(|(owner, other)| [*owner, *other].contains(&user))
+        })
     }
 
     /// How strict the bridge is for a user.

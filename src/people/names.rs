@@ -62,16 +62,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_looks_like_itself_in_capitals(name in "[a-zà-ÿа-я ]{0,40}") {
-            prop_assert_eq!(likeness(&name), likeness(&name));
-            if name.is_ascii() {
-                prop_assert_eq!(likeness(&name.to_uppercase()), likeness(&name));
-            }
+        fn case_and_spaces_hide_nothing(name in "[a-z]{1,20}( [a-z]{1,20})?") {
+            prop_assert_eq!(likeness(&format!(" {}", name.to_uppercase())), likeness(&name));
         }
 
         #[test]
-        fn no_name_is_too_odd(name in ".{0,100}") {
-            prop_assert_ne!(likeness(&name), super::Likeness::default());
+        fn no_name_is_too_odd(name in ".{0,100}", other in "[0-9]{1,9}") {
+            prop_assert_ne!(likeness(&format!("{name}{other}x")), likeness(&format!("{name}{other}y")));
         }
     }
 }

@@ -32,6 +32,30 @@ fn link(people: &People, one: u8, other: u8, person: i64) -> Result<usize, LinkE
 }
 
 #[test]
+fn a_name_that_is_shown_is_held_and_nobodys_links_show_in_that() {
+    let people = People::default();
+    let meets = |owner, other, name: &str| {
+        let (owner, other, at) = (user(owner), user(other), Timestamp(1));
+        people.apply(&PeopleChange::Met { owner, other, name: Some(name.to_owned()), at });
+    };
+    let alike = |owner, other, name| people.looks_like_another(&user(owner), &user(other), name);
+    meets(1, 2, "Ann");
+    assert!(alike(1, 3, "Аnn") && !alike(1, 2, "Ann") && !alike(4, 3, "Ann"));
+    // Two accounts of one person look to others as two people do.
+    link(&people, 2, 3, 9).unwrap();
+    assert!(alike(1, 3, "Ann"));
+    // A name that comes free is held by the next who bears it.
+    meets(1, 3, "ann");
+    let (owner, other, name, picture) = (user(1), user(2), Some("Eve".to_owned()), None);
+    people.apply(&PeopleChange::Shown { owner, other, name, picture });
+    assert!(alike(1, 2, "Ann") && !alike(1, 3, "Ann") && alike(1, 5, "eve"));
+    assert!(people.was_seen(&user(3)) && people.was_seen(&user(1)));
+    people.apply(&PeopleChange::Erase { user: user(2) });
+    assert!(!people.was_seen(&user(2)) && !alike(1, 5, "eve"));
+    assert!(alike(1, 5, "drawbridge"));
+}
+
+#[test]
 fn a_block_has_a_direction_and_an_end() {
     let people = People::default();
     assert_eq!(block(&people, 1, 2), 1);

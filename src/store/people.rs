@@ -106,6 +106,8 @@ pub(crate) enum PeopleChange {
     Name {
         user: UserId,
         name: Option<String>,
+        /// Whether it counts only as long as nothing else was told.
+        guessed: bool,
         at: Timestamp,
     },
     /// A user has this picture; or one that is still to be fetched from `source`. Only on disk.
@@ -115,11 +117,29 @@ pub(crate) enum PeopleChange {
         picture: Option<Arc<Picture>>,
         at: Timestamp,
     },
-    /// The other has written to the owner.
+    /// The picture of a user that was to be fetched from `source`. Only on disk.
+    Fetched {
+        user: UserId,
+        source: String,
+        picture: Arc<Picture>,
+        at: Timestamp,
+    },
+    /// The other has written to the owner, who was shown this name with it.
     Met {
         owner: UserId,
         other: UserId,
+        name: Option<String>,
         at: Timestamp,
+    },
+    /// Users of this network may be shown now what they could not be shown.
+    Reachable {
+        network: NetworkId,
+        at: Timestamp,
+    },
+    /// A user is none any more: how they were called and looked is forgotten, unless they have written
+    /// to somebody.
+    Gone {
+        user: UserId,
     },
     /// The owner is shown the other so, and is still to be told.
     Shown {
@@ -245,6 +265,9 @@ pub(super) fn write(
             | PeopleChange::OwnClock(_) => write_choice(connection, change, now)?,
             PeopleChange::Name { .. }
             | PeopleChange::Picture { .. }
+            | PeopleChange::Fetched { .. }
+            | PeopleChange::Reachable { .. }
+            | PeopleChange::Gone { .. }
             | PeopleChange::Met { .. }
             | PeopleChange::Shown { .. }
             | PeopleChange::Looked { .. } => profiles::write(connection, change)?,

@@ -47,20 +47,21 @@ pub(super) fn write(connection: &Connection, change: &PeopleChange) -> Result<()
         connection.prepare_cached(sql)?.execute(parameters).map_err(StoreError::from)
     };
     match change {
-        PeopleChange::Name { user, name, at } => {
-            run(
-                "INSERT INTO profiles (user, name) VALUES (?, ?)
-                 ON CONFLICT DO UPDATE SET name = excluded.name",
-                params![user.to_string(), name.as_deref().unwrap_or_default()],
+        PeopleChange::Name { user, name, guessed, at } => {
+            let changed = run(
+                "INSERT INTO profiles (user, name) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET name = excluded.name WHERE name IS NULL OR NOT ?3",
+                params![user.to_string(), name.as_deref().unwrap_or_default(), guessed],
             )?;
-            look_at(connection, user, *at)?;
+            if changed > 0 {
+                look_at(connection, user, *at)?;
+            }
         }
         PeopleChange::Picture { user, source, picture, at } => {
             let before = portrait(connection, user)?.picture;
             let hash = picture.as_ref().map(|picture| picture.sha256.0);
-            if let Some(Picture { mime, sha256, bytes }) = picture.as_deref() {
-                let row = params![sha256.0, mime, bytes];
-                run("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)", row)?;
+            if let Some(picture) = picture {
+                keep(connection, picture)?;
             }
             run(
                 "INSERT INTO profiles (user, source, picture) VALUES (?, ?, ?)
@@ -70,13 +71,42 @@ pub(super) fn write(connection: &Connection, change: &PeopleChange) -> Result<()
             drop_unused(connection, before)?;
             look_at(connection, user, *at)?;
         }
-        PeopleChange::Met { owner, other, at } => {
+        PeopleChange::Fetched { user, source, picture, at } => {
+            keep(connection, picture)?;
+            let hash = picture.sha256;
+            // Of what came meanwhile it is not the picture.
+            let changed = run(
+                "UPDATE profiles SET picture = ? WHERE user = ? AND source = ?",
+                params![hash.0, user.to_string(), source],
+            )?;
+            if changed > 0 {
+                look_at(connection, user, *at)?;
+            }
+            drop_unused(connection, Some(hash))?;
+        }
+        PeopleChange::Met { owner, other, name, at } => {
             let network = owner.network().as_str();
             run(
-                "INSERT OR IGNORE INTO acquaintances (owner, other, network, due)
-                 VALUES (?, ?, ?, ?)",
-                params![owner.to_string(), other.to_string(), network, at.0],
+                "INSERT OR IGNORE INTO acquaintances (owner, other, network, name, told, due)
+                 VALUES (?, ?, ?, ?, 0, ?)",
+                params![owner.to_string(), other.to_string(), network, name, at.0],
             )?;
+        }
+        PeopleChange::Reachable { network, at } => {
+            run(
+                "UPDATE acquaintances SET due = ?, rev = rev + 1
+                 WHERE network = ? AND NOT told AND due IS NULL",
+                params![at.0, network.as_str()],
+            )?;
+        }
+        PeopleChange::Gone { user } => {
+            let picture = portrait(connection, user)?.picture;
+            run(
+                "DELETE FROM profiles WHERE user = ?1
+                 AND NOT EXISTS (SELECT 1 FROM acquaintances WHERE other = ?1)",
+                params![user.to_string()],
+            )?;
+            drop_unused(connection, picture)?;
         }
         PeopleChange::Shown { owner, other, name, picture } => {
             let pair = (owner.to_string(), other.to_string());
@@ -103,6 +133,14 @@ pub(super) fn write(connection: &Connection, change: &PeopleChange) -> Result<()
         }
         _ => {}
     }
+    Ok(())
+}
+
+fn keep(connection: &Connection, picture: &Picture) -> Result<(), StoreError> {
+    let Picture { mime, sha256, bytes } = picture;
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)")?
+        .execute(params![sha256.0, mime, bytes])?;
     Ok(())
 }
 
@@ -181,15 +219,13 @@ pub(super) fn read(
 ) -> Result<(), StoreError> {
     let at = Timestamp(0);
     rows(connection, "SELECT user, name FROM profiles WHERE name IS NOT NULL", |row| {
-        each(PeopleChange::Name { user: user(row, 0)?, name: called(row, 1)?, at });
+        let (user, name, guessed) = (user(row, 0)?, called(row, 1)?, false);
+        each(PeopleChange::Name { user, name, guessed, at });
         Ok(())
     })?;
     rows(connection, "SELECT owner, other, name FROM acquaintances", |row| {
-        let (owner, other, picture) = (user(row, 0)?, user(row, 1)?, None);
-        each(PeopleChange::Met { owner: owner.clone(), other: other.clone(), at });
-        if let Some(name) = row.get(2)? {
-            each(PeopleChange::Shown { owner, other, name: Some(name), picture });
-        }
+        let (owner, other, name) = (user(row, 0)?, user(row, 1)?, row.get(2)?);
+        each(PeopleChange::Met { owner, other, name, at });
         Ok(())
     })
 }

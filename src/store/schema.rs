@@ -154,6 +154,7 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
     CREATE INDEX acquaintances_other ON acquaintances (other);
     CREATE INDEX acquaintances_due ON acquaintances (network, due) WHERE due IS NOT NULL;
+    CREATE INDEX acquaintances_untold ON acquaintances (network) WHERE NOT told;
     CREATE INDEX acquaintances_picture ON acquaintances (picture) WHERE picture IS NOT NULL;
 
     -- Accounts of the same person have the same number.

@@ -43,6 +43,8 @@ pub(super) struct Fake {
     pub(super) profiles: Mutex<Vec<Profile>>,
     /// The pictures of its users, by where they are, and how often each was fetched.
     pub(super) pictures: Mutex<HashMap<String, (Vec<u8>, usize)>>,
+    /// The pictures that were asked for, and are not there.
+    pub(super) missed: Mutex<Vec<String>>,
     pub(super) changed: Notify,
 }
 
@@ -69,6 +71,7 @@ impl Fake {
             gate: Mutex::default(),
             profiles: Mutex::default(),
             pictures: Mutex::default(),
+            missed: Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -309,6 +312,8 @@ impl Adapter for Fake {
     async fn picture(&self, _: &UserId, at: &str) -> Result<Vec<u8>, DeliveryError> {
         let mut pictures = self.pictures.lock().unwrap();
         let Some((bytes, fetched)) = pictures.get_mut(at) else {
+            self.missed.lock().unwrap().push(at.to_owned());
+            self.changed.notify_waiters();
             return Err(DeliveryError::Retry { after: None, why: "not yet" });
         };
         *fetched += 1;

@@ -53,6 +53,11 @@ impl Fake {
     fn fetched(&self, at: &str) -> usize {
         self.pictures.lock().unwrap()[at].1
     }
+
+    /// How often a picture was asked for that it does not have.
+    fn asked(&self, at: &str) -> usize {
+        self.missed.lock().unwrap().iter().filter(|missed| *missed == at).count()
+    }
 }
 
 fn names(shown: &[Profile]) -> Vec<String> {
@@ -167,6 +172,24 @@ async fn a_block_holds_and_shows_in_nothing() {
 }
 
 #[tokio::test]
+async fn a_block_shows_in_no_picture_that_is_fetched_late() {
+    let dir = TempDir::new().unwrap();
+    let mut town = town(&dir).await;
+    town.calls(ANN, "Ann").await;
+    town.says(ANN, BOB, "hi").await;
+    town.shows(1).await;
+    let block = Change::Block { owner: user(BOB), blocked: user(ANN) };
+    town.crossing.change_people(block).await.unwrap();
+    // The first try fails.
+    town.wears(ANN, "later").await;
+    town.left.until(|left| left.asked("later") > 0).await;
+    town.left.has_picture("later", FACE);
+    town.left.until(|left| left.fetched("later") == 1).await;
+    town.has_looked().await;
+    town.shows(1).await;
+}
+
+#[tokio::test]
 async fn the_last_word_waits_for_a_network_also_across_a_restart() {
     let dir = TempDir::new().unwrap();
     let mut first = town(&dir).await;
@@ -236,10 +259,12 @@ async fn who_could_be_taken_for_another_is_marked() {
     let last = town.right.profiles.lock().unwrap().clone();
     let to_bob = last.iter().rfind(|it| it.of == user("left:eve") && it.to == user(BOB)).unwrap();
     assert_eq!(to_bob.shown.name.as_deref(), Some("ann"));
-    town.calls("left:eve", "Draw-bridge").await;
-    town.has_looked().await;
-    let marked = names(&town.right.profiles.lock().unwrap());
-    assert!(marked.contains(&"Draw-bridge [eve]".to_owned()), "{marked:?}");
+    for name in ["Draw-bridge", "Annika [ann]"] {
+        town.calls("left:eve", name).await;
+        town.has_looked().await;
+        let marked = names(&town.right.profiles.lock().unwrap());
+        assert!(marked.contains(&format!("{name} [eve]")), "{marked:?}");
+    }
 }
 
 #[tokio::test]
@@ -262,6 +287,9 @@ async fn the_name_of_an_event_counts_until_another_was_told() {
     // Each event says that its sender is called Ann.
     town.says("left:zoe", BOB, "one").await;
     assert_eq!(names(&town.shows(1).await), ["Ann"]);
+    let mut event = town.event("left:zoe", BOB, "one more");
+    event.sender.name = Some("Another".to_owned());
+    town.bridge("left").accept(vec![event]).await.unwrap();
     town.calls("left:zoe", "Zoë").await;
     assert_eq!(names(&town.shows(2).await)[1], "Zoë");
     town.says("left:zoe", BOB, "two").await;
