@@ -132,6 +132,8 @@ struct Known {
     /// What the daemon knows: of the picture, the empty id says that there is none.
     told_name: Option<String>,
     told_face: Option<String>,
+    /// When the daemon was told.
+    told: Option<Instant>,
     /// For which ghost a memo is written.
     noted: Option<UserId>,
 }
@@ -200,7 +202,7 @@ impl Profiles {
             look |= known.nick == Fact::Absent || known.face == Fact::Absent;
             tell = true;
         }
-        if tell && state.more.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
+        if tell && state.tell(&user) {
             self.more.notify_one();
         }
         drop(state);
@@ -255,6 +257,7 @@ impl Profiles {
     /// A user wrote to a ghost.
     pub(crate) fn wrote(&self, nick: Option<String>, user: &UserId, ghost: &UserId) {
         self.says(nick, user, ghost);
+        self.greets(ghost.clone(), user.clone());
         let looked = self.lock().known(user, ghost).looked;
         if looked.is_none_or(|looked| looked.elapsed() >= AGAIN) {
             self.look(user, ghost);
@@ -269,7 +272,7 @@ impl Profiles {
         let said = Fact::Is(nick);
         if known.said != said {
             known.said = said;
-            if state.more.plan(Work::Job(Job::Tell(user.clone())), Instant::now()) {
+            if state.tell(user) {
                 self.more.notify_one();
             }
         }
@@ -339,7 +342,7 @@ impl Profiles {
     async fn does(&self, work: Work, bridge: &Bridge) {
         match work {
             Work::Job(Job::Look(user)) => {
-                self.reads(&user).await;
+                self.reads(&user, bridge.is_local(&user)).await;
                 self.tells(&user, bridge).await;
             }
             Work::Job(Job::Tell(user)) => self.tells(&user, bridge).await,
@@ -369,8 +372,9 @@ impl Profiles {
         }
     }
 
-    /// Reads what a user's server says.
-    async fn reads(&self, user: &UserId) {
+    /// Reads what a user's server says. A card has the picture in it, which is not to be fetched of a
+    /// stranger.
+    async fn reads(&self, user: &UserId, is_local: bool) {
         let (began, ghost) = {
             let mut state = self.lock();
             let Some(known) = state.users.get_mut(user) else { return };
@@ -398,6 +402,7 @@ impl Profiles {
         let is = |fact: &Result<Fact, _>| matches!(fact, Ok(Fact::Is(_)));
         let card = match (is(&nick), is(&face)) {
             (true, true) => None,
+            _ if !is_local => None,
             _ => self.card(ANSWER, &from, user).await.ok(),
         };
         let mut state = self.lock();
@@ -412,7 +417,12 @@ impl Profiles {
             return;
         }
         if let Some(Card { name, photo }) = card {
-            known.named = Fact::of(name);
+            let named = Fact::of(name);
+            if known.named != Fact::Unknown && known.named != named {
+                // What was said before is old.
+                known.said = Fact::Unknown;
+            }
+            known.named = named;
             known.photo = Fact::of(photo.map(|photo| read::id_of(&photo)));
         }
         // What is closed to the ghost is as it was, as far as is known.
@@ -430,12 +440,14 @@ impl Profiles {
         let (name, picture, ghost) = {
             let mut state = self.lock();
             let Some(known) = state.users.get_mut(user) else { return };
+            known.told = Some(Instant::now());
             let name = known.name().filter(|name| known.told_name.as_ref() != Some(name));
             let picture = known.picture().filter(|id| known.told_face.as_ref() != Some(id));
             let has_one = known.picture().is_some_and(|id| !id.is_empty());
             let ghost = known.ghost.clone().filter(|_| has_one && known.noted != known.ghost);
             (name, picture, ghost)
         };
+        let ghost = ghost.filter(|_| bridge.is_local(user));
         if let Some(memo) = ghost.as_ref().and_then(|ghost| self.memo(user, ghost))
             && bridge.remember(vec![memo]).await.is_ok()
             && let Some(known) = self.lock().users.get_mut(user)
@@ -467,6 +479,14 @@ impl Profiles {
 }
 
 impl State {
+    /// Has the daemon told of a user, soon; whether somebody is to be woken for it.
+    fn tell(&mut self, user: &UserId) -> bool {
+        let told = self.users.get(user).and_then(|known| known.told);
+        let now = Instant::now();
+        let due = told.map_or(now, |told| now.max(told + BETWEEN));
+        self.more.plan(Work::Job(Job::Tell(user.clone())), due)
+    }
+
     /// What is known of a user, whom this ghost may ask about.
     fn known(&mut self, user: &UserId, ghost: &UserId) -> &mut Known {
         let known = self.users.get_or_insert_mut(user.clone(), Known::default);

@@ -40,6 +40,15 @@ const SIZES: &[(&str, &[(&str, &str)])] = &[
     (THUMBNAIL, &[("width", "96"), ("height", "96"), ("method", "crop")]),
 ];
 
+/// Whether a picture is a drawing, or of a type that few show: of those the homeserver may make one that is
+/// of another.
+fn is_shown_by_few(bytes: &[u8]) -> bool {
+    let heads: [&[u8]; 4] = [b"<", b"BM", b"II*\0", b"MM\0*"];
+    // AVIF and HEIC.
+    let boxed = bytes.get(4..8) == Some(b"ftyp");
+    boxed || heads.iter().any(|head| bytes.trim_ascii_start().starts_with(head))
+}
+
 #[derive(Deserialize)]
 struct Uploaded {
     content_uri: String,
@@ -150,7 +159,9 @@ impl Homeserver {
                     Err(DeliveryError::Refused { .. }) if *of == THUMBNAIL => continue,
                     Err(error) => return Err(error),
                 };
-                if let Some(bytes) = at_most(answer, Picture::MAX).await? {
+                if let Some(bytes) = at_most(answer, Picture::MAX).await?
+                    && (*of == THUMBNAIL || !is_shown_by_few(&bytes))
+                {
                     return Ok(bytes);
                 }
             }

@@ -26,6 +26,8 @@ impl Core {
                 "invite" if self.names.is_ours(event.sender.as_str()) => Ok(()),
                 "invite" => self.invited(event, target).await,
                 "leave" | "ban" => self.ghost_gone(&event.room, &target).await,
+                // The homeserver may have put the ghost's own profile over what is shown there.
+                "join" => self.looks_right(event, &target).await,
                 _ => Ok(()),
             };
         }
@@ -63,6 +65,17 @@ impl Core {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A ghost is in its portal under a name and with a picture: perhaps not as it should be.
+    async fn looks_right(&self, event: &WireEvent, ghost: &UserId) -> Result<(), Later> {
+        if let Some(room) = self.portals.room(&event.room).await?
+            && room.ghost == ghost
+        {
+            let worn = (event.text("displayname"), event.text("avatar_url"));
+            self.dress_if_otherwise(&event.room, &room, worn).await;
+        }
+        Ok(())
     }
 
     /// The user of a portal has left that was closed before: by a delivery that found nobody, or

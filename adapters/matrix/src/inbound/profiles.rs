@@ -41,6 +41,8 @@ pub(crate) struct Profiles {
     /// Who is looked up just now, and whether there was news since that began.
     asking: Mutex<HashMap<OwnedUserId, bool>>,
     turns: Turns,
+    /// Apart: other servers may take their time.
+    turns_of_others: Turns,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -56,13 +58,13 @@ impl Profiles {
             denied: Cache::new(AT_HAND),
             asking: Mutex::default(),
             turns: Turns::new(),
+            turns_of_others: Turns::new(),
         }
     }
 
     /// What is known of a user may be old: it is looked up at the next event.
     pub(super) fn forget(&self, user: &OwnedUserId) {
         self.told.forget(user);
-        self.denied.forget(user);
     }
 
     fn asking(&self) -> MutexGuard<'_, HashMap<OwnedUserId, bool>> {
@@ -73,17 +75,27 @@ impl Profiles {
 
 impl Core {
     /// What a sender calls themselves; in this room, if their own profile cannot be had.
-    pub(super) async fn display_name(&self, event: &WireEvent, ghost: &UserId) -> Option<String> {
+    pub(super) async fn display_name(
+        self: &Arc<Self>,
+        event: &WireEvent,
+        ghost: &UserId,
+    ) -> Option<String> {
         let user = &event.sender;
         if let Some(known) = self.profiles.told.get(user) {
             return known.name;
         }
         let denied = self.profiles.denied.get(user).is_some_and(|until| until > Instant::now());
-        if !denied {
+        if user.server_name() != self.names.server() {
+            // Another server answers, in its own time: nobody waits for that.
+            if !denied {
+                self.profiles.denied.put(user.clone(), Instant::now() + DENIED);
+                self.may_look_otherwise(user);
+            }
+        } else if !denied {
             match timeout(BRIEFLY, self.ask_profile(user)).await {
                 Ok(Ok(looks)) => return looks.name,
-                // It costs little to ask again with the next event.
-                Ok(Err(error)) if error.is_temporary() && error != CallError::Unanswered => {}
+                // It costs nothing to ask again with the next event.
+                Ok(Err(CallError::Unreachable)) => {}
                 Ok(Err(_)) | Err(_) => {
                     self.profiles.denied.put(user.clone(), Instant::now() + DENIED);
                 }
@@ -149,7 +161,9 @@ impl Core {
     /// Asks for a user's own profile, and tells the daemon what is new in it.
     async fn ask_profile(&self, user: &OwnedUserId) -> Result<Looks, CallError> {
         // Of two answers the later one is told last.
-        let _alone = self.profiles.turns.of(user).lock().await;
+        let local = user.server_name() == self.names.server();
+        let turns = if local { &self.profiles.turns } else { &self.profiles.turns_of_others };
+        let _alone = turns.of(user).lock().await;
         let request = get_profile::v3::Request::new(user.clone());
         let answer = self.homeserver.call(As::Bot, request).await?;
         let text = |field| answer.get(field).and_then(|value| value.as_str());

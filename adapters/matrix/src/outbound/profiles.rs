@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use drawbridge_adapter::{
-    Delivered, DeliveryError, Memo, Picture, Profile, Shown, UserId as Account, log,
-};
+use drawbridge_adapter::{Delivered, DeliveryError, Memo, Picture, Profile, Shown, log};
 use ruma::events::StateEventType;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
@@ -21,8 +19,6 @@ use crate::log::{DISPLAY_NAME_REFUSED, PICTURE_REFUSED};
 use crate::passing::PICTURED;
 use crate::portals::Room;
 
-/// What was shown last, until the daemon has written it down. Each may hold a picture.
-const LATEST: usize = 64;
 /// Rooms in which a ghost does not look yet as it should.
 const UNDRESSED: usize = 1_000;
 /// The longest that is waited until the homeserver has a picture.
@@ -33,14 +29,13 @@ const BETWEEN_TRIES: Duration = Duration::from_mins(1);
 
 /// How ghosts look to users.
 pub(crate) struct Looks {
-    latest: Cache<(Account, Account), Shown>,
     /// Since when.
     undressed: Cache<OwnedRoomId, Instant>,
 }
 
 impl Looks {
     pub(crate) fn new() -> Self {
-        Self { latest: Cache::new(LATEST), undressed: Cache::new(UNDRESSED) }
+        Self { undressed: Cache::new(UNDRESSED) }
     }
 }
 
@@ -65,8 +60,13 @@ impl Core {
     pub(super) async fn show_profile(&self, profile: &Profile) -> Result<Delivered, DeliveryError> {
         let Profile { of, to, shown } = profile;
         let Some((user, ghost)) = self.pair(to, of) else { return Ok(Delivered::default()) };
-        // A room that is being made may not know of it yet, and the daemon may not tell it yet.
-        self.looks.latest.put((of.clone(), to.clone()), shown.clone());
+        // Before the turn, which others wait for.
+        if let Some(picture) = &shown.picture
+            && self.portals.of(&user, &ghost).await.map_err(retry)?.is_some()
+        {
+            self.ensure(&ghost).await?;
+            self.take_picture(&ghost, picture).await?;
+        }
         let _alone = self.portals.seek(&user, &ghost).await;
         if let Some(room) = self.still_stands(&user, &ghost).await? {
             self.ensure(&ghost).await?;
@@ -99,10 +99,7 @@ impl Core {
     ) -> Result<Option<Shown>, DeliveryError> {
         let pair = (self.names.behind(ghost.as_str()), self.names.user(user.as_str()));
         let (Some(of), Some(to)) = pair else { return Ok(None) };
-        match self.looks.latest.get(&(of.clone(), to.clone())) {
-            Some(shown) => Ok(Some(shown)),
-            None => self.bridge.shown(&of, &to).await.map_err(retry),
-        }
+        self.bridge.shown(&of, &to).await.map_err(retry)
     }
 
     /// Lets a ghost look so in a room that was just made. The picture may come later.
@@ -141,8 +138,25 @@ impl Core {
             return;
         }
         self.looks.undressed.put(id.to_owned(), Instant::now() + BETWEEN_TRIES);
-        if self.dress_as_shown(id, user, ghost).await.is_ok() {
+        let dressed = timeout(BRIEFLY, self.dress_as_shown(id, user, ghost)).await;
+        if matches!(dressed, Ok(Ok(()))) {
             self.looks.undressed.forget(&id.to_owned());
+        }
+    }
+
+    /// Lets a ghost look in a portal as it does to the user, if what it bears there is something else.
+    pub(crate) async fn dress_if_otherwise(
+        &self,
+        id: &RoomId,
+        room: &Room,
+        (name, picture): (Option<&str>, Option<&str>),
+    ) {
+        let Some(user) = self.names.behind(room.ghost.as_str()) else { return };
+        let Ok(Some(shown)) = self.last_look(&room.user, &room.ghost).await else { return };
+        let wanted = display_name(shown.name.as_deref().unwrap_or(user.id()), &user);
+        let pictured = picture.is_some_and(|at| !at.is_empty());
+        if name != Some(&wanted) || pictured != shown.picture.is_some() {
+            self.dress_portal(id, room).await;
         }
     }
 
@@ -161,10 +175,13 @@ impl Core {
         user: &UserId,
         ghost: &UserId,
     ) -> Result<(), DeliveryError> {
-        match self.last_look(user, ghost).await? {
-            Some(shown) => self.dress(id, ghost, &shown).await,
-            None => Ok(()),
+        let mut shown = self.last_look(user, ghost).await?;
+        while let Some(look) = shown {
+            self.dress(id, ghost, &look).await?;
+            // Something newer may have been shown meanwhile.
+            shown = self.last_look(user, ghost).await?.filter(|newer| *newer != look);
         }
+        Ok(())
     }
 
     /// Lets a ghost look so in a room.

@@ -71,6 +71,8 @@ fn shown(name: &str, picture: Option<&[u8]>) -> Shown {
 impl Play {
     /// Carol looks so to somebody.
     fn looks(&self, key: &str, to: &UserId, shown: Shown) -> Result<Delivery> {
+        // As the daemon does, before it tells.
+        self.bridge.has_shown(&self.carol, to, shown.clone());
         let profile = Profile { of: self.carol.clone(), to: to.clone(), shown };
         self.delivery(key, Command::Profile(profile))
     }

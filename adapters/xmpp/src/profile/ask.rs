@@ -22,15 +22,19 @@ impl Profiles {
         id: &str,
         bridge: &Bridge,
     ) -> Result<Vec<u8>, DeliveryError> {
-        let ghost = self.lock().users.get(user).and_then(|known| known.ghost.clone());
-        let known = ghost.and_then(|ghost| self.addresses.address_of(&ghost).ok());
-        let address = if known.is_some() {
+        let known = {
+            let mut state = self.lock();
+            state.users.get(user).and_then(|known| Some((known.ghost.clone()?, known.sees)))
+        };
+        let sees = known.as_ref().is_some_and(|(_, sees)| *sees);
+        let known = known.and_then(|(ghost, _)| self.addresses.address_of(&ghost).ok());
+        let address = if sees {
             known
         } else {
             let noted = bridge.recall(&format!("{PREFIX}{}", user.id())).await;
             let noted = noted.map_err(|_| later("the store did not say who may see it"))?;
             // Only ever from ourselves, whatever the store gave back.
-            noted.filter(|address| self.addresses.user_at(address).is_ok())
+            noted.filter(|address| self.addresses.user_at(address).is_ok()).or(known)
         };
         let address = address.unwrap_or_else(|| self.addresses.component().to_owned());
         let fits = |bytes: &Vec<u8>| !read::is_hash(id) || read::id_of(bytes) == id;
