@@ -82,8 +82,8 @@ pub enum Destination {
 pub struct Party {
     /// The account.
     pub user: UserId,
-    /// The display name, if the network knows one. Where [`Kind::Profile`] is declared, that of an event
-    /// counts only as long as [`crate::Bridge::profile`] has told none.
+    /// The display name, if the network knows one. Where [`Kind::Profile`] is declared, the first one that
+    /// an event brings counts until [`crate::Bridge::profile`] tells another.
     pub name: Option<String>,
 }
 
