@@ -293,9 +293,15 @@ impl Crossing {
         people.extend(renamed);
         event.sender.name = self.as_shown(name, &sender, &recipient);
         let swallowed = matches!(verdict, Verdict::Swallow(_));
-        let about = referred.inbox();
-        let row =
-            self.message_row(source, (target, recipient.clone()), &event, about, at, swallowed);
+        let (about, thread) = (referred.inbox(), referred.thread);
+        let row = self.message_row(
+            source,
+            (target, recipient.clone()),
+            &event,
+            (about, thread),
+            at,
+            swallowed,
+        );
         let pair = match event.content {
             // No message: nothing can be about it.
             Content::Reaction { .. } | Content::Retraction { .. } => 0,
@@ -403,7 +409,7 @@ impl Crossing {
         source: &Network,
         (target, recipient): (&Network, UserId),
         event: &Event,
-        about: Option<i64>,
+        (about, thread): (Option<i64>, Option<i64>),
         at: Timestamp,
         swallow: bool,
     ) -> NewRow {
@@ -413,8 +419,8 @@ impl Crossing {
         let (from, to) = (&source.setup.id, &target.setup.id);
         let key = self.key("message", from, &event.id, to, at);
         let (network, reply_path) = (from.clone(), event.reply_path.clone());
-        let event_id = event.id.clone();
-        let source = Source { network, event: event_id, reply_path, about, kind, waited: false };
+        let id = event.id.clone();
+        let source = Source { network, event: id, reply_path, about, thread, kind, waited: false };
         let payload = if swallow {
             let file = bare_file(event.content.clone());
             Payload::Swallowed { from: sender, to: recipient, source, file, taken_back: false }

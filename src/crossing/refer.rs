@@ -2,7 +2,7 @@
 
 use drawbridge_adapter::{
     Code, Content, Delivered, DeliveryError, Destination, Emojis, Event, EventId, Kind, Reference,
-    Reply, Timestamp, UserId, Was,
+    Reply, Thread, Timestamp, UserId, Was,
 };
 
 use super::lane::Stopped;
@@ -17,6 +17,8 @@ use crate::store::{
 #[derive(Debug, Default)]
 pub(super) struct Referred {
     link: Option<Link>,
+    /// The inbox row of the first message of its thread.
+    pub(super) thread: Option<i64>,
     /// How it changes its sender's reactions.
     pub(super) reacting: Option<Reacting>,
 }
@@ -41,7 +43,8 @@ impl Link {
 
 /// Whether an event refers to another.
 pub(super) fn refers(event: &Event) -> bool {
-    event.content.about().is_some() || event.reply.as_ref().is_some_and(|reply| reply.to.is_some())
+    let answers = |reply: &Reply| reply.to.is_some() || reply.thread.is_some();
+    event.content.about().is_some() || event.reply.as_ref().is_some_and(answers)
 }
 
 impl Referred {
@@ -96,19 +99,31 @@ impl Crossing {
             };
             return self.referring(event, &by, link).await;
         }
-        let Some(Reply { to: Some(reference), .. }) = &event.reply else {
+        self.answering(source, event).await
+    }
+
+    /// Names what a message answers, and the first of its thread.
+    async fn answering(&self, source: &Network, event: &mut Event) -> Result<Referred, StoreError> {
+        let Some(Reply { to, mut quote, thread }) = event.reply.take() else {
             return Ok(Referred::default());
         };
-        let link = self.link(source, event, reference).await?;
         let crossed = |link: &Link| !link.found.failed && link.found.pair > 0;
-        if let Some(reply) = &mut event.reply {
-            // What did not cross does not as a quote either.
-            if link.as_ref().is_some_and(|link| !crossed(link)) {
-                reply.quote = None;
-            }
-            reply.to = link.as_ref().filter(|link| crossed(link)).map(|it| it.reference.clone());
-        }
-        Ok(Referred { link: link.filter(crossed), reacting: None })
+        let link = self.link(source, event, to.as_ref()).await?;
+        let root =
+            thread.as_ref().map(|thread| &thread.root).filter(|root| to.as_ref() != Some(root));
+        let root = self.link(source, event, root).await?;
+        // What did not cross does not as a quote either.
+        quote.take_if(|_| link.as_ref().is_some_and(|link| !crossed(link)));
+        let link = link.filter(crossed);
+        let is_answered = thread.as_ref().is_some_and(|thread| to.as_ref() == Some(&thread.root));
+        let root =
+            if is_answered { link.as_ref() } else { root.as_ref().filter(|root| crossed(root)) };
+        let begun = root.map(|root| (root.found.inbox, root.reference.clone()));
+        let thread = thread.zip(begun.clone());
+        let thread = thread.map(|(thread, (_, root))| Thread { root, ..thread });
+        let to = link.as_ref().map(|link| link.reference.clone());
+        event.reply = Some(Reply { to, quote, thread }).filter(|reply| !reply.is_empty());
+        Ok(Referred { link, thread: begun.map(|(inbox, _)| inbox), reacting: None })
     }
 
     /// Names what an edit, a retraction or a reaction is about.
@@ -133,7 +148,7 @@ impl Crossing {
             }
             Content::Text(_) | Content::Unsupported { .. } | _ => None,
         };
-        Ok(Referred { link: Some(link), reacting })
+        Ok(Referred { link: Some(link), reacting, thread: None })
     }
 
     /// What was taken back is a reaction: the event is one, too.
@@ -153,7 +168,7 @@ impl Crossing {
         let reacting = Reacting::to(link.found.inbox, by, before, &all);
         let to = link.reference.clone();
         event.content = Content::Reaction { to, emojis: now(&reacting, all) };
-        Referred { link: Some(link), reacting: Some(reacting) }
+        Referred { link: Some(link), reacting: Some(reacting), thread: None }
     }
 
     /// Names what a message of a window is about as its network does, now that it is its turn.
@@ -161,11 +176,17 @@ impl Crossing {
         &self,
         row: &mut Row,
     ) -> Result<Result<(), Stopped>, StoreError> {
-        let Payload::Message { message, source: Source { about: Some(about), .. } } =
-            &mut row.payload
+        let Payload::Message { message, source: Source { about, thread, .. } } = &mut row.payload
         else {
             return Ok(Ok(()));
         };
+        if let (Some(begun), Some(reply)) = (thread, &mut message.reply) {
+            let shown = self.store.shown(*begun, &message.from.user, Vec::new()).await?;
+            let stands = shown.as_ref().is_some_and(|it| !it.found.failed && it.found.pair > 0);
+            reply.thread.take_if(|_| !stands);
+            rename(reply.thread.as_mut().map(|thread| &mut thread.root), shown);
+        }
+        let Some(about) = about else { return Ok(Ok(())) };
         let gone = match &message.content {
             Content::Reaction { emojis: Emojis::Now { gone, .. }, .. } => {
                 gone.iter().map(|(emoji, _)| emoji.clone()).collect()
@@ -209,9 +230,12 @@ impl Crossing {
         &self,
         source: &Network,
         event: &Event,
-        reference: &Reference,
+        reference: Option<&Reference>,
     ) -> Result<Option<Link>, StoreError> {
-        let Some((_, recipient)) = self.target(source, event) else { return Ok(None) };
+        let (Some(reference), Some((_, recipient))) = (reference, self.target(source, event))
+        else {
+            return Ok(None);
+        };
         let now = clock::now();
         let found = self.look_for(source, reference, now).await?;
         Ok(found.and_then(|found| self.as_link(found, &event.sender.user, recipient, now)))
@@ -273,10 +297,18 @@ pub(super) fn independent(rows: &[Row]) -> usize {
         Payload::Message { source, .. } => source.about,
         _ => None,
     };
+    let thread = |row: &Row| match &row.payload {
+        Payload::Message { source, .. } => source.thread,
+        _ => None,
+    };
     let depends = |at: &usize| {
         let before = &rows[..*at];
-        about(&rows[*at])
-            .is_some_and(|its| before.iter().any(|row| row.inbox == its || about(row) == Some(its)))
+        let (about_it, begun) = (about(&rows[*at]), thread(&rows[*at]));
+        let touches = |row: &Row| {
+            about_it.is_some_and(|its| row.inbox == its || about(row) == Some(its))
+                || begun.is_some_and(|its| row.inbox == its)
+        };
+        (about_it.is_some() || begun.is_some()) && before.iter().any(touches)
     };
     (0..rows.len()).find(depends).unwrap_or(rows.len())
 }

@@ -28,11 +28,14 @@ pub(super) fn fit(
         }
     }
     let mut reply = event.reply.clone();
+    if let Some(reply) = reply.as_mut().filter(|_| !has(Feature::Thread)) {
+        reply.thread = None;
+    }
     let short = |quote: String| quote.chars().take(QUOTED).collect::<String>();
     if let Some(reply) = &mut reply {
         reply.quote = reply.quote.take().map(short).filter(|quote| !quote.is_empty());
     }
-    let empty = reply.as_ref().is_some_and(|it| it.to.is_none() && it.quote.is_none());
+    let empty = reply.as_ref().is_some_and(Reply::is_empty);
     if empty || !has(Feature::Reply) {
         let quote = reply.take().and_then(|reply| reply.quote);
         if let (Some(_), Content::Media(media)) = (&quote, &mut content) {
@@ -77,7 +80,7 @@ mod tests {
 
     use drawbridge_adapter::{
         Destination, EventId, FileInfo, Kind, Locator, Marks, Media, MediaKind, NetworkId, Party,
-        Reference, Repeats, ReplyPath, TextLimits, Timestamp, UserId, Was,
+        Reference, Repeats, ReplyPath, TextLimits, Thread, Timestamp, UserId, Was,
     };
 
     use super::*;
@@ -107,7 +110,7 @@ mod tests {
     fn reply(known: bool) -> Reply {
         let id = EventId::new("$0").unwrap();
         let to = known.then_some(Reference { id, was: Was::Sent, sent_at: None });
-        Reply { to, quote: Some("how are\nyou?".to_owned()) }
+        Reply::answering(to, Some("how are\nyou?".to_owned()))
     }
 
     #[test]
@@ -124,6 +127,22 @@ mod tests {
         // Who shows answers knows best how to show one to nothing.
         assert_eq!(body(&unknown, &[Feature::Reply]), ("fine".to_owned(), true));
         assert_eq!(body(&unknown, &[]), (quoted, false));
+    }
+
+    #[test]
+    fn a_thread_is_answered_where_there_are_none() {
+        let root = Reference { id: EventId::new("$0").unwrap(), was: Was::Sent, sent_at: None };
+        let thread = Some(Thread { root, follows: true });
+        let shown = |features: &[Feature], reply: Reply| {
+            fit(&said(Text::plain("fine"), Some(reply)), None, &bearing(features)).1
+        };
+        let both = Reply { thread: thread.clone(), ..reply(true) };
+        let features = [Feature::Reply, Feature::Thread];
+        assert_eq!(shown(&features, both.clone()), Some(both.clone()));
+        assert_eq!(shown(&features[..1], both), Some(reply(true)));
+        let alone = Reply { thread, ..Reply::answering(None, None) };
+        assert_eq!(shown(&features, alone.clone()), Some(alone.clone()));
+        assert_eq!(shown(&features[..1], alone), None);
     }
 
     #[test]

@@ -112,6 +112,9 @@ pub(crate) struct Source {
     /// The inbox row of the message that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<i64>,
+    /// The inbox row of the first message of its thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) thread: Option<i64>,
     /// What the event was, of whatever kind it is where it goes.
     pub(crate) kind: Kind,
     /// Whether its sender was told that it waits for a word: then the end of that is told too.
@@ -156,7 +159,9 @@ impl Payload {
                 Some(Self::Swallowed { from, to, source, file: None, taken_back })
             }
             Self::Message { mut message, source } if source.about == Some(taken) => {
-                message.reply.take()?;
+                let reply = message.reply.as_mut()?;
+                (reply.to, reply.quote) = (None, None);
+                message.reply.take_if(|reply| reply.is_empty());
                 Some(Self::Message { message, source })
             }
             _ => None,

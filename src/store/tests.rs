@@ -33,6 +33,7 @@ fn text_row(body: &str, at: i64) -> NewRow {
         event: EventId::new("$1").unwrap(),
         reply_path: ReplyPath::default(),
         about: None,
+        thread: None,
         kind: Kind::Text,
         waited: false,
     };

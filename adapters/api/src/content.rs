@@ -195,6 +195,22 @@ pub struct Reply {
     /// the sender wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
+    /// The thread in which the answer stands, if it stands in one; in a command only if the adapter
+    /// declared [`Feature::Thread`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Thread>,
+}
+
+impl Reply {
+    /// An answer in no thread.
+    pub fn answering(to: Option<Reference>, quote: Option<String>) -> Self {
+        Self { to, quote, thread: None }
+    }
+
+    /// Whether nothing is left of it: neither what is answered nor where.
+    pub fn is_empty(&self) -> bool {
+        self.to.is_none() && self.quote.is_none() && self.thread.is_none()
+    }
 }
 
 /// Never the quoted.
@@ -202,6 +218,16 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "reply to {:?}", self.to)
     }
+}
+
+/// A thread: what is said about one message of a chat, beside the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// The message with which it begins.
+    pub root: Reference,
+    /// Whether what stands in it only comes after [`Reply::to`], for those who see no threads, and
+    /// does not answer it.
+    pub follows: bool,
 }
 
 /// Reactions of one user to one message.
@@ -369,11 +395,13 @@ pub enum Feature {
     Mention,
     /// Answering a message: [`Reply`].
     Reply,
+    /// Standing in a thread: [`Thread`]. An adapter that declares it declares [`Feature::Reply`] too.
+    Thread,
 }
 
 impl Feature {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Formatting, Self::Mention, Self::Reply];
+    pub const ALL: [Self; 4] = [Self::Formatting, Self::Mention, Self::Reply, Self::Thread];
 
     /// The stable name.
     pub fn as_str(self) -> &'static str {
@@ -381,6 +409,7 @@ impl Feature {
             Self::Formatting => "formatting",
             Self::Mention => "mention",
             Self::Reply => "reply",
+            Self::Thread => "thread",
         }
     }
 }

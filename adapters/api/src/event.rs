@@ -26,8 +26,8 @@ pub struct Event {
     pub sent_at: Timestamp,
     /// What it says.
     pub content: Content,
-    /// The message that it answers, if it is an answer. What follows a thread answers the thread's
-    /// last message, or its first.
+    /// The message that it answers, if it is an answer. What stands in a thread answers the thread's
+    /// last message, or its first: see [`crate::Thread::follows`].
     pub reply: Option<Reply>,
     /// What it bears besides.
     pub marks: Marks,

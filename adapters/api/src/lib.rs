@@ -38,7 +38,7 @@ pub use code::{Code, Refusal};
 pub use configuration::{Configuration, Place, Problem, Registration};
 pub use content::{
     Capabilities, Content, Emojis, Feature, Kind, Level, Marks, Reference, Reply, Text, TextLimits,
-    Was,
+    Thread, Was,
 };
 pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{

@@ -85,7 +85,7 @@ async fn an_app_gets_of_a_text_what_it_shows() {
     assert_eq!(shown, r#"{"body":"a","type":"text"}"#);
     let reply = || {
         let to = Some(reference(Was::Sent, "m1"));
-        Some(Reply { to, quote: Some("tea?\ncoffee?".to_owned()) })
+        Some(Reply::answering(to, Some("tea?\ncoffee?".to_owned())))
     };
     let shown = sent(can(json!({"reply": "full"})), Content::text("yes"), reply()).await;
     let named =
@@ -162,7 +162,7 @@ async fn a_place_a_card_and_a_poll_come_as_such_or_in_words() {
     let can = |kinds: serde_json::Value, features: serde_json::Value, most: usize| json!({"kinds": kinds, "features": features, "text": {"max_bytes": most}});
     let reply = || {
         let to = Some(reference(Was::Sent, "m1"));
-        Some(Reply { to, quote: Some("where?".to_owned()) })
+        Some(Reply::answering(to, Some("where?".to_owned())))
     };
     let in_words = format!(r#"{{"body":"{WORDS}","type":"text"}}"#);
     for (name, thing, as_such) in things() {

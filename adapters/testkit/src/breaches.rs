@@ -27,7 +27,9 @@ pub(crate) fn of_content(event: &Event) -> Vec<&'static str> {
     }
     all.extend(of_thing(&event.content));
     let answered = event.reply.as_ref().and_then(|reply| reply.to.as_ref());
+    let thread = event.reply.as_ref().and_then(|reply| reply.thread.as_ref());
     let named = event.content.about().into_iter().chain(answered);
+    let named = named.chain(thread.map(|thread| &thread.root));
     all.extend(named.filter_map(|reference| of_reference(event, reference)));
     all
 }

@@ -225,6 +225,7 @@ impl Adapter for Fake {
             .with(Kind::Presence, Level::Full)
             .with(Kind::Profile, Level::Full)
             .bearing(Feature::Reply, Level::Full)
+            .bearing(Feature::Thread, Level::Full)
             .bouncing()
             .showing_requests()
             .keeping_block_lists()

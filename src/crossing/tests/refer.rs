@@ -1,6 +1,6 @@
 //! What people do with messages of before: answer, edit, take back, react; and what is fleeting.
 
-use drawbridge_adapter::{Passing, Receipt, Reference, Reply, Typing, Was};
+use drawbridge_adapter::{Passing, Receipt, Reference, Reply, Thread, Typing, Was};
 
 use super::*;
 use crate::crossing::Change;
@@ -122,7 +122,7 @@ async fn a_reply_names_the_message_on_either_side() {
     let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
     let key = town.ann_tells_bob("how are you?").await;
     let mut replies = |from: &str, to: &str, reference: Reference| {
-        let reply = Some(Reply { to: Some(reference), quote: None });
+        let reply = Some(Reply::answering(Some(reference), None));
         Event { reply, ..town.event(from, to, "fine") }
     };
     let from_bob = replies(BOB, ANN, delivered(&key));
@@ -137,6 +137,60 @@ async fn a_reply_names_the_message_on_either_side() {
     let replies = town.right.replies();
     assert_eq!(to(&replies[1]), Some(delivered("how are you?")));
     assert_eq!(replies[2], None);
+}
+
+fn in_thread(root: Reference, to: Reference, follows: bool) -> Reply {
+    Reply { thread: Some(Thread { root, follows }), ..Reply::answering(Some(to), None) }
+}
+
+#[tokio::test]
+async fn a_thread_begins_with_the_same_message_on_either_side() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let root = town.ann_tells_bob("about the boat").await;
+    let mut replies = |from: &str, to: &str, body: &str, reply: Reply| Event {
+        reply: Some(reply),
+        ..town.event(from, to, body)
+    };
+    let first = replies(BOB, ANN, "blue", in_thread(delivered(&root), delivered(&root), true));
+    let second = replies(ANN, BOB, "red", in_thread(sent("$1"), sent("$1"), true));
+    // Behind its own message of before, in one thread with it.
+    let third = replies(ANN, BOB, "or blue", in_thread(sent("$1"), sent("$3"), false));
+    let elsewhere = replies(ANN, "right:eve", "hm", in_thread(sent("$1"), sent("$1"), true));
+    let begun_by_none = replies(ANN, BOB, "what?", in_thread(sent("$77"), sent("$1"), false));
+    town.bridge("right").accept(vec![first]).await.unwrap();
+    town.bridge("left").accept(vec![second, third, begun_by_none]).await.unwrap();
+    town.left.hears(&["blue"]).await;
+    let mut heard = vec!["about the boat", "red", "or blue", "what?"];
+    town.right.hears(&heard).await;
+    town.bridge("left").accept(vec![elsewhere]).await.unwrap();
+    heard.push("hm");
+    town.right.hears(&heard).await;
+    assert_eq!(town.left.replies(), [Some(in_thread(sent("$1"), sent("$1"), true))]);
+    let there = delivered("about the boat");
+    let replies = town.right.replies();
+    assert_eq!(replies[1], Some(in_thread(there.clone(), there.clone(), true)));
+    assert_eq!(replies[2], Some(in_thread(there.clone(), delivered("red"), false)));
+    assert_eq!(replies[3..], [Some(Reply::answering(Some(there), None)), None]);
+}
+
+#[tokio::test]
+async fn a_thread_outlives_the_answer_that_is_taken_back() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.ann_tells_bob("about the boat").await;
+    town.rests().await;
+    town.loses("right");
+    let reply = Some(in_thread(sent("$1"), sent("$2"), false));
+    town.says(ANN, BOB, "red").await;
+    let answer = Event { reply, ..town.event(ANN, BOB, "I mean blue") };
+    town.bridge("left").accept(vec![answer]).await.unwrap();
+    town.does(ANN, BOB, Content::Retraction { of: sent("$2") }).await;
+    town.connects("right");
+    town.right.hears(&["about the boat", "I mean blue"]).await;
+    let thread = Some(Thread { root: delivered("about the boat"), follows: false });
+    let alone = Reply { thread, ..Reply::answering(None, None) };
+    assert_eq!(town.right.replies().last(), Some(&Some(alone)));
 }
 
 #[tokio::test]
@@ -340,7 +394,7 @@ async fn a_quote_of_what_did_not_cross_does_not_either() {
     let timed = Event { marks, ..town.event(ANN, BOB, "gone soon") };
     town.bridge("left").accept(vec![timed]).await.unwrap();
     for of in ["$1", "$2"] {
-        let reply = Some(Reply { to: Some(sent(of)), quote: Some("hidden".to_owned()) });
+        let reply = Some(Reply::answering(Some(sent(of)), Some("hidden".to_owned())));
         let event = Event { reply, ..town.event(ANN, BOB, "as I said") };
         town.bridge("left").accept(vec![event]).await.unwrap();
     }
@@ -355,7 +409,7 @@ async fn an_edit_answers_nothing() {
     let key = town.ann_tells_bob("hello").await;
     town.says(BOB, ANN, "hm").await;
     town.left.hears(&["hm"]).await;
-    let reply = Some(Reply { to: Some(delivered(&key)), quote: None });
+    let reply = Some(Reply::answering(Some(delivered(&key)), None));
     let content = edit(sent("$2"), "hmm");
     let event = Event { content, reply, ..town.event(BOB, ANN, "") };
     town.bridge("right").accept(vec![event]).await.unwrap();

@@ -131,7 +131,9 @@ fn reference() -> impl Strategy<Value = Reference> {
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    (option::of(reference()), option::of(text())).prop_map(|(to, quote)| Reply { to, quote })
+    let thread = (reference(), any::<bool>()).prop_map(|(root, follows)| Thread { root, follows });
+    (option::of(reference()), option::of(text()), option::of(thread))
+        .prop_map(|(to, quote, thread)| Reply { to, quote, thread })
 }
 
 fn emojis() -> impl Strategy<Value = Emojis> {

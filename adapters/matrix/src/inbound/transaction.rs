@@ -197,7 +197,7 @@ impl Core {
         }
         let known = known.filter(|known| known.way != Way::Aside);
         let to = known.and_then(|known| reference(&answer.to, Some(&known)));
-        Ok(Reply { to, quote })
+        Ok(Reply::answering(to, quote))
     }
 
     fn destination(&self, room: &Room, sender: &UserId) -> Destination {

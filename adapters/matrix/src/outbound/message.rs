@@ -157,7 +157,7 @@ impl Core {
                 return Ok(under(&id));
             }
             let mut content = content.clone();
-            if let Some(Reply { to, quote }) = reply {
+            if let Some(Reply { to, quote, .. }) = reply {
                 let to = match to {
                     Some(to) => self.event_of(&room, ghost, to).await?,
                     None => None,

@@ -80,7 +80,7 @@ async fn what_was_said_before_a_restart_is_known_after_it() -> Result<()> {
     let content = json!({ "msgtype": "m.text", "body": "to nobody", "m.relates_to": relation });
     within("alice answers", play.alice.sends(&ghost, "m.room.message", content)).await?;
     let reply = play.arrives("to nobody").await?.reply;
-    ensure!(reply == Some(Reply { to: None, quote: None }), "{reply:?}");
+    ensure!(reply == Some(Reply::answering(None, None)), "{reply:?}");
     Ok(())
 }
 

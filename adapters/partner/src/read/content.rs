@@ -99,7 +99,7 @@ pub(super) fn reply(
         Content::Location(_) | Content::Contact(_) | Content::Poll(_) | Content::Media(_)
     );
     let answers = (is_thing || content.written().is_some()) && to.is_some();
-    Ok(answers.then_some(Reply { to, quote }))
+    Ok(answers.then_some(Reply::answering(to, quote)))
 }
 
 fn message(place: &str, named: &Ref) -> Result<Reference, Flaw> {

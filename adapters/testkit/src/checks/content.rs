@@ -96,14 +96,14 @@ pub async fn reply_out(stage: &dyn Stage) -> Result<Done> {
     play.crosses_out("ask me anything").await?;
     play.crosses_in("an earlier question").await?;
     let question = play.crosses_in("milk or lemon?").await?;
-    let reply = Reply { to: Some(sent(&question)), quote: None };
+    let reply = Reply::answering(Some(sent(&question)), None);
     let answer = play.content(Content::text("milk, please"), Some(reply))?;
     play.deliver_one(&answer).await?;
     if play.sees(&Sight::Reply("milk, please".to_owned())).await? == Tried::Impossible {
         return Ok(Done::Skipped(CANNOT_SEE));
     }
     play.crosses_out_after("milk, please", "and no sugar").await?;
-    let lost = Reply { to: None, quote: Some("a question of long ago".to_owned()) };
+    let lost = Reply::answering(None, Some("a question of long ago".to_owned()));
     let late = play.content(Content::text("yes, by all means"), Some(lost))?;
     play.deliver_one(&late).await?;
     let heard = play.heard().await?.text;

@@ -115,7 +115,7 @@ async fn breaches_in_content_are_seen() {
         assert_eq!(bridge.journal().breaches.len(), at + 1, "{at}");
     }
     for (at, repeats) in [Repeats::AlwaysDated, Repeats::Within(SOON)].into_iter().enumerate() {
-        let reply = Some(Reply { to: Some(to(Was::Sent, "a/b")), quote: None });
+        let reply = Some(Reply::answering(Some(to(Was::Sent, "a/b")), None));
         let right = Event { repeats, reply, ..event(&format!("r{at}"), "a") };
         handle.accept(vec![right]).await.unwrap();
         assert_eq!(bridge.journal().breaches.len(), 8 + at, "{at}");

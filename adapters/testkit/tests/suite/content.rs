@@ -108,7 +108,7 @@ impl Line {
             Some(Flaw::AnswersItself) => reference(Was::Sent, &frame.id),
             _ => reference(Was::Delivered, to),
         };
-        Some(Reply { to: Some(to), quote: None })
+        Some(Reply::answering(Some(to), None))
     }
 
     /// How a new message looks.

@@ -145,7 +145,7 @@ fn body_and_reply(
         None => Split { body: None, quote: None },
     };
     let to = element.attr("id").and_then(|id| way.meant(id));
-    let reply = (to.is_some() || quote.is_some()).then_some(Reply { to, quote });
+    let reply = (to.is_some() || quote.is_some()).then_some(Reply::answering(to, quote));
     (body, reply)
 }
 

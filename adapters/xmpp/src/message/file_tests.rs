@@ -340,7 +340,7 @@ fn a_file_is_written_in_one_message() {
 fn a_link_stands_alone_even_in_an_answer() {
     let id = EventId::new("01a2b3c4d5e0123456789abcdef").unwrap();
     let to = Some(Reference { id, was: Was::Delivered, sent_at: None });
-    let reply = || Some(Reply { to: to.clone(), quote: Some("where?".to_owned()) });
+    let reply = || Some(Reply::answering(to.clone(), Some("where?".to_owned())));
     let alone = wire(&message_with(None, reply()));
     assert!(alone.contains("<body>https://p.test/a?b&amp;c</body><reply "), "{alone}");
     let with = wire(&message_with(Some("here"), reply()));

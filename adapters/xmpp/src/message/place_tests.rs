@@ -170,7 +170,7 @@ fn a_place_can_answer_a_message() {
     for (inner, quote) in [(geoloc(SPOT), None), (quoted.to_owned(), Some("where?".to_owned()))] {
         let event = event("type='chat' id='m1'", &format!("{inner}{reply}"));
         assert!(event.content == Content::Location(spot()), "{inner}");
-        assert!(event.reply == Some(Reply { to: ours(KEY), quote }), "{inner}");
+        assert!(event.reply == Some(Reply::answering(ours(KEY), quote)), "{inner}");
     }
 }
 
@@ -188,13 +188,13 @@ fn quotes_and_what_is_there_for_others_are_counted_in_the_same_body() {
     );
     let event = event("type='chat' id='m1'", &inner);
     assert!(event.content == Content::Location(spot().named(Some("Pier"))));
-    assert!(event.reply == Some(Reply { to: ours(KEY), quote: Some("where?".to_owned()) }));
+    assert!(event.reply == Some(Reply::answering(ours(KEY), Some("where?".to_owned()))));
 }
 
 #[test]
 fn a_place_is_written_as_clients_show_it() {
     let place = spot().within(Some(35)).named(Some("the <pier>"));
-    let reply = Some(Reply { to: ours(KEY), quote: Some("where?".to_owned()) });
+    let reply = Some(Reply::answering(ours(KEY), Some("where?".to_owned())));
     assert!(ours(KEY).is_some_and(|of| of.was == Was::Delivered));
     let message = Message { content: Content::Location(place), reply, ..message("", None) };
     let wire = write_message(&message, "k1", &addresses(), None, NOW).unwrap().to_wire();

@@ -244,7 +244,7 @@ fn each_is_written_as_its_standard_wants() {
         Emojis::Now { all, new: Vec::new(), gone: vec![("a".to_owned(), None)] }
     };
     let reply = |to: Option<Reference>, quote: Option<&str>| {
-        Some(Reply { to, quote: quote.map(str::to_owned) })
+        Some(Reply::answering(to, quote.map(str::to_owned)))
     };
     let said = || Content::text("yes");
     let edit = format!("<body>x</body><replace xmlns='urn:xmpp:message-correct:0' id='{KEY}'/>");
@@ -292,7 +292,8 @@ fn each_is_written_as_its_standard_wants() {
 #[test]
 fn a_long_quotation_is_cut_short() {
     let quote = Some("x\n".repeat(50_000));
-    let wire = wire(Content::text("yes"), Some(Reply { to: Some(delivered()), quote })).unwrap();
+    let wire =
+        wire(Content::text("yes"), Some(Reply::answering(Some(delivered()), quote))).unwrap();
     assert!(wire.len() < 4000 && wire.contains("…\nyes</body>"), "{wire}");
 }
 

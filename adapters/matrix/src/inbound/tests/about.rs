@@ -182,10 +182,10 @@ async fn what_passed_long_ago_is_asked_for() {
     let handed = handed(&stub);
     let replies: Vec<_> = handed.iter().filter_map(|event| event.reply.clone()).collect();
     let quote = Some("what was said".to_owned());
-    assert_eq!(replies[0], Reply { to: Some(delivered()), quote: quote.clone() });
-    assert_eq!(replies[1], Reply { to: Some(sent("$mine", 7)), quote: quote.clone() });
-    assert_eq!(replies[2], Reply { to: None, quote: None });
-    assert_eq!(replies[3], Reply { to: None, quote });
+    assert_eq!(replies[0], Reply::answering(Some(delivered()), quote.clone()));
+    assert_eq!(replies[1], Reply::answering(Some(sent("$mine", 7)), quote.clone()));
+    assert_eq!(replies[2], Reply::answering(None, None));
+    assert_eq!(replies[3], Reply::answering(None, quote));
     let about: Vec<_> = handed.iter().filter_map(|event| event.content.about()).collect();
     assert_eq!(about, [&sent("$lost", 0), &sent("$forged", 7)], "a notice is nobody's business");
 }

@@ -179,7 +179,7 @@ async fn a_place_is_shown_on_the_map_and_in_words() {
     let place = Location::new(52.5, -4.25).unwrap().within(Some(35));
     let quote = Some("where?".to_owned());
     let shows = |key: &str, place: Location, words: Option<&str>, to: Option<&str>| {
-        let reply = to.map(|to| Reply { to: Some(sent(to)), quote: quote.clone() });
+        let reply = to.map(|to| Reply::answering(Some(sent(to)), quote.clone()));
         let mut delivery = answers(&stub, key, Content::Location(place), reply);
         if let Command::Message(message) = &mut delivery.command {
             message.words = words.map(str::to_owned);
@@ -267,7 +267,7 @@ async fn a_message_is_known_by_the_key_of_its_delivery() {
 async fn an_answer_quotes_only_what_cannot_be_shown() {
     let stub = in_portal(|_| None).await;
     let quote = Some("one\n<b>".to_owned());
-    let reply = |to: Option<&str>| Reply { to: to.map(sent), quote: quote.clone() };
+    let reply = |to: Option<&str>| Reply::answering(to.map(sent), quote.clone());
     let yes = || Content::text("yes");
     let batch = [
         answers(&stub, "1", yes(), Some(reply(Some("$x")))),
@@ -304,7 +304,7 @@ async fn a_text_that_fills_an_event_goes_without_what_is_told_twice() {
             &stub,
             "4",
             Content::text(body.clone()),
-            Some(Reply { to: None, quote: Some("y".repeat(500)) }),
+            Some(Reply::answering(None, Some("y".repeat(500)))),
         ),
     ];
     assert!(deliver(&stub.core, &batch).await.iter().all(Result::is_ok));

@@ -150,7 +150,8 @@ async fn a_file_answers_and_quotes_as_a_text_does() {
     })
     .await;
     let to = |id: &str| Reference { id: EventId::new(id).unwrap(), was: Was::Sent, sent_at: None };
-    let reply = |to: Option<Reference>| Some(Reply { to, quote: Some("which <pier>?".to_owned()) });
+    let reply =
+        |to: Option<Reference>| Some(Reply::answering(to, Some("which <pier>?".to_owned())));
     let pier = |caption| media(MediaKind::Image, Some("pier.png"), caption);
     let content = shown(&stub, "1", pier(None), reply(Some(to("$x")))).await;
     assert_eq!(content["m.relates_to"], json!({ "m.in_reply_to": { "event_id": "$x" } }));
@@ -183,7 +184,7 @@ async fn what_is_written_with_a_file_shows_though_it_reads_as_its_name() {
         assert_eq!(image.caption().map(str::trim_end), Some(written));
         assert_eq!(image.filename(), content["filename"]);
     };
-    let quotes = |quote: &str| Some(Reply { to: None, quote: Some(quote.to_owned()) });
+    let quotes = |quote: &str| Some(Reply::answering(None, Some(quote.to_owned())));
     let pier = |name, caption| media(MediaKind::Image, Some(name), caption);
     shows(&shown(&stub, "1", pier("a.png", Some("a.png")), None).await, "a.png");
     let content = shown(&stub, "2", pier("a.png", Some("a.png")), quotes("which?")).await;
