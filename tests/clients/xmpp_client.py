@@ -166,7 +166,8 @@ class User(slixmpp.ClientXMPP):
             reply = stanza.get_plugin("reply", check=True)
             if reply is not None:
                 said, answers = reply.strip_fallback_content(), reply["id"]
-            tell(kind, **base, body=said, answers=answers, bold=bold(xml, said))
+            thread = stanza["thread"] or None
+            tell(kind, **base, body=said, answers=answers, thread=thread, bold=bold(xml, said))
         else:
             tell("other", **base)
 
@@ -313,6 +314,10 @@ class User(slixmpp.ClientXMPP):
                 command["author"], of, command["quote"], mto=to, mbody=command["body"], mtype="chat"
             )
             return self.put(reply)
+        elif do == "thread":
+            stanza = self.make_message(mto=to, mbody=command["body"], mtype="chat")
+            stanza["thread"] = command["root"]
+            return self.put(stanza)
         elif do == "place":
             stanza = self.make_message(mto=to, mbody=command["body"], mtype="chat")
             for part in ("lat", "lon", "accuracy", "text"):
@@ -565,7 +570,7 @@ async def main(host, port, folder):
             )
             floods.add(asyncio.get_running_loop().create_task(flood))
             return None
-        if what in ("edit", "retract", "react", "reply", "displayed", "state", "place", "file", "there", "call_itself", "wear"):
+        if what in ("edit", "retract", "react", "reply", "thread", "displayed", "state", "place", "file", "there", "call_itself", "wear"):
             return {"id": await user.act(what, command)}
         if what == "raw":
             await asyncio.wait_for(user.online.wait(), 60)

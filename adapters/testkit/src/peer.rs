@@ -164,6 +164,8 @@ pub enum Deed {
     SaysBold(String),
     /// Says this in answer to the latest message that it heard.
     Replies(String),
+    /// Says this in the thread that begins with the latest message that it heard.
+    Threads(String),
     /// Gives the latest message that it said this text instead.
     Edits(String),
     /// Makes something of this kind of the latest message that it said, in the way most likely to be
@@ -221,6 +223,8 @@ pub enum Sight {
     Bold(String),
     /// A new message with this text, in answer to the latest one that it said.
     Reply(String),
+    /// A new message with this text, in the thread that begins with the latest one that it said.
+    Thread(String),
     /// The latest message that it heard has this text now.
     Edited(String),
     /// The latest message that it heard is gone.

@@ -76,6 +76,8 @@ macro_rules! __checks {
             format_out
             reply_in
             reply_out
+            thread_in
+            thread_out
             edit_in
             edit_sticker_in
             edit_disappearing_in

@@ -39,6 +39,8 @@ pub enum Deed<'a> {
     SaysBold(&'a str),
     /// Says this in answer to a message.
     Replies(&'a str, &'a str),
+    /// Says this in the thread that begins with a message.
+    Threads(&'a str, &'a str),
     /// Gives a message of its own a new text.
     Edits(&'a str, &'a str),
     /// Takes back a message of its own.
@@ -69,6 +71,9 @@ pub enum Sight<'a> {
     Bold(&'a str),
     /// A message in answer to the one with this id, with this text and nothing before it.
     Reply(&'a str, &'a str),
+    /// A message in the thread that begins with the one with this id, with this text and nothing before
+    /// it.
+    Thread(&'a str, &'a str),
     /// The message with this id has this text now.
     Edited(&'a str, &'a str),
     /// The message with this id is gone.

@@ -424,6 +424,15 @@ impl User for MatrixUser {
                 let content = json!({"msgtype": "m.text", "body": body, "m.relates_to": relation});
                 return message(&content);
             }
+            Deed::Threads(root, body) => {
+                let last = json!({"event_id": root});
+                let relation = json!({
+                    "rel_type": "m.thread", "event_id": root, "is_falling_back": true,
+                    "m.in_reply_to": last,
+                });
+                let content = json!({"msgtype": "m.text", "body": body, "m.relates_to": relation});
+                return message(&content);
+            }
             Deed::Edits(of, body) => {
                 let mut command = does("edit", of);
                 command["content"] = json!({"msgtype": "m.text", "body": body});
@@ -464,6 +473,10 @@ impl User for MatrixUser {
             Sight::Reply(of, body) => messages()?.iter().any(|line| {
                 let to = &line["content"]["m.relates_to"]["m.in_reply_to"]["event_id"];
                 *to == of && line["body"] == body
+            }),
+            Sight::Thread(root, body) => messages()?.iter().any(|line| {
+                let to = &line["content"]["m.relates_to"];
+                to["rel_type"] == "m.thread" && to["event_id"] == root && line["body"] == body
             }),
             Sight::Edited(of, body) => {
                 let edits = self.of_ghost(by, "edited")?;

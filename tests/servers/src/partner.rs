@@ -350,6 +350,9 @@ impl User for PartnerUser {
             Deed::Replies(of, text) => {
                 json!({"do": "send", "body": text, "in_reply_to": reference(of)})
             }
+            Deed::Threads(root, text) => {
+                json!({"do": "send", "body": text, "thread": reference(root)})
+            }
             Deed::Edits(of, text) => json!({"do": "edit", "of": reference(of), "body": text}),
             Deed::Retracts(of) => json!({"do": "retract", "of": reference(of)}),
             Deed::Reacts(of, emojis) => {

@@ -190,7 +190,8 @@ impl User for PythonUser {
                 json!({"type": "reaction", "to": reference(to), "emojis": emojis})
             }
             Deed::Sends(thing) => to_wire(thing),
-            Deed::Reads(_)
+            Deed::Threads(..)
+            | Deed::Reads(_)
             | Deed::Types(_)
             | Deed::Is(_)
             | Deed::SendsFile(_)

@@ -343,6 +343,7 @@ impl XmppUser {
                 let quote = quoted.map(|heard| heard.body);
                 json!({"do": "reply", "of": of, "body": body, "author": author, "quote": quote})
             }
+            Deed::Threads(root, body) => json!({"do": "thread", "root": root, "body": body}),
             Deed::Edits(of, body) => json!({"do": "edit", "of": of, "body": body}),
             Deed::Retracts(of) => json!({"do": "retract", "of": of}),
             Deed::Reacts(of, emojis) => json!({"do": "react", "of": of, "emojis": emojis}),
@@ -388,6 +389,10 @@ impl XmppUser {
             }
             Sight::Reply(of, body) => {
                 let is = |line: &Value| line["answers"] == of && line["body"] == body;
+                all("message", None).iter().any(is)
+            }
+            Sight::Thread(root, body) => {
+                let is = |line: &Value| line["thread"] == root && line["body"] == body;
                 all("message", None).iter().any(is)
             }
             Sight::Edited(of, body) => {

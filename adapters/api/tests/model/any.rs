@@ -7,8 +7,8 @@ use drawbridge_adapter::{
     Access, Block, Capabilities, Code, Command, ContactCard, Content, Destination, Emojis, Event,
     EventId, Folder, Inline, Kind, Level, Location, Marks, Message, MuteEntry, MuteFor, NetworkId,
     Party, Picture, Poll, Profile, Reference, Refusal, Repeats, Reply, ReplyPath, Report,
-    ReportReason, Rich, Secret, Sha256, Shown, State, Status, Text, TextLimits, Timestamp, UserId,
-    Was,
+    ReportReason, Rich, Secret, Sha256, Shown, State, Status, Text, TextLimits, Thread, Timestamp,
+    UserId, Was,
 };
 use proptest::collection::vec;
 use proptest::option;

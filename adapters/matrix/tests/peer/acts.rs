@@ -113,6 +113,14 @@ impl MatrixPeer {
                 content["m.relates_to"] = json!({ "m.in_reply_to": answered });
                 self.speaks(to, content).await?;
             }
+            Deed::Threads(words) => {
+                let mut content = text(words);
+                content["m.relates_to"] = json!({
+                    "rel_type": "m.thread", "event_id": self.latest, "is_falling_back": true,
+                    "m.in_reply_to": { "event_id": self.latest },
+                });
+                self.speaks(to, content).await?;
+            }
             Deed::Edits(words) => self.replaces(to, text(words)).await?,
             Deed::EditsInto(Kind::Sticker) => {
                 let sticker =
@@ -190,6 +198,9 @@ impl MatrixPeer {
             Sight::Reply(words) => texts().any(|event| {
                 let to = &event["content"]["m.relates_to"]["m.in_reply_to"]["event_id"];
                 *to == self.said && event["content"]["body"] == **words
+            }),
+            Sight::Thread(words) => texts().any(|event| {
+                relates(event, "m.thread", &self.said) && event["content"]["body"] == **words
             }),
             Sight::Edited(words) => {
                 let mut edits = texts().filter(|event| relates(event, "m.replace", &self.latest));

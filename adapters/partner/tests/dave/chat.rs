@@ -33,6 +33,8 @@ pub struct Chat {
     bold: HashSet<String>,
     /// What answers which message of dave's.
     answers: HashSet<(String, String)>,
+    /// What stands in the thread that begins with which message of dave's.
+    threads: HashSet<(String, String)>,
     edited: HashMap<String, String>,
     gone: HashSet<String>,
     reactions: HashMap<String, BTreeSet<String>>,
@@ -67,7 +69,7 @@ impl Chat {
             Deed::SaysBold(text) => {
                 json!({"type": "text", "body": text, "markdown": format!("**{text}**")})
             }
-            Deed::Replies(text) => json!({"type": "text", "body": text}),
+            Deed::Replies(text) | Deed::Threads(text) => json!({"type": "text", "body": text}),
             Deed::Edits(text) => json!({"type": "edit", "of": {"app": self.said}, "body": text}),
             Deed::EditsInto(_) => {
                 json!({"type": "edit", "of": {"app": self.said}, "body": "beside it"})
@@ -90,6 +92,7 @@ impl Chat {
     pub fn add_to(&self, frame: &mut Value, deed: &Deed) {
         match deed {
             Deed::Replies(_) => frame["in_reply_to"] = json!({"bridge": self.heard}),
+            Deed::Threads(_) => frame["thread"] = json!({"bridge": self.heard}),
             Deed::EditsInto(drawbridge_adapter::Kind::Sticker) => {
                 frame["content"]["sticker"] = json!({"pack": "waves"});
             }
@@ -110,6 +113,9 @@ impl Chat {
                 }
                 if let Some(answered) = frame["in_reply_to"]["app"].as_str() {
                     self.answers.insert((answered.to_owned(), body.clone()));
+                }
+                if let Some(root) = frame["thread"]["app"].as_str() {
+                    self.threads.insert((root.to_owned(), body.clone()));
                 }
                 return Some(body);
             }
@@ -157,6 +163,7 @@ impl Chat {
             Sight::Face(face) => self.faces.get(from).is_some_and(|(_, shown)| shown == face),
             Sight::Bold(text) => self.bold.contains(text),
             Sight::Reply(text) => self.answers.contains(&(self.said.clone(), text.clone())),
+            Sight::Thread(text) => self.threads.contains(&(self.said.clone(), text.clone())),
             Sight::Edited(text) => self.edited.get(&self.heard) == Some(text),
             Sight::Retracted => self.gone.contains(&self.heard),
             Sight::Reactions(all) => {

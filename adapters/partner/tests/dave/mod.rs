@@ -143,7 +143,8 @@ impl Dave {
         ];
         let kinds: Map<String, Value> =
             kinds.map(|one| (one.to_owned(), json!("full"))).into_iter().collect();
-        let features = json!({"formatting": "full", "mention": "full", "reply": "full"});
+        let features =
+            json!({"formatting": "full", "mention": "full", "reply": "full", "thread": "full"});
         more["capabilities"] = json!({"kinds": kinds, "features": features,
                                       "text": {"max_bytes": 1_000_000},
                                       "requests": true, "block_lists": true, "mutes": true,
@@ -341,7 +342,7 @@ impl Peer for Dave {
         let mut frame = self.event(to, &content);
         self.chat.add_to(&mut frame, deed);
         let id = frame["id"].as_str().unwrap_or_default().to_owned();
-        if let Deed::SaysBold(_) | Deed::Replies(_) = deed {
+        if let Deed::SaysBold(_) | Deed::Replies(_) | Deed::Threads(_) = deed {
             self.chat.said.clone_from(&id);
         }
         self.said.push((id, String::new()));

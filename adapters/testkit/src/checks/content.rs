@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail, ensure};
 use drawbridge_adapter::{
-    Block, Content, Event, Feature, Inline, Kind, Level, Reference, Repeats, Reply, Rich, Text, Was,
+    Block, Content, Event, Feature, Inline, Kind, Level, Reference, Repeats, Reply, Rich, Text,
+    Thread, Was,
 };
 
 use crate::play::Play;
@@ -109,6 +110,61 @@ pub async fn reply_out(stage: &dyn Stage) -> Result<Done> {
     let heard = play.heard().await?.text;
     ensure!(heard.ends_with("yes, by all means"), "an answer to nothing known came as {heard:?}");
     play.crosses_out("end").await?;
+    play.closes().await
+}
+
+/// Rule: what stands in a thread names the message with which the thread begins; what follows in it
+/// and answers nothing names it as what it answers, too, for those who see no threads.
+pub async fn thread_in(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    if !bears(&play, Feature::Thread) {
+        return Ok(Done::Undeclared("the adapter carries no threads"));
+    }
+    play.crosses_out("an earlier boat").await?;
+    let root = play.crosses_out("which boat?").await?;
+    if play.performs(&Deed::Threads("the blue one".to_owned())).await? == Tried::Impossible {
+        return Ok(Done::Skipped(CANNOT));
+    }
+    let (text, reply) = play
+        .takes("message in a thread", |event| {
+            let text = event.content.written().filter(|text| text.body.contains("the blue one"))?;
+            Some((text.body.clone(), event.reply.clone()))
+        })
+        .await?;
+    ensure!(text == "the blue one", "what stands in a thread arrived as {text:?}");
+    let Some(Reply { to, thread: Some(Thread { root: named, follows }), .. }) = reply else {
+        bail!("it stands in no thread")
+    };
+    ensure!(root.is(&named), "its thread begins with another message: {named:?}");
+    ensure!(to.is_some_and(|to| root.is(&to)), "where there are no threads it answers nothing");
+    ensure!(follows, "it answers what it only follows");
+    let next = play.crosses_in("and a sail").await?;
+    ensure!(next.reply.is_none(), "a message that stands in no thread arrived in one");
+    play.closes().await
+}
+
+/// Rule: what stands in a thread is shown in that which begins with the same message, also if what
+/// it answers there is gone.
+pub async fn thread_out(stage: &dyn Stage) -> Result<Done> {
+    let mut play = Play::open(stage).await?;
+    if !bears(&play, Feature::Thread) {
+        return Ok(Done::Undeclared("the adapter carries no threads"));
+    }
+    ensure!(bears(&play, Feature::Reply), "it declares threads, and no replies");
+    play.crosses_out("ask me anything").await?;
+    play.crosses_in("an earlier boat").await?;
+    let root = sent(&play.crosses_in("which boat?").await?);
+    for (text, to, follows) in
+        [("the blue one", Some(root.clone()), true), ("and the red one", None, false)]
+    {
+        let thread = Some(Thread { root: root.clone(), follows });
+        let reply = Reply { thread, ..Reply::answering(to, None) };
+        play.deliver_one(&play.content(Content::text(text), Some(reply))?).await?;
+        if play.sees(&Sight::Thread(text.to_owned())).await? == Tried::Impossible {
+            return Ok(Done::Skipped(CANNOT_SEE));
+        }
+        play.crosses_out_after(text, "no more of boats").await?;
+    }
     play.closes().await
 }
 

@@ -25,7 +25,7 @@ use crate::{Done, Stage, check_addressing};
 pub use attention::{access, folder_out, mute_in, mute_out, report_out};
 pub use content::{
     edit_disappearing_in, edit_in, edit_out, edit_sticker_in, format_in, format_out, reply_in,
-    reply_out, retract_in, retract_out,
+    reply_out, retract_in, retract_out, thread_in, thread_out,
 };
 pub use failure::{
     drain, not_taken, recovery, refusal, retry_in, signals, status, stops, stops_early,

@@ -363,7 +363,9 @@ impl Adapter for Line {
             content = content.with(kind, Level::Full);
         }
         for feature in Feature::ALL {
-            content = content.bearing(feature, Level::Full);
+            if feature != Feature::Reply || !self.has(Flaw::DeclaresThreadsAlone) {
+                content = content.bearing(feature, Level::Full);
+            }
         }
         if self.has(Flaw::CarriesTextAlone) {
             content = Capabilities::new(limits).with(Kind::Text, Level::Full);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use drawbridge_adapter::{
     Block, Bridge, ContactCard, Content, Delivered, Emojis, EventId, Inline, Kind, Location,
-    Passing, Poll, Presence, Receipt, Reference, Reply, Rich, Text, Typing, UserId, Was,
+    Passing, Poll, Presence, Receipt, Reference, Reply, Rich, Text, Thread, Typing, UserId, Was,
 };
 use drawbridge_testkit::{Deed, Sight};
 
@@ -102,7 +102,11 @@ impl Line {
 
     /// What a frame answers.
     pub(crate) fn reply(&self, frame: &Frame) -> Option<Reply> {
-        let Act::Replies(to) = &frame.act else { return None };
+        let to = match &frame.act {
+            Act::Replies(to) => to,
+            Act::Threads(root) => return self.threaded(frame, root),
+            _ => return None,
+        };
         let to = match self.flaw {
             Some(Flaw::AnswersNothing) => return None,
             Some(Flaw::AnswersItself) => reference(Was::Sent, &frame.id),
@@ -111,12 +115,29 @@ impl Line {
         Some(Reply::answering(Some(to), None))
     }
 
+    /// In which thread a frame stands.
+    fn threaded(&self, frame: &Frame, root: &str) -> Option<Reply> {
+        let begun = reference(Was::Delivered, root);
+        let to = (!self.has(Flaw::LeavesThreadsUnanswered)).then(|| begun.clone());
+        let root = match self.flaw {
+            Some(Flaw::StandsInNoThread) => return Some(Reply::answering(to, None)),
+            Some(Flaw::BeginsThreadsAnew) => reference(Was::Sent, &frame.id),
+            _ => begun,
+        };
+        let follows = !self.has(Flaw::AnswersWhatItFollows);
+        Some(Reply { thread: Some(Thread { root, follows }), ..Reply::answering(to, None) })
+    }
+
     /// How a new message looks.
     pub(crate) fn look(&self, text: &str, bold: bool, reply: Option<&Reply>) {
         let answered = reply.and_then(|reply| reply.to.as_ref());
         self.server.with(|state| {
             if bold && !self.has(Flaw::ShowsPlain) {
                 state.looks.push(Look::Bold(text.to_owned()));
+            }
+            let thread = reply.and_then(|reply| reply.thread.as_ref());
+            if let (Some(Thread { root, .. }), false) = (thread, self.has(Flaw::ShowsNoThread)) {
+                state.looks.push(Look::InThread(root.id.as_str().to_owned(), text.to_owned()));
             }
             if let (Some(to), false) = (answered, self.has(Flaw::ShowsNoReply)) {
                 state.looks.push(Look::Answers(to.id.as_str().to_owned(), text.to_owned()));
@@ -222,6 +243,7 @@ impl Dora {
         match deed {
             Deed::SaysBold(text) => self.said.push(send(text, Kind::Text, Act::SaysBold)),
             Deed::Replies(text) => self.said.push(send(text, Kind::Text, Act::Replies(heard))),
+            Deed::Threads(text) => self.said.push(send(text, Kind::Text, Act::Threads(heard))),
             Deed::Edits(text) => _ = send(text, Kind::Text, Act::Edits(said)),
             Deed::EditsInto(kind) => _ = send("beside it", *kind, Act::Edits(said)),
             Deed::Retracts => _ = send("", Kind::Text, Act::Retracts(said)),
@@ -264,6 +286,7 @@ impl Dora {
             Sight::Face(face) => return state.faces.get(from) == face.as_ref(),
             Sight::Bold(text) => Look::Bold(text.clone()),
             Sight::Reply(text) => Look::Answers(said, text.clone()),
+            Sight::Thread(text) => Look::InThread(said, text.clone()),
             Sight::Edited(text) => Look::Edited(heard, text.clone()),
             Sight::Retracted => Look::Gone(heard),
             Sight::Read => Look::Read(said),

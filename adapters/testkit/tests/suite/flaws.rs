@@ -92,6 +92,12 @@ flaws! {
     AnswersItself: reply_in, "it answers another message";
     QuotesTwice: reply_in, "the answer arrived as";
     ShowsNoReply: reply_out, "the peer was not shown this";
+    StandsInNoThread: thread_in, "it stands in no thread";
+    BeginsThreadsAnew: thread_in, "its thread begins with another message";
+    LeavesThreadsUnanswered: thread_in, "where there are no threads it answers nothing";
+    AnswersWhatItFollows: thread_in, "it answers what it only follows";
+    ShowsNoThread: thread_out, "the peer was not shown this";
+    DeclaresThreadsAlone: thread_out, "it declares threads, and no replies";
     SaysEdits: edit_in, "it is no edit";
     EditsTheEdit: edit_in, "it is of another message";
     BlindToEditedStickers: edit_sticker_in, "arrived as mere";

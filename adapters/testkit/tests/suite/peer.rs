@@ -92,6 +92,7 @@ impl Stage for LineStage {
                 | Flaw::DropsReports
                 | Flaw::ShowsPlain
                 | Flaw::ShowsNoReply
+                | Flaw::ShowsNoThread
                 | Flaw::ShowsEditsAnew
                 | Flaw::DropsRetractionsIn
                 | Flaw::DropsRetractionsOut

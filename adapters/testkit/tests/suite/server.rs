@@ -31,6 +31,7 @@ pub(crate) enum Act {
     Says,
     SaysBold,
     Replies(String),
+    Threads(String),
     Edits(String),
     Retracts(String),
     Reacts(String),
@@ -51,6 +52,7 @@ pub(crate) enum Sign {
 pub(crate) enum Look {
     Bold(String),
     Answers(String, String),
+    InThread(String, String),
     Edited(String, String),
     Gone(String),
     Read(String),

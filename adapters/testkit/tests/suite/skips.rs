@@ -25,6 +25,8 @@ const CLUMSY: &[(&str, &str)] = &[
     ("format_out", "plain text"),
     ("reply_in", "no replies"),
     ("reply_out", "no replies"),
+    ("thread_in", "no threads"),
+    ("thread_out", "no threads"),
     ("edit_in", "no edits"),
     ("edit_sticker_in", "no edits"),
     ("edit_disappearing_in", "no edits"),

@@ -298,12 +298,13 @@ impl Peer for Bob {
         let heard = self.heard.clone();
         let bob = self.client()?;
         let new = match &deed {
-            Deed::SaysBold(text) | Deed::Replies(text) => Some(text.clone()),
+            Deed::SaysBold(text) | Deed::Replies(text) | Deed::Threads(text) => Some(text.clone()),
             _ => None,
         };
         let act = move |bob: &XmppUser| match &deed {
             Deed::SaysBold(text) => bob.acts(&address, &Does::SaysBold(text)),
             Deed::Replies(text) => bob.acts(&address, &Does::Replies(&heard, text)),
+            Deed::Threads(text) => bob.acts(&address, &Does::Threads(&heard, text)),
             Deed::Edits(text) => bob.acts(&address, &Does::Edits(&said, text)),
             Deed::EditsInto(kind) => into(&address, &said, *kind).and_then(|stanza| {
                 bob.sends(&stanza)?;
@@ -354,6 +355,7 @@ impl Peer for Bob {
             Sight::Face(picture) => Sees::Face(picture.as_deref()),
             Sight::Bold(text) => Sees::Bold(text),
             Sight::Reply(text) => Sees::Reply(said, text),
+            Sight::Thread(text) => Sees::Thread(said, text),
             Sight::Edited(text) => Sees::Edited(&self.heard, text),
             Sight::Retracted => Sees::Retracted(&self.heard),
             Sight::Reactions(_) => Sees::Reactions(said, &emojis),

@@ -99,6 +99,9 @@ pub(crate) fn shows(events: &[Value], sight: &Sight<'_>) -> bool {
         Sight::Reply(id, text) => of_type("text")
             .iter()
             .any(|frame| is(&frame["in_reply_to"], id) && frame["content"]["body"] == **text),
+        Sight::Thread(root, text) => of_type("text")
+            .iter()
+            .any(|frame| is(&frame["thread"], root) && frame["content"]["body"] == **text),
         Sight::Edited(id, text) => {
             let edits = of_type("edit");
             let last = edits.iter().rfind(|frame| is(&frame["content"]["of"], id));
