@@ -1,13 +1,14 @@
 //! What people do besides writing plain texts: each kind, in each direction, with each server.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{Deed, Sight, XmppSoftware};
+use drawbridge_servers::{Deed, Sight, User, XmppSoftware};
 
 use crate::{nothing_else_arrives, six, three, town_on};
 
 crate::with_each_xmpp_server! {
     texts_keep_their_formatting,
     answers_name_what_they_answer,
+    threads_go_on_on_the_other_side,
     edits_and_retractions_reach_what_they_are_about,
     reactions_are_the_same_on_both_sides,
     readers_and_writers_are_seen,
@@ -38,6 +39,50 @@ fn answers_name_what_they_answer(software: XmppSoftware) -> Result<()> {
         to.performs(from, &Deed::Replies(&answer, "Very fine"))?;
         from.sees(to, &Sight::Reply(&fine.id, "Very fine"))?;
         from.hears(to, "Very fine")?;
+    }
+    Ok(())
+}
+
+fn threads_go_on_on_the_other_side(software: XmppSoftware) -> Result<()> {
+    let mut town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    let mut begun = Vec::new();
+    for (from, to) in six([&alice as &dyn User, &bob, &carol]) {
+        let root = from.says(to, "Which boat?")?;
+        let heard = to.hears(from, "Which boat?")?.id;
+        // One stands in the thread that the other began, and then in one of one's own.
+        to.performs(from, &Deed::Threads(&heard, "The blue one"))?;
+        from.sees(to, &Sight::Thread(&root, "The blue one"))?;
+        from.hears(to, "The blue one")?;
+        from.performs(to, &Deed::Threads(&root, "With a sail?"))?;
+        to.sees(from, &Sight::Thread(&heard, "With a sail?"))?;
+        to.hears(from, "With a sail?")?;
+        // What is said beside it stands in none.
+        from.says(to, "Hullo")?;
+        to.hears(from, "Hullo")?;
+        ensure!(!to.is_shown(from, &Sight::Thread(&heard, "Hullo"))?, "it stands in a thread");
+        begun.push((from, to, root, heard));
+    }
+    town.daemon.kill()?;
+    town.daemon.start()?;
+    for (from, to, root, heard) in &begun {
+        to.performs(*from, &Deed::Threads(heard, "So be it"))?;
+        from.sees(*to, &Sight::Thread(root, "So be it"))?;
+    }
+    Ok(())
+}
+
+/// Psi and others put a random one in each message.
+#[test]
+fn a_thread_that_begins_with_no_message_is_none() -> Result<()> {
+    let town = town_on(XmppSoftware::Prosody)?;
+    let (alice, bob, carol) = three(&town)?;
+    for to in [&alice as &dyn User, &carol] {
+        let random = "00d4e2f8-55ae-4c51-b9f8-8f6b6f9a5c11";
+        bob.performs(to, &Deed::Threads(random, "Hullo"))?;
+        to.hears(&bob, "Hullo")?;
+        ensure!(!to.is_shown(&bob, &Sight::Thread(random, "Hullo"))?, "it stands in a thread");
+        ensure!(!to.is_shown(&bob, &Sight::Reply(random, "Hullo"))?, "it answers nothing");
     }
     Ok(())
 }

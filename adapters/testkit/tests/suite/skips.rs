@@ -67,7 +67,7 @@ async fn declared_skips_are_skipped_and_the_rest_passes() {
     let report = run_all(&clumsy(CLUMSY)).await;
     assert!(report.failed.is_empty(), "{report}");
     assert_eq!(report.skipped.len(), CLUMSY.len(), "{report}");
-    assert!(report.to_string().ends_with(" passed, 44 skipped, 0 failed"), "{report}");
+    assert!(report.to_string().ends_with(" passed, 46 skipped, 0 failed"), "{report}");
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn undeclared_content_is_skipped_by_itself() {
     let plain = LineStage { flaw: Some(Flaw::CarriesTextAlone), ..LineStage::right() };
     let report = run_all(&plain).await;
     assert!(report.failed.is_empty(), "{report}");
-    assert_eq!(report.skipped.len(), 28, "{report}");
+    assert_eq!(report.skipped.len(), 30, "{report}");
 }
 
 /// What is declared in words comes to the adapter as a text: it is taken in, and not shown.
