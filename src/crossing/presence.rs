@@ -26,6 +26,9 @@ const OF_USER: usize = 512;
 /// How many are shown at a time.
 const PORTION: usize = 64;
 
+/// When what found no room is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// After what time at most a word of one user about another shows.
 const LATER: Duration = Duration::from_secs(10);
 
@@ -239,9 +242,12 @@ impl Crossing {
         if let Some(target) = target.filter(|target| target.is_up())
             && seen.shown != Some(is)
         {
-            seen.shown = Some(is);
             let presence = Presence { by: by.clone(), to: to.clone(), is };
-            target.setup.adapter.signal(Signal::Presence(presence));
+            if !target.setup.adapter.signal(Signal::Presence(presence)) {
+                known.due.insert((by.clone(), to.clone()), Instant::now() + AGAIN);
+                return;
+            }
+            seen.shown = Some(is);
         }
         if (seen.is, seen.shown) == (There::Offline, Some(There::Offline)) {
             known.forget(by, to);

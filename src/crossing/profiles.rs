@@ -252,14 +252,16 @@ impl Crossing {
     pub(super) fn meeting(&self, row: &Row, at: Timestamp) -> Option<PeopleChange> {
         let (other, owner, name) = match &row.payload {
             Payload::Message { message, .. } => {
-                (&message.from.user, &message.to, message.from.name.clone())
+                (&message.from.user, &message.to, message.from.name.as_ref())
             }
             Payload::Swallowed { from, to, .. } => (from, to, None),
             Payload::Unsaid | Payload::Status(_) | Payload::Own(_) => return None,
         };
         let met = self.people.have_met(owner, other);
-        let (owner, other) = (owner.clone(), other.clone());
-        (!met).then_some(PeopleChange::Met { owner, other, name, at })
+        (!met).then(|| {
+            let (owner, other, name) = (owner.clone(), other.clone(), name.cloned());
+            PeopleChange::Met { owner, other, name, at }
+        })
     }
 
     /// Shows a portion of what is to be shown, and tells after how long the next look is due; nothing if

@@ -88,8 +88,12 @@ pub trait Adapter: Send + Sync + 'static {
         false
     }
 
-    /// Takes a fleeting signal, if there is room, and never waits.
-    fn signal(&self, _signal: Signal) {}
+    /// Takes a fleeting signal, and never waits. Whether there was room for it: what somebody is to
+    /// see until it changes ([`Signal::Presence`]) comes again if there was none, all else does not.
+    /// What the network has no word for is taken.
+    fn signal(&self, _signal: Signal) -> bool {
+        true
+    }
 }
 
 /// How users are named on a network, and under which addresses others appear there. Pure.

@@ -179,11 +179,12 @@ impl Adapter for MatrixAdapter {
         self.core.get().is_some_and(|core| core.has_access(user))
     }
 
-    fn signal(&self, signal: Signal) {
-        let Some(core) = self.core.get() else { return };
+    fn signal(&self, signal: Signal) -> bool {
+        let Some(core) = self.core.get() else { return false };
         match signal {
             Signal::Accepted(status) => outbound::note_accepted(core, &status),
-            fleeting => outbound::note_signal(core, fleeting),
+            fleeting => return outbound::note_signal(core, fleeting),
         }
+        true
     }
 }

@@ -390,10 +390,9 @@ impl Adapter for Partner {
         app.map_or(files.max_bytes, |most| most.min(files.max_bytes))
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(link) = self.shared.link() {
-            link.signal(&signal, |id| self.shared.users.contains(id));
-        }
+    fn signal(&self, signal: Signal) -> bool {
+        let link = self.shared.link();
+        link.is_some_and(|link| link.signal(&signal, |id| self.shared.users.contains(id)))
     }
 
     async fn deliver(&self, batch: &[Delivery]) -> Vec<Result<Delivered, DeliveryError>> {

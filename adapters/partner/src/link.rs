@@ -105,14 +105,13 @@ impl Link {
         }
     }
 
-    /// Sends something fleeting, if there is much room: it is in nobody's way.
-    pub(crate) fn signal(&self, signal: &Signal, is_enlisted: impl Fn(&str) -> bool) {
-        if self.out.capacity() < self.out.max_capacity() / 2 {
-            return;
-        }
-        if let Some(frame) = self.shows.fleeting(signal, is_enlisted) {
-            let _ = self.out.try_send(Out::Frame(frame));
-        }
+    /// Sends something fleeting, if there is much room: it is in nobody's way. Whether there was.
+    pub(crate) fn signal(&self, signal: &Signal, is_enlisted: impl Fn(&str) -> bool) -> bool {
+        let frame = self.shows.fleeting(signal, is_enlisted);
+        frame.is_none_or(|frame| {
+            let much = self.out.capacity() >= self.out.max_capacity() / 2;
+            much && self.out.try_send(Out::Frame(frame)).is_ok()
+        })
     }
 
     /// The app has these.

@@ -300,13 +300,15 @@ impl Adapter for XmppAdapter {
         self.uploads.max()
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(stanza) = self.fleeting.write(&signal, &self.addresses) {
-            self.outward.mention(&stanza);
-        }
-        if let Signal::Presence(Presence { by, to, .. }) = &signal {
+    fn signal(&self, signal: Signal) -> bool {
+        let stanza = self.fleeting.write(&signal, &self.addresses);
+        let taken = stanza.is_none_or(|stanza| self.outward.mention(&stanza));
+        if let Signal::Presence(Presence { by, to, .. }) = &signal
+            && taken
+        {
             self.announces(by, to);
         }
+        taken
     }
 }
 

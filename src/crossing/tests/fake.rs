@@ -33,6 +33,8 @@ pub(super) struct Fake {
     pub(super) heard: Mutex<Vec<Delivery>>,
     pub(super) signals: Mutex<usize>,
     pub(super) passing: Mutex<Vec<Signal>>,
+    /// How many signals found no room; `None` if there is room.
+    pub(super) turned_away: Mutex<Option<usize>>,
     /// The files that it has, and how often each was opened.
     pub(super) files: Mutex<HashMap<String, Lying>>,
     /// The files that it was given, with what is said of them.
@@ -66,6 +68,7 @@ impl Fake {
             heard: Mutex::default(),
             signals: Mutex::default(),
             passing: Mutex::default(),
+            turned_away: Mutex::default(),
             files: Mutex::default(),
             given: Mutex::default(),
             gate: Mutex::default(),
@@ -330,12 +333,18 @@ impl Adapter for Fake {
         user.id() != "closed"
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) -> bool {
+        if let Some(count) = &mut *self.turned_away.lock().unwrap() {
+            *count += 1;
+            self.changed.notify_waiters();
+            return false;
+        }
         match signal {
             Signal::Accepted(_) => *self.signals.lock().unwrap() += 1,
             passing => self.passing.lock().unwrap().push(passing),
         }
         self.changed.notify_waiters();
+        true
     }
 }
 

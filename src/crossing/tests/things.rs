@@ -142,6 +142,20 @@ async fn who_is_there_is_shown_by_those_who_say_so_and_taken_back_when_they_do_n
 }
 
 #[tokio::test]
+async fn who_is_there_is_shown_again_if_there_was_no_room() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    town.asks(BOB, "presence on").await;
+    let turned_away = |fake: &Fake| *fake.turned_away.lock().unwrap();
+    *town.left.turned_away.lock().unwrap() = Some(0);
+    town.bob_is(There::Online);
+    town.bob_is(There::Away);
+    town.left.until(|fake| turned_away(fake) >= Some(2)).await;
+    *town.left.turned_away.lock().unwrap() = None;
+    town.ann_sees(&[There::Away]).await;
+}
+
+#[tokio::test]
 async fn nobody_is_seen_by_who_did_not_ask_for_the_app() {
     let dir = TempDir::new().unwrap();
     let roles = [Role::ThirdParty, Role::Home];

@@ -38,17 +38,17 @@ struct Waiting {
 }
 
 /// Notes what is to be shown, if there is room.
-pub(crate) fn note_signal(core: &Core, signal: Signal) {
+pub(crate) fn note_signal(core: &Core, signal: Signal) -> bool {
     let (by, to) = match &signal {
         Signal::Receipt(receipt) if receipt.read => (&receipt.by, &receipt.to),
         Signal::Typing(typing) => (&typing.by, &typing.to),
         // That a device has got a message, Matrix has no word for.
-        _ => return,
+        _ => return true,
     };
-    let Some(pair) = core.pair(to, by) else { return };
+    let Some(pair) = core.pair(to, by) else { return true };
     let mut waiting = core.signals.waiting.lock().unwrap_or_else(PoisonError::into_inner);
     if waiting.len() >= MOST && !waiting.contains_key(&pair) {
-        return;
+        return false;
     }
     let waits = waiting.entry(pair).or_default();
     match signal {
@@ -60,6 +60,7 @@ pub(crate) fn note_signal(core: &Core, signal: Signal) {
     }
     drop(waiting);
     core.signals.news.notify_one();
+    true
 }
 
 /// Shows what was noted, for ever: in each room one after the other.

@@ -47,7 +47,8 @@ pub async fn signals(stage: &dyn Stage) -> Result<Done> {
     let event = play.crosses_in("is it there?").await?;
     if let Command::Status(status) = play.status(&event, State::Accepted)?.command {
         let adapter = Arc::clone(&play.adapter);
-        let many = move || (0..100).for_each(|_| adapter.signal(Signal::Accepted(status.clone())));
+        let many =
+            move || (0..100).for_each(|_| _ = adapter.signal(Signal::Accepted(status.clone())));
         let taken = timeout(play.patience, tokio::task::spawn_blocking(many)).await;
         taken.context("a signal had to wait")?.context("a signal made it panic")?;
     }

@@ -416,7 +416,7 @@ impl Adapter for Line {
         Ok(())
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) -> bool {
         match signal {
             Signal::Accepted(status) if self.has(Flaw::ShowsSignals) => {
                 let from = self.address_of(status.recipient.as_ref().unwrap()).unwrap();
@@ -434,6 +434,7 @@ impl Adapter for Line {
             }
             _ => {}
         }
+        true
     }
 
     async fn open(&self, at: &str) -> Result<Incoming, DeliveryError> {
