@@ -28,7 +28,7 @@ This file is made from the code; `DRAWBRIDGE_REGENERATE=1 cargo test -p drawbrid
 const FEATURES: &str = "
 ## What texts bear
 
-What is refused here is no reason to refuse the text: formatting is left away and the plain text goes, who is mentioned is named, and what is answered is quoted before the answer, if the sender's client quoted it.
+What is refused here is no reason to refuse the text: formatting is left away and the plain text goes, who is mentioned is named, what is answered is quoted before the answer, if the sender's client quoted it, and what stands in a thread answers the thread's last message, or its first. On XMPP a thread goes by the id of its first message: one that a client there begins under an id of its own is none elsewhere.
 
 ";
 
