@@ -200,8 +200,8 @@ pub(crate) struct AppCapabilities {
     /// How well each kind is carried. A kind that is not named is rejected; an unknown one is
     /// ignored.
     pub(crate) kinds: BTreeMap<String, Level>,
-    /// How well each feature of texts is shown: `formatting`, `mention`, `reply`. One that is not
-    /// named is rejected; an unknown one is ignored.
+    /// How well each feature of texts is shown: `formatting`, `mention`, `reply`, `thread`. One that
+    /// is not named is rejected, `thread` without `reply` too; an unknown one is ignored.
     #[serde(default)]
     pub(crate) features: BTreeMap<String, Level>,
     /// The limits on text.
@@ -283,6 +283,9 @@ pub(crate) struct AppEvent {
     /// longer than 4096 bytes. Never a part of the content.
     #[serde(default)]
     pub(crate) quote: Option<String>,
+    /// The message with which the thread begins in which it stands, for what may answer a message.
+    #[serde(default)]
+    pub(crate) thread: Option<Ref>,
     /// Seconds until it disappears. Such an event never crosses.
     #[serde(default)]
     #[expect(dead_code, reason = "marks are found at any depth: see `read`")]
@@ -407,12 +410,16 @@ pub(crate) struct BridgeEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) words: Option<String>,
     /// The message that it answers, if it is an answer, that message is known, and the app shows
-    /// replies.
+    /// replies. To an app that shows no threads also what it follows in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) in_reply_to: Option<Ref>,
     /// How the writer's client quoted that message, if it did, and the app shows replies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quote: Option<String>,
+    /// The message with which the thread begins in which it stands, if that message is known, and
+    /// the app shows threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thread: Option<Ref>,
     /// True if the user has muted this chat: the app shows it, and makes no noise. Absent otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) silent: bool,

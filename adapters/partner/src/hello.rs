@@ -1,5 +1,7 @@
 //! The greeting: the app's `hello`, the bridge's `welcome`, or a goodbye.
 
+use std::collections::BTreeMap;
+
 use drawbridge_adapter::{Bridge, Feature, Level, Picture, Timestamp};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
@@ -110,10 +112,15 @@ pub(crate) fn effective(shared: &Shared, hello: &Hello) -> Effective {
     let kinds = carried(files.is_some()).map(|kind| (kind, app.kinds.get(kind.as_str()).copied()));
     let features = Feature::ALL.into_iter();
     let features = features.map(|one| (one, app.features.get(one.as_str()).copied()));
+    let mut features: BTreeMap<_, _> = features.filter_map(shown).collect();
+    // What is answered within a thread is named as a reply.
+    if !features.contains_key(&Feature::Reply) {
+        features.remove(&Feature::Thread);
+    }
     let max_bytes = app.text.max_bytes.min(shared.max_text_bytes);
     Effective {
         kinds: kinds.filter_map(shown).collect(),
-        features: features.filter_map(shown).collect(),
+        features,
         text: TextLimit { max_bytes },
         max_media_bytes: files.map(|files| {
             let most = app.max_media_bytes.unwrap_or(u64::MAX);

@@ -120,6 +120,10 @@ impl Shows {
             return Err(refused(code, "of a kind that the app cannot show"));
         };
         let reply = message.reply.as_ref();
+        let thread =
+            reply.and_then(|it| it.thread.as_ref()).filter(|_| self.bears(Feature::Thread));
+        // What only comes next in a thread answers nothing to an app that shows the thread.
+        let reply = reply.filter(|_| !thread.is_some_and(|thread| thread.follows));
         let replies = reply.filter(|it| it.to.is_some() && self.bears(Feature::Reply));
         let content = match shown.as_ref() {
             Content::Text(text) => {
@@ -149,6 +153,7 @@ impl Shows {
             words: message.words.clone().filter(|_| matches!(shown, Cow::Borrowed(_))),
             in_reply_to: replies.and_then(|reply| reply.to.as_ref()).map(Ref::of),
             quote: replies.and_then(|reply| reply.quote.clone()),
+            thread: thread.map(|thread| Ref::of(&thread.root)),
             silent: message.silent,
         })
     }

@@ -205,7 +205,8 @@ fn event(event: AppEvent, marks: Marks, addressing: &PartnerAddressing) -> Resul
         return Err(flaw("sent_at", "is not in milliseconds since 1970"));
     }
     let content = content::content(event.content, addressing)?;
-    let reply = content::reply(event.in_reply_to.as_ref(), event.quote, &content)?;
+    let (answered, thread) = (event.in_reply_to.as_ref(), event.thread.as_ref());
+    let reply = content::reply(answered, event.quote, thread, &content)?;
     let id = EventId::new(event.id).map_err(|_| flaw("id", "is too long"))?;
     let sent_at = Some(Timestamp(event.sent_at));
     Ok(Frame::Event(Submission { id, from, to, sent_at, content, reply, marks }))

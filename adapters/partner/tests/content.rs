@@ -6,8 +6,8 @@ mod common;
 use common::{Home, delivery, text};
 use drawbridge_adapter::{
     Adapter, Block, Command, ContactCard, Content, DeliveryError, Emojis, EventId, Inline,
-    Location, Passing, Poll, Presence, Reference, Reply, Rich, Signal, Text, There, Typing, UserId,
-    Was,
+    Location, Passing, Poll, Presence, Reference, Reply, Rich, Signal, Text, There, Thread, Typing,
+    UserId, Was,
 };
 use serde_json::json;
 
@@ -35,12 +35,16 @@ async fn sent(capabilities: serde_json::Value, content: Content, reply: Option<R
             other => panic!("{other:?}"),
         },
         frame = answering => {
-            let reply = json!({"in_reply_to": frame["in_reply_to"], "quote": frame["quote"]});
+            let mut reply = serde_json::Map::new();
+            for key in ["in_reply_to", "quote", "thread"] {
+                reply.extend(frame.get(key).map(|value| (key.to_owned(), value.clone())));
+            }
             let mut content = frame["content"].to_string();
             if let Some(words) = frame["words"].as_str() {
                 content = format!("{content} ({words})");
             }
-            if reply["quote"].is_null() { content } else { format!("{content} {reply}") }
+            let reply = serde_json::Value::Object(reply);
+            if reply == json!({}) { content } else { format!("{content} {reply}") }
         }
     };
     home.stops().await;
@@ -96,6 +100,41 @@ async fn an_app_gets_of_a_text_what_it_shows() {
     let long = "y".repeat(50);
     let shown = sent(can(json!({})), Content::text(long.as_str()), reply()).await;
     assert_eq!(shown, format!(r#"{{"body":"{long}","type":"text"}}"#));
+}
+
+#[tokio::test]
+async fn what_stands_in_a_thread_is_shown_there_or_as_a_reply() {
+    let sent = async |features: &[&str], to: Option<&str>, quote: Option<&str>, follows| {
+        let features: serde_json::Map<_, _> =
+            features.iter().map(|one| ((*one).to_owned(), json!("full"))).collect();
+        let can = json!({"kinds": {"text": "full"}, "features": features,
+                         "text": {"max_bytes": 100}});
+        let to = to.map(|id| reference(Was::Sent, id));
+        let thread = Some(Thread { root: reference(Was::Delivered, KEY), follows });
+        let reply = Reply { thread, ..Reply::answering(to, quote.map(str::to_owned)) };
+        let sent = sent(can, Content::text("yes"), Some(reply)).await;
+        sent.strip_prefix(r#"{"body":"yes","type":"text"}"#).map(str::to_owned).unwrap_or(sent)
+    };
+    let there = format!(r#" {{"thread":{{"bridge":"{KEY}"}}}}"#);
+    let answers = r#" {"in_reply_to":{"app":"m1"},"quote":"tea?"}"#;
+    let both = format!(
+        r#" {{"in_reply_to":{{"app":"m1"}},"quote":"tea?","thread":{{"bridge":"{KEY}"}}}}"#
+    );
+    let (m1, quote) = (Some("m1"), Some("tea?"));
+    let all = ["reply", "thread"];
+    assert_eq!(sent(&all, m1, quote, true).await, there);
+    assert_eq!(sent(&all, m1, quote, false).await, both);
+    // What was answered is gone, or was never known.
+    assert_eq!(sent(&all, None, None, false).await, there);
+    let unknown = sent(&all, None, quote, false).await;
+    assert_eq!(unknown, format!(r#"{{"body":"> tea?\n\nyes","type":"text"}}{there}"#));
+    for follows in [true, false] {
+        assert_eq!(sent(&all[..1], m1, quote, follows).await, answers);
+        assert_eq!(sent(&all[..1], None, None, follows).await, "");
+        // An app that shows threads shows replies.
+        let quoted = r#"{"body":"> tea?\n\nyes","type":"text"}"#;
+        assert_eq!(sent(&all[1..], m1, quote, follows).await, quoted);
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,26 @@ async fn a_welcome_says_what_holds() {
 }
 
 #[tokio::test]
+async fn an_app_that_shows_threads_shows_replies() {
+    let home = Home::open();
+    for (features, shown) in [
+        (
+            json!({"reply": "partial", "thread": "full"}),
+            json!({"reply": "partial", "thread": "full"}),
+        ),
+        (json!({"mention": "full", "thread": "full"}), json!({"mention": "full"})),
+        (json!({"reply": "rejected", "thread": "full"}), json!({})),
+    ] {
+        let mut app = home.silent().await;
+        let capabilities = json!({"kinds": {"text": "full"}, "features": features,
+                                  "text": {"max_bytes": 100}});
+        app.says(&hello(&json!({"capabilities": capabilities}))).await;
+        assert_eq!(app.hears().await["capabilities"]["features"], shown);
+    }
+    home.stops().await;
+}
+
+#[tokio::test]
 async fn the_first_frame_is_a_hello_that_both_understand() {
     let home = Home::open();
     let bad = [

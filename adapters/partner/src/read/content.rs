@@ -1,7 +1,7 @@
 //! What an event says, and what passes beside events.
 
 use drawbridge_adapter::{
-    Content, Emojis, Kind, MediaKind, Passing, Receipt, Reference, Reply, Text, Typing, Was,
+    Content, Emojis, Kind, MediaKind, Passing, Receipt, Reference, Reply, Text, Thread, Typing, Was,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -86,20 +86,25 @@ fn reactions(emojis: Vec<String>) -> Result<Vec<String>, Flaw> {
     Ok(once)
 }
 
-/// What an event answers. Only what is a message of its own answers anything.
+/// What an event answers, and in which thread. Only what is a message of its own answers anything.
 pub(super) fn reply(
     to: Option<&Ref>,
     quote: Option<String>,
+    thread: Option<&Ref>,
     content: &Content,
 ) -> Result<Option<Reply>, Flaw> {
     let to = to.map(|to| message("in_reply_to", to)).transpose()?;
-    let quote = quote.filter(|quote| (1..=MAX_QUOTE).contains(&quote.len()));
+    let root = thread.map(|root| message("thread", root)).transpose()?;
+    let quotes = |quote: &String| to.is_some() && (1..=MAX_QUOTE).contains(&quote.len());
+    let quote = quote.filter(quotes);
+    let thread = root.map(|root| Thread { root, follows: to.is_none() });
+    let to = to.or_else(|| thread.as_ref().map(|thread| thread.root.clone()));
     let is_thing = matches!(
         content,
         Content::Location(_) | Content::Contact(_) | Content::Poll(_) | Content::Media(_)
     );
     let answers = (is_thing || content.written().is_some()) && to.is_some();
-    Ok(answers.then_some(Reply::answering(to, quote)))
+    Ok(answers.then_some(Reply { to, quote, thread }))
 }
 
 fn message(place: &str, named: &Ref) -> Result<Reference, Flaw> {
@@ -175,6 +180,33 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_a_thread_follows_there_or_answers_a_message() {
+        let (root, answered) = (named(Was::Delivered, KEY), named(Was::Sent, "m1"));
+        let thread = |follows| Some(Thread { root: root.clone(), follows });
+        let mut frame = event(&json!({"type": "text", "body": "yes"}));
+        (frame["thread"], frame["quote"]) = (json!({"bridge": KEY}), json!("tea?"));
+        let follows = Reply { thread: thread(true), ..Reply::answering(Some(root.clone()), None) };
+        assert!(submitted(&frame).reply == Some(follows.clone()));
+        frame["in_reply_to"] = json!({"app": "m1"});
+        let quote = Some("tea?".to_owned());
+        let answers = Reply { to: Some(answered), quote, thread: thread(false) };
+        assert!(submitted(&frame).reply == Some(answers));
+        frame["in_reply_to"] = json!({"bridge": KEY});
+        let answered = submitted(&frame).reply.unwrap();
+        assert_eq!((answered.to, answered.thread), (Some(root.clone()), thread(false)));
+        frame["in_reply_to"] = Value::Null;
+        for content in [
+            json!({"type": "location", "latitude": 1, "longitude": 2}),
+            json!({"type": "image", "file": "f1"}),
+        ] {
+            frame["content"] = content;
+            assert!(submitted(&frame).reply == Some(follows.clone()));
+        }
+        frame["content"] = json!({"type": "reaction", "to": {"bridge": KEY}, "emojis": []});
+        assert!(submitted(&frame).reply.is_none());
+    }
+
+    #[test]
     fn what_passes_names_a_message_of_the_bridges() {
         let alice: UserId = "matrix:@alice:hs.test".parse().unwrap();
         let carol: UserId = "birdychat:carol".parse().unwrap();
@@ -224,9 +256,13 @@ mod tests {
             let found = place_of(&event(&content));
             assert!(found.starts_with(place), "{content}: {found}");
         }
-        let mut frame = event(&json!({"type": "text", "body": "a"}));
-        frame["in_reply_to"] = json!({"bridge": "9b1d"});
-        assert_eq!(place_of(&frame), "in_reply_to");
+        for bad in [json!({"bridge": "9b1d"}), json!({"app": ""}), json!({}), json!("m1")] {
+            for place in ["in_reply_to", "thread"] {
+                let mut frame = event(&json!({"type": "text", "body": "a"}));
+                frame[place] = bad.clone();
+                assert_eq!(place_of(&frame), place);
+            }
+        }
     }
 
     proptest! {
@@ -238,6 +274,29 @@ mod tests {
         ) {
             let value: Value = serde_json::from_str(&value).unwrap();
             let _ = read(&event(&json!({"type": kind, "body": "a", "of": {"app": "m1"}, key: value})));
+        }
+
+        #[test]
+        fn no_answer_panics(
+            kind in "text|edit|location|image|sticker",
+            parts in proptest::collection::vec(
+                ("in_reply_to|thread|quote",
+                 "(null|1|\\[\\]|\\{\\}|\"x\"|\\{\"(app|bridge)\":(1|\"\"|\"a\"|\"[0-9a-f]{27}\")\\})"),
+                0..4,
+            ),
+        ) {
+            let mut frame = event(&json!({"type": kind, "body": "a", "of": {"app": "m1"},
+                                          "latitude": 1, "longitude": 2, "file": "f1"}));
+            for (key, value) in parts {
+                frame[key] = serde_json::from_str(&value).unwrap();
+            }
+            if let Ok(Frame::Event(read)) = read(&frame)
+                && let Some(reply) = read.reply
+            {
+                prop_assert!(reply.to.is_some());
+                let thread = reply.thread.filter(|thread| thread.follows);
+                prop_assert!(thread.is_none_or(|it| reply.to == Some(it.root) && reply.quote.is_none()));
+            }
         }
     }
 }

@@ -282,6 +282,7 @@ mod tests {
             "location",
             "contact",
             "poll",
+            "text",
             "presence",
             "profile",
             "profile",
