@@ -184,7 +184,8 @@ impl App {
                                        "contact": "full", "poll": "full", "receipt": "full",
                                        "typing": "full", "presence": "full",
                                        "profile": "full"},
-                             "features": {"formatting": "full", "mention": "full", "reply": "full"},
+                             "features": {"formatting": "full", "mention": "full",
+                                          "reply": "full", "thread": "full"},
                              "text": {"max_bytes": 1_000_000},
                              "requests": true, "block_lists": true, "mutes": true,
                              "folders": true, "reports": true},
@@ -484,16 +485,17 @@ impl App {
     /// Sends what somebody wrote. What is absent may be `null`.
     fn write(&mut self, text: Text, mut content: Value) {
         (content["body"], content["markdown"]) = (json!(text.body), json!(text.markdown));
-        let more = json!({"in_reply_to": text.in_reply_to});
+        let more = json!({"in_reply_to": text.in_reply_to, "thread": text.thread});
         self.event(text.id, &text.from, &text.to, &content, more);
     }
 
     /// Sends a place, a contact card or a poll.
     fn thing(&mut self, kind: &str, thing: Thing) {
-        let Thing { from, to, in_reply_to, id, content } = thing;
+        let Thing { from, to, in_reply_to, thread, id, content } = thing;
         let mut content = Value::Object(content);
         content["type"] = json!(kind);
-        self.event(id, &from, &to, &content, json!({"in_reply_to": in_reply_to}));
+        let more = json!({"in_reply_to": in_reply_to, "thread": thread});
+        self.event(id, &from, &to, &content, more);
     }
 
     /// Sends a file: where we host it, or so that the bridge asks for it.

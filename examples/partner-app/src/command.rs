@@ -13,7 +13,8 @@ use crate::profile::Looks;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Command {
-    /// Sends a text: with `markdown`, if it is formatted, and `in_reply_to`, if it answers a message.
+    /// Sends a text: with `markdown`, if it is formatted, `in_reply_to`, if it answers a message, and
+    /// `thread`, if it stands in the thread that begins with that message.
     Send(Text),
     /// Gives a message of one's own a new text. Messages are named `{"app":"…"}`, if they went to the
     /// bridge, or `{"bridge":"…"}`, if they came from there.
@@ -123,6 +124,8 @@ pub(crate) struct Text {
     #[serde(default)]
     pub(crate) in_reply_to: Option<Value>,
     #[serde(default)]
+    pub(crate) thread: Option<Value>,
+    #[serde(default)]
     pub(crate) id: Option<String>,
 }
 
@@ -133,6 +136,8 @@ pub(crate) struct Thing {
     pub(crate) to: String,
     #[serde(default)]
     pub(crate) in_reply_to: Option<Value>,
+    #[serde(default)]
+    pub(crate) thread: Option<Value>,
     #[serde(default)]
     pub(crate) id: Option<String>,
     /// What it says: `latitude` and `longitude`, or `name` and `phones`, or `question` and `answers`.

@@ -52,6 +52,7 @@ enum Command {
     ///
     /// {"do":"send","from":"carol","to":"matrix:@alice:hs.test","body":"hi"}
     /// {"do":"send","from":"carol","to":"matrix:@alice:hs.test","body":"hi","markdown":"**hi**","in_reply_to":{"bridge":"9b1d…"}}
+    /// {"do":"send","from":"carol","to":"matrix:@alice:hs.test","body":"hi","thread":{"app":"m1"}}
     /// {"do":"edit","from":"carol","to":"matrix:@alice:hs.test","of":{"app":"m1"},"body":"hello"}
     /// {"do":"retract","from":"carol","to":"matrix:@alice:hs.test","of":{"app":"m1"}}
     /// {"do":"react","from":"carol","to":"matrix:@alice:hs.test","of":{"bridge":"9b1d…"},"emojis":[]}

@@ -47,7 +47,8 @@ impl Show {
                 let body = words(frame);
                 // A real app rings here, unless the user has muted the chat.
                 let bell = if frame["silent"] == true { "(silently) " } else { "" };
-                println!("{bell}{name} ({}) to {}: {body}", text("from"), text("to"));
+                let place = place(frame);
+                println!("{bell}{name} ({}) to {}: {place}{body}", text("from"), text("to"));
             }
             "status" => {
                 println!(
@@ -92,6 +93,15 @@ impl Show {
     }
 }
 
+/// Where an event stands, if it stands in a thread or answers a message. A real app shows it there.
+fn place(frame: &Value) -> String {
+    let named = |key: &str, words: &str| match &frame[key] {
+        Value::Null => String::new(),
+        named => format!("({words} {named}) "),
+    };
+    named("thread", "in the thread of") + &named("in_reply_to", "in answer to")
+}
+
 /// What an event says, in words. A real app shows the Markdown, draws a map, a card and a poll, and
 /// changes the message that an edit, a retraction or a reaction is about.
 fn words(frame: &Value) -> String {
@@ -108,5 +118,19 @@ fn words(frame: &Value) -> String {
             format!("({} {}) {}", text("type"), text("name"), text("caption"))
         }
         _ => "(something else)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_event_stands_is_said() {
+        let (mine, theirs) = (json!({"app": "m1"}), json!({"bridge": "9b1d"}));
+        assert_eq!(place(&json!({})), "");
+        let both = place(&json!({"in_reply_to": mine, "thread": theirs}));
+        let words = r#"(in the thread of {"bridge":"9b1d"}) (in answer to {"app":"m1"}) "#;
+        assert_eq!(both, words);
     }
 }

@@ -4,6 +4,7 @@
 mod files;
 mod profiles;
 mod stage;
+mod threads;
 
 use std::time::Duration;
 
