@@ -47,6 +47,8 @@ async fn sent(capabilities: serde_json::Value, content: Content, reply: Option<R
             if reply == json!({}) { content } else { format!("{content} {reply}") }
         }
     };
+    // The bridge need not wait for its goodbye.
+    drop(app);
     home.stops().await;
     sent
 }
