@@ -362,7 +362,7 @@ impl XmppAdapter {
         let Some(attached) = &delivery.attached else {
             return Err(refused(Code::Malformed, "the file is not attached"));
         };
-        self.uploads.share(&delivery.key, media, &attached.file, &ghost, bridge).await?;
+        self.uploads.share(&delivery.key, media, attached, &ghost, bridge).await?;
         let sent = self.carry(std::slice::from_ref(delivery), bridge).await.pop();
         sent.unwrap_or(Err(DeliveryError::Disconnected))
     }

@@ -34,7 +34,7 @@ use names::{Said, Way};
 pub(crate) use file::extension_of;
 pub(crate) use lately::Lately;
 pub(crate) use names::{given_id, name_of, ours};
-pub(crate) use write::{Shared, nick, write};
+pub(crate) use write::{Shared, Small, nick, write};
 
 /// Clients choose ids, and some use one twice: the same sender, id and content within this time is
 /// a repeat.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Bridge, Code, DeliveryError, FileInfo, Media, MediaKind, Refusal, Spooled, log,
+    Attached, Bridge, Code, DeliveryError, FileInfo, Media, MediaKind, Refusal, Spooled, log,
 };
 use lru::LruCache;
 use reqwest::{Client, redirect};
@@ -28,6 +28,7 @@ mod plain;
 mod put;
 mod service;
 mod slot;
+mod small;
 
 pub(crate) use plain::PlainHost;
 use service::Service;
@@ -101,6 +102,8 @@ pub(crate) struct Uploads {
     /// Whether it was said on this connection that there is none.
     told: AtomicBool,
     shared: Mutex<LruCache<String, Arc<Shared>>>,
+    /// Files that lie there, while their small pictures are still on their way.
+    begun: Mutex<LruCache<String, Shared>>,
 }
 
 impl Uploads {
@@ -116,6 +119,7 @@ impl Uploads {
             connected: Notify::new(),
             told: AtomicBool::new(false),
             shared: Mutex::new(LruCache::new(MOST)),
+            begun: Mutex::new(LruCache::new(MOST)),
         }
     }
 
@@ -236,19 +240,44 @@ impl Uploads {
         }
     }
 
-    /// Uploads the file of the message with this key, from the ghost with this address, unless it was
-    /// done before. No recipient sees anything of it yet.
+    /// Uploads the file of the message with this key and its small picture, from the ghost with this
+    /// address, unless it was done before. No recipient sees anything of it yet.
     pub(crate) async fn share(
         &self,
         key: &str,
         media: &Media,
-        file: &Spooled,
+        attached: &Attached,
         ghost: &str,
         bridge: &Bridge,
     ) -> Result<(), DeliveryError> {
         if self.recall(key, bridge).await?.is_some() {
             return Ok(());
         }
+        let begun = lock(&self.begun).get(key).cloned();
+        let file = if let Some(file) = begun {
+            file
+        } else {
+            let file = self.share_file(media, &attached.file, ghost, bridge).await?;
+            lock(&self.begun).put(key.to_owned(), file.clone());
+            file
+        };
+        let small = self.share_small(media, attached, ghost, bridge).await?;
+        let shared = Shared { small, ..file };
+        // It is remembered here at least, and the message need not wait for the store.
+        let _ = kept::keep(key, &shared, bridge).await;
+        lock(&self.shared).put(key.to_owned(), Arc::new(shared));
+        lock(&self.begun).pop(key);
+        Ok(())
+    }
+
+    /// The file alone.
+    async fn share_file(
+        &self,
+        media: &Media,
+        file: &Spooled,
+        ghost: &str,
+        bridge: &Bridge,
+    ) -> Result<Shared, DeliveryError> {
         let unsupported = |why| refused(Code::UnsupportedKind(media.kind.kind()).into(), why);
         let Some(service) = self.service(bridge).await.map_err(before)? else {
             return Err(unsupported(NO_SERVICE));
@@ -270,11 +299,7 @@ impl Uploads {
         let http = http.ok_or(later("no HTTP client could be set up"))?;
         let link = slot.link.clone();
         put::put(http, slot, &mime, file).await?;
-        let shared = Shared { link, kind: media.kind, info };
-        // It is remembered here at least, and the message need not wait for the store.
-        let _ = kept::keep(key, &shared, bridge).await;
-        lock(&self.shared).put(key.to_owned(), Arc::new(shared));
-        Ok(())
+        Ok(Shared { link, kind: media.kind, info, small: None })
     }
 
     /// What it comes to that the service gave no place.

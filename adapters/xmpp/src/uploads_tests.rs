@@ -12,18 +12,18 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::stream::Stanza;
 
-const GHOST: &str = "elsewhere_carol@bridge.p.test";
+pub(super) const GHOST: &str = "elsewhere_carol@bridge.p.test";
 
 /// A server with an upload service, as its component sees it.
-struct Server {
-    outward: Arc<Outward>,
-    written: mpsc::Receiver<String>,
+pub(super) struct Server {
+    pub(super) outward: Arc<Outward>,
+    pub(super) written: mpsc::Receiver<String>,
     listener: TcpListener,
-    http: SocketAddr,
+    pub(super) http: SocketAddr,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let http = listener.local_addr().unwrap();
         let outward = Arc::new(Outward::new("bridge.p.test".to_owned()));
@@ -32,7 +32,7 @@ impl Server {
     }
 
     /// The way there.
-    fn uploads(&self) -> Uploads {
+    pub(super) fn uploads(&self) -> Uploads {
         let network = NetworkId::new("xmpp").unwrap();
         let addresses = Arc::new(Addresses::new(network, "bridge.p.test".to_owned()));
         let plain = vec![PlainHost::parse(&self.http.to_string()).unwrap()];
@@ -40,7 +40,7 @@ impl Server {
     }
 
     /// Answers the next query, which must hold this, from this address.
-    async fn answers(&mut self, asked: &str, kind: &str, inner: &str) {
+    pub(super) async fn answers(&mut self, asked: &str, kind: &str, inner: &str) {
         let wire = self.written.recv().await.unwrap();
         assert!(wire.contains(asked), "{wire}");
         let wire = wire.replacen("<iq ", "<iq xmlns='jabber:component:accept' ", 1);
@@ -53,7 +53,7 @@ impl Server {
         assert!(self.outward.informed(stanza).is_none());
     }
 
-    async fn is_found(&mut self, max: u64) {
+    pub(super) async fn is_found(&mut self, max: u64) {
         let items = "<query xmlns='http://jabber.org/protocol/disco#items'>\
             <item jid='bridge.p.test'/><item jid='rooms.p.test'/><item jid='upload.p.test'/></query>";
         let nothing = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
@@ -69,17 +69,22 @@ impl Server {
         self.answers("to='upload.p.test'", "result", &info).await;
     }
 
-    async fn gives_slot(&mut self) {
-        let url = format!("http://{}/up/pier.png", self.http);
+    pub(super) async fn gives_slot(&mut self) {
+        self.gives_slot_for("<request ", "pier.png").await;
+    }
+
+    /// Gives a place with this name to a request that holds this.
+    pub(super) async fn gives_slot_for(&mut self, asked: &str, name: &str) {
+        let url = format!("http://{}/up/{name}", self.http);
         let slot = format!(
             "<slot xmlns='urn:xmpp:http:upload:0'><put url='{url}'>\
              <header name='Authorization'>Bearer x</header></put><get url='{url}'/></slot>"
         );
-        self.answers("<request ", "result", &slot).await;
+        self.answers(asked, "result", &slot).await;
     }
 
     /// Takes one request, and answers it with this.
-    async fn takes(&self, answer: &str) -> (String, Vec<u8>) {
+    pub(super) async fn takes(&self, answer: &str) -> (String, Vec<u8>) {
         let (mut stream, _) = self.listener.accept().await.unwrap();
         let mut read = Vec::new();
         let (head, start) = loop {
@@ -99,11 +104,11 @@ impl Server {
     }
 }
 
-fn bridge() -> Bridge {
+pub(super) fn bridge() -> Bridge {
     ReferenceBridge::new(NetworkId::new("xmpp").unwrap()).handle()
 }
 
-fn picture() -> Media {
+pub(super) fn picture() -> Media {
     let info = FileInfo {
         name: Some("pier".to_owned()),
         mime: Some("image/png".to_owned()),
@@ -113,13 +118,18 @@ fn picture() -> Media {
     Media { kind: MediaKind::Image, at: Locator::Attached, info, thumbnail: None, caption }
 }
 
-const TAKEN: &str = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+fn alone(bytes: &[u8]) -> Attached {
+    Attached { file: spooled(bytes).unwrap(), thumbnail: None }
+}
+
+pub(super) const TAKEN: &str =
+    "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn a_file_goes_to_the_service_that_the_server_names_and_only_once() {
     let mut server = Server::start().await;
     let bytes: Vec<u8> = (0..300_000_u32).map(|n| n.to_be_bytes()[3]).collect();
-    let file = spooled(&bytes).unwrap();
+    let file = alone(&bytes);
     let (uploads, picture, bridge) = (server.uploads(), picture(), bridge());
     let share = || uploads.share("k1", &picture, &file, GHOST, &bridge);
     assert_eq!(uploads.max(), u64::MAX);
@@ -171,7 +181,7 @@ async fn what_the_service_says_is_what_comes_of_it() {
         (String::new(), later("the upload broke off")),
     ] {
         let mut server = Server::start().await;
-        let file = spooled(b"picture").unwrap();
+        let file = alone(b"picture");
         let (uploads, bridge) = (server.uploads(), bridge());
         let serving = async {
             server.is_found(5000).await;
@@ -213,7 +223,7 @@ async fn without_a_place_the_sender_is_told_why() {
         ("result", String::new(), None, 5000),
     ] {
         let mut server = Server::start().await;
-        let file = spooled(b"picture").unwrap();
+        let file = alone(b"picture");
         let (uploads, bridge) = (server.uploads(), bridge());
         let serving = async {
             server.is_found(5000).await;
@@ -232,7 +242,7 @@ async fn without_a_place_the_sender_is_told_why() {
 #[tokio::test]
 async fn without_a_service_no_file_is_taken_and_a_larger_one_by_none() {
     let mut server = Server::start().await;
-    let file = spooled(b"picture").unwrap();
+    let file = alone(b"picture");
     let (uploads, picture, bridge) = (server.uploads(), picture(), bridge());
     let share = || uploads.share("k1", &picture, &file, GHOST, &bridge);
     let lacking = async {
@@ -259,7 +269,7 @@ async fn without_a_service_no_file_is_taken_and_a_larger_one_by_none() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_silent_is_not_asked_for_each_file() {
     let mut server = Server::start().await;
-    let file = spooled(b"picture").unwrap();
+    let file = alone(b"picture");
     let (uploads, picture, bridge) = (server.uploads(), picture(), bridge());
     let share = |key| uploads.share(key, &picture, &file, GHOST, &bridge);
     let begun = Instant::now();

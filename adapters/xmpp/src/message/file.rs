@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use drawbridge_adapter::{FileInfo, Kind, Locator, Media, MediaKind, Sha256, Text, Thumbnail};
+use drawbridge_adapter::{FileInfo, Kind, Locator, Media, MediaKind, Sha256, Text};
 use minidom::Element;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
@@ -13,6 +13,7 @@ use reqwest::Url;
 use super::fallback;
 use crate::{markup, ns};
 
+pub(super) mod thumbs;
 mod types;
 
 use types::is_voice;
@@ -76,7 +77,13 @@ pub(super) fn read(message: &Element, whole: Option<&str>) -> Option<Found> {
         Some(body) => Some(Text { rich: markup::read(message, &body, false), body }),
         None => described(file).filter(|text| info.name.as_ref() != Some(text)).map(Text::plain),
     };
-    let thumbnail = file.and_then(thumbnail);
+    // Whoever offers it in two ways may say in one of them how it looks.
+    let same = sharings.iter().filter(|offer| offer.links.contains(&link));
+    let same = same.filter_map(|offer| offer.file);
+    let others = same.filter(|other| !file.is_some_and(|file| std::ptr::eq(file, *other)));
+    let looks = file.into_iter().chain(others);
+    let (thumbnail, blurhash) = thumbs::read(looks);
+    let info = FileInfo { blurhash, ..info }.clean();
     let at = Locator::Link(link.clone());
     Some(Found::File(Box::new(Media { kind, at, info, thumbnail, caption }), link))
 }
@@ -210,20 +217,6 @@ fn sha256(file: &Element) -> Option<Sha256> {
 fn described(file: Option<&Element>) -> Option<String> {
     let text = file?.children().find(|child| child.name() == "desc")?.text();
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-/// XEP-0264, if it is a link.
-fn thumbnail(file: &Element) -> Option<Thumbnail> {
-    let element = file.children().find(|child| child.is("thumbnail", ns::THUMBS))?;
-    let link = element.attr("uri").filter(|uri| is_fetched(uri))?;
-    let pixels = |name: &str| element.attr(name)?.parse().ok();
-    let info = FileInfo {
-        mime: element.attr("media-type").map(str::to_owned),
-        width: pixels("width"),
-        height: pixels("height"),
-        ..FileInfo::default()
-    };
-    Some(Thumbnail { at: Locator::Link(link.to_owned()), info: info.clean() })
 }
 
 /// The last part of a link's path.

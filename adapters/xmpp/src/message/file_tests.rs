@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
-use drawbridge_adapter::{Content, Event, EventId, Message, Reference, Reply, Was};
+use drawbridge_adapter::{Content, Event, EventId, Message, Reference, Reply, Thumbnail, Was};
 use proptest::prelude::*;
 
 use super::*;
 use crate::message::tests::{NOW, addresses, event, hear_after, message, stanza};
-use crate::message::{Heard, Lately, Shared, name_of, write};
+use crate::message::{Heard, Lately, Shared, Small, name_of, write};
 
 const URL: &str = "https://files.p.test/up/a1/pier%20%281%29.JPG";
 
@@ -124,6 +124,91 @@ fn a_file_of_the_older_standard_is_one_too() {
     }
     let closed = heard(&sims(jingle)).content;
     assert!(closed == Content::Unsupported { kind: Kind::Audio });
+}
+
+const HASH: &str = "LEHV6nWB2yk8pyo0adR*.7kCMdnj";
+
+fn thumbnail(uri: &str) -> String {
+    format!("<thumbnail xmlns='urn:xmpp:thumbs:1' uri='{uri}' media-type='image/png'/>")
+}
+
+fn looks(media: &Media) -> (Option<&str>, Option<&str>) {
+    let link = media.thumbnail.as_ref().map(|thumbnail| match &thumbnail.at {
+        Locator::Link(link) => link.as_str(),
+        other => panic!("{other:?}"),
+    });
+    (link, media.info.blurhash.as_deref())
+}
+
+#[test]
+fn a_file_says_how_it_looks() {
+    let (one, other) = ("https://p.test/t", "http://p.test:5280/u");
+    let hash = format!("data:image/blurhash,{HASH}");
+    let cid = "cid:sha1+8f35fef110ffc5df08d579a50083ff9308fb6242@bob.xmpp.org";
+    let inline = "data:image/png;base64,iVBORw0KGgo=";
+    let longest = format!("data:image/blurhash,{}", "%41".repeat(FileInfo::MAX_BLURHASH));
+    let long = format!("{longest}A");
+    let (long_link, ftp) =
+        (format!("https://p.test/{}", "x".repeat(Locator::MAX)), "ftp://p.test/");
+    let filled: Vec<_> = (0..8).map(|_| inline).chain([one, &hash]).collect();
+    let full = "A".repeat(FileInfo::MAX_BLURHASH);
+    for (uris, expected) in [
+        (vec![one, hash.as_str()], (Some(one), Some(HASH))),
+        (vec![&hash, other, one], (Some(other), Some(HASH))),
+        (vec![cid, inline, &long_link, ftp, "", " ", one], (Some(one), None)),
+        (vec![cid, inline, ftp], (None, None)),
+        (vec!["DATA:Image/BlurHash,LEHV6nWB2yk8pyo0adR%2A.7kCMdnj"], (None, Some(HASH))),
+        (
+            vec!["data:image/blurhash;base64,TEVIVjZuV0IyeWs4cHlvMGFkUiouN2tDTWRuag=="],
+            (None, Some(HASH)),
+        ),
+        (
+            vec!["data:image/blurhash;base64,TEVIVjZuV0IyeWs4cHlvMGFkUiouN2tDTWRuag%3D%3d"],
+            (None, Some(HASH)),
+        ),
+        (vec!["data:image/blurhash;base64,?", &hash], (None, Some(HASH))),
+        (vec!["data:image/blurhash,%ff%fe%fd%fc%fb%fa", &hash], (None, Some(HASH))),
+        (
+            vec!["data:image/blurhash,", "data:image/blurhash", "data:image/blurhash;x,a"],
+            (None, None),
+        ),
+        (vec!["data:image/blurhash,no hash at all"], (None, None)),
+        (vec!["data:image/blurhé"], (None, None)),
+        (vec![&longest], (None, Some(&full))),
+        (vec![&long], (None, None)),
+        // Of many not all are looked at.
+        (filled, (None, None)),
+    ] {
+        let parts: String = uris.iter().map(|uri| thumbnail(uri)).collect();
+        assert_eq!(looks(&file(&sfs(&parts, &source(URL)))), expected, "{parts}");
+    }
+}
+
+#[test]
+fn a_file_of_the_older_standard_says_how_it_looks() {
+    // As slidge sends it: the newer one beside it says nothing.
+    let parts = thumbnail("https://p.test/t") + &thumbnail(&format!("data:image/blurhash,{HASH}"));
+    let sims = |source: &str| {
+        format!(
+            "<reference xmlns='urn:xmpp:reference:0' type='data'><media-sharing \
+             xmlns='urn:xmpp:sims:1'><sources><reference xmlns='urn:xmpp:reference:0' \
+             type='data' uri='{source}'/></sources><file \
+             xmlns='urn:xmpp:jingle:apps:file-transfer:5'><media-type>image/png</media-type>\
+             {parts}</file></media-sharing></reference>"
+        )
+    };
+    let newer = sfs("<media-type>image/png</media-type>", &source(URL));
+    let jingle = "xmpp:bob@p.test/phone?jingle;id=1";
+    let all = (Some("https://p.test/t"), Some(HASH));
+    for (inner, expected) in [
+        (sims(URL), all),
+        (sims(URL) + &newer, all),
+        (newer.clone() + &sims(URL) + &oob(URL), all),
+        (sims(jingle) + &oob(URL), all),
+        (newer + &sims("https://p.test/b.png"), (None, None)),
+    ] {
+        assert_eq!(looks(&file(&inner)), expected, "{inner}");
+    }
 }
 
 #[test]
@@ -298,7 +383,8 @@ fn shared() -> Shared {
         duration: Some(Duration::from_millis(1500)),
         ..FileInfo::default()
     };
-    Shared { link: "https://p.test/a?b&c".to_owned(), kind: MediaKind::Voice, info }
+    let link = "https://p.test/a?b&c".to_owned();
+    Shared { link, kind: MediaKind::Voice, info, small: None }
 }
 
 fn message_with(caption: Option<&str>, reply: Option<Reply>) -> Message {
@@ -337,6 +423,31 @@ fn a_file_is_written_in_one_message() {
 }
 
 #[test]
+fn how_a_file_looks_is_written_and_again_with_an_edit() {
+    let small = Small {
+        link: "https://p.test/t?a&b".to_owned(),
+        mime: "image/jpeg".to_owned(),
+        width: Some(32),
+        height: None,
+    };
+    let Shared { link, kind, info, .. } = shared();
+    let info = FileInfo { blurhash: Some(HASH.to_owned()), width: Some(640), ..info };
+    let shared = Shared { link, kind, info, small: Some(small) };
+    let expected = "</hash><thumbnail xmlns='urn:xmpp:thumbs:1' uri='https://p.test/t?a&amp;b' \
+        media-type='image/jpeg' width='32'/><thumbnail xmlns='urn:xmpp:thumbs:1' \
+        uri='data:image/blurhash,LEHV6nWB2yk8pyo0adR%2A.7kCMdnj' media-type='image/blurhash' \
+        width='640' height='2'/></file>";
+    let id = EventId::new("01a2b3c4d5e0123456789abcdef").unwrap();
+    let of = Reference { id, was: Was::Delivered, sent_at: None };
+    let edit = Content::Edit { of, text: Text::plain("new") };
+    let edit = Message { content: edit, ..message("", None) };
+    for said in [message_with(Some("the pier"), None), edit] {
+        let wire = write(&said, "k1", &addresses(), Some(&shared), NOW).unwrap().to_wire();
+        assert!(wire.contains(expected), "{wire}");
+    }
+}
+
+#[test]
 fn a_link_stands_alone_even_in_an_answer() {
     let id = EventId::new("01a2b3c4d5e0123456789abcdef").unwrap();
     let to = Some(Reference { id, was: Was::Delivered, sent_at: None });
@@ -372,6 +483,8 @@ proptest! {
         hash in any::<[u8; 32]>(),
         width in prop::option::of(1..FileInfo::MAX_PIXELS),
         millis in prop::option::of(0..10_000_000_u64),
+        blurhash in prop::option::of("[A-Za-z0-9#$%*+,.:;=?@^_{|}~-]{6,166}"),
+        small in prop::option::of((prop::option::of(1..999_u32), prop::option::of(1..999_u32))),
         caption in prop::option::of("[^\n\r\\p{C}\u{fffe}\u{ffff}]{0,20}[a-z]"),
     ) {
         let info = FileInfo {
@@ -381,11 +494,16 @@ proptest! {
             sha256: Some(Sha256(hash)),
             width,
             duration: millis.map(Duration::from_millis),
+            blurhash,
             ..FileInfo::default()
         };
         let info = info.clean();
+        let small = small.map(|(width, height)| {
+            let (link, mime) = ("https://p.test/small.jpg".to_owned(), "image/jpeg".to_owned());
+            Small { link, mime, width, height }
+        });
         let link = "https://p.test/a.png".to_owned();
-        let shared = Shared { link, kind: MediaKind::Image, info: info.clone() };
+        let shared = Shared { link, kind: MediaKind::Image, info: info.clone(), small };
         let media = Media {
             kind: MediaKind::Image,
             at: Locator::Attached,
@@ -403,7 +521,34 @@ proptest! {
         };
         prop_assert_eq!(&link, &shared.link);
         prop_assert!(media.info == info, "{}", wire);
+        let small = media.thumbnail.map(|Thumbnail { at, info }| match at {
+            Locator::Link(link) => Small {
+                link,
+                mime: info.mime.unwrap_or_default(),
+                width: info.width,
+                height: info.height,
+            },
+            _ => unreachable!("it is fetched"),
+        });
+        prop_assert!(small == shared.small, "{}", wire);
         prop_assert_eq!(media.caption.map(|text| text.body), caption);
+    }
+
+    #[test]
+    fn no_look_makes_it_panic(
+        uri in "(data:image/blurhash(;base64)?,|https://|cid:)?.{0,60}",
+        mime in ".{0,20}",
+        width in "[0-9-]{0,12}|.{0,6}",
+    ) {
+        let mut small = Element::bare("thumbnail", ns::THUMBS);
+        for (name, value) in [("uri", uri), ("media-type", mime), ("width", width)] {
+            small.set_attr(minidom::rxml::Namespace::NONE, name.try_into().unwrap(), value);
+        }
+        let mut file = Element::bare("file", ns::FILE_METADATA);
+        file.append_child(small);
+        let (thumbnail, blurhash) = thumbs::read(std::iter::once(&file));
+        prop_assert!(blurhash.is_none_or(|hash| hash.len() <= FileInfo::MAX_BLURHASH * 3));
+        prop_assert!(thumbnail.is_none_or(|small| small.info.clone().clean() == small.info));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use drawbridge_adapter::{
 use serde::{Deserialize, Serialize};
 
 use super::MAX_NAME;
-use super::file::VOICE;
+use super::file::{VOICE, thumbs};
 use super::names::called;
 use super::place;
 use crate::address::Addresses;
@@ -36,6 +36,22 @@ pub(crate) struct Shared {
     pub(crate) kind: MediaKind,
     /// What is said of it.
     pub(crate) info: FileInfo,
+    /// The small picture of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) small: Option<Small>,
+}
+
+/// A small picture of a file, that lies there too.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Small {
+    /// Where that is.
+    pub(crate) link: String,
+    /// Its MIME type.
+    pub(crate) mime: String,
+    /// How wide it is, in pixels.
+    pub(crate) width: Option<u32>,
+    /// How high it is, in pixels.
+    pub(crate) height: Option<u32>,
 }
 
 /// A message from a puppet, with `key` as its id; or why it cannot be said here. `shared` is the file of
@@ -131,7 +147,7 @@ fn beside(body: &mut String, shared: &Shared) -> [Xml; 3] {
 
 /// XEP-0447.
 fn sharing(shared: &Shared) -> Xml {
-    let Shared { link, kind, info } = shared;
+    let Shared { link, kind, info, small } = shared;
     let part = |name, text: String| Xml::new(name).text(text);
     let number = |name, number: Option<u64>| number.map(|number| part(name, number.to_string()));
     let mime = info.mime.as_deref().map(|mime| match (kind, mime) {
@@ -152,7 +168,8 @@ fn sharing(shared: &Shared) -> Xml {
         hash,
     ];
     let file = Xml::within("file", ns::FILE_METADATA);
-    let file = parts.into_iter().flatten().fold(file, Xml::child);
+    let parts = parts.into_iter().chain(thumbs::write(small.as_ref(), info));
+    let file = parts.flatten().fold(file, Xml::child);
     let source = Xml::within("url-data", ns::URL_DATA).attr("target", link.as_str());
     Xml::within("file-sharing", ns::SFS)
         .attr("disposition", "inline")

@@ -21,7 +21,7 @@ fn memo_key(key: &str) -> String {
 
 /// Writes an upload down. What a client does not show of a file is left away.
 pub(super) async fn keep(key: &str, shared: &Shared, bridge: &Bridge) -> Result<(), Unavailable> {
-    let info = FileInfo { waveform: Vec::new(), blurhash: None, ..shared.info.clone() };
+    let info = FileInfo { waveform: Vec::new(), ..shared.info.clone() };
     let short = Shared { info, ..shared.clone() };
     let value = serde_json::to_string(&short).map_err(|_| Unavailable::Failed)?;
     bridge.remember(vec![Memo::set(memo_key(key), value)]).await
@@ -72,6 +72,7 @@ mod tests {
     use drawbridge_testkit::ReferenceBridge;
 
     use super::*;
+    use crate::message::Small;
 
     fn key(at: Timestamp) -> String {
         format!("{:011x}{:016x}", at.0, 7)
@@ -86,11 +87,19 @@ mod tests {
             size: Some(7),
             sha256: Some(Sha256([1; 32])),
             duration: Some(Duration::from_millis(1500)),
+            blurhash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".to_owned()),
             ..FileInfo::default()
         };
         let full = FileInfo { waveform: vec![1; 256], ..info.clone() };
         let link = "https://p.test/pier.ogg".to_owned();
-        let shared = Shared { link: link.clone(), kind: MediaKind::Voice, info: full };
+        let small = Small {
+            link: "https://p.test/small.png".to_owned(),
+            mime: "image/png".to_owned(),
+            width: Some(32),
+            height: None,
+        };
+        let small = Some(small);
+        let shared = Shared { link: link.clone(), kind: MediaKind::Voice, info: full, small };
         let begun = Timestamp(1_800_000_000_000);
         let day = Duration::from_hours(24);
         for days in 0..3 {
@@ -98,6 +107,7 @@ mod tests {
         }
         let found = find(&key(begun), &bridge).await.unwrap().unwrap();
         assert!(found.link == link && found.kind == MediaKind::Voice && found.info == info);
+        assert!(found.small == shared.small);
         assert!(find("somebody's own", &bridge).await.unwrap().is_none());
 
         forget_old(&bridge, begun.plus(KEPT + day)).await.unwrap();
