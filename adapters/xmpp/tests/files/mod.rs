@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{
-    Attached, Content, FileInfo, Locator, Media, MediaKind, Reference, Text, Was,
+    Attached, Content, FileInfo, Locator, Media, MediaKind, Reference, Text, Thumbnail, Was,
 };
 use drawbridge_servers::{Deed, Sight, User, XmppSoftware};
-use drawbridge_testkit::{Sample, sample, spooled};
+use drawbridge_testkit::{Sample, portrait, sample, spooled};
 
 use crate::content::delivered;
 use crate::stage::with;
@@ -31,6 +31,22 @@ fn media(sample: &Sample) -> Result<(Content, Attached)> {
     let caption = sample.caption.clone().map(Text::plain);
     let media = Media { kind: sample.kind, at: Locator::Attached, info, thumbnail: None, caption };
     Ok((Content::Media(Box::new(media)), Attached { file, thumbnail: None }))
+}
+
+fn with_small_picture(content: Content, attached: Attached) -> Result<(Content, Attached)> {
+    let Content::Media(mut media) = content else { anyhow::bail!("no file") };
+    let small = spooled(&portrait([0, 90, 160]))?;
+    let info = FileInfo {
+        mime: Some("image/png".to_owned()),
+        size: Some(small.size()),
+        sha256: Some(small.sha256()),
+        width: Some(2),
+        height: Some(2),
+        ..FileInfo::default()
+    };
+    media.thumbnail = Some(Thumbnail { at: Locator::Attached, info });
+    media.info.blurhash = Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".to_owned());
+    Ok((Content::Media(media), Attached { thumbnail: Some(small), ..attached }))
 }
 
 async fn a_caption_is_edited_and_its_file_stays(software: XmppSoftware) -> Result<()> {
@@ -67,11 +83,14 @@ async fn a_file_that_is_delivered_twice_lies_there_once(software: XmppSoftware) 
     let here = Here::open(software).await?;
     let plan = sample(MediaKind::Document);
     let (content, attached) = media(&plan)?;
+    let (content, attached) = with_small_picture(content, attached)?;
     let (key, file) = (here.key(), attached.file.clone());
     for _ in 0..2 {
         here.carol_delivers(&key, content.clone(), Some(attached.clone())).await?;
     }
     ensure!(file.read_so_far() == file.size(), "it was uploaded twice");
+    let small = attached.thumbnail.context("no small picture")?;
+    ensure!(small.read_so_far() == small.size(), "the small picture was not uploaded once");
     let laid = here.server.lays_down(&plan)?;
     here.bob_sees(&Sight::ShowsFile(&laid))?;
     here.closes().await
