@@ -109,6 +109,12 @@ mod tests {
         assert!(found.link == link && found.kind == MediaKind::Voice && found.info == info);
         assert!(found.small == shared.small);
         assert!(find("somebody's own", &bridge).await.unwrap().is_none());
+        // As it was written down before there were small pictures.
+        let bare = r#"{"link":"https://p.test/a","kind":"image","info":{}}"#;
+        let old = key(begun.plus(day));
+        bridge.remember(vec![Memo::set(memo_key(&old), bare)]).await.unwrap();
+        let found = find(&old, &bridge).await.unwrap().unwrap();
+        assert!(found.link == "https://p.test/a" && found.small.is_none());
 
         forget_old(&bridge, begun.plus(KEPT + day)).await.unwrap();
         assert!(find(&key(begun), &bridge).await.unwrap().is_none());
