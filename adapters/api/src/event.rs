@@ -114,6 +114,7 @@ impl fmt::Debug for ReplyPath {
 /// What an adapter is asked to do. Closed on purpose: a new command is a new version of the trait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 pub enum Command {
     /// Show a message to a user of the adapter's network.
     Message(Message),

@@ -105,6 +105,7 @@ impl Adapter for MatrixAdapter {
             .bearing(Feature::Formatting, Level::Full)
             .bearing(Feature::Mention, Level::Full)
             .bearing(Feature::Reply, Level::Full)
+            .bearing(Feature::Thread, Level::Full)
             .showing_requests()
             .keeping_block_lists()
             .muting()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Content, Destination, Emojis, Event, EventId, Kind, Marks, Party, Repeats, Reply, Timestamp,
-    log,
+    Content, Destination, Emojis, Event, EventId, Kind, Marks, Party, Reference, Repeats, Reply,
+    Thread, Timestamp, log,
 };
 use ruma::{OwnedEventId, UserId};
 use serde_json::value::RawValue;
@@ -197,7 +197,30 @@ impl Core {
         }
         let known = known.filter(|known| known.way != Way::Aside);
         let to = known.and_then(|known| reference(&answer.to, Some(&known)));
-        Ok(Reply::answering(to, quote))
+        let thread = match &answer.thread {
+            Some((root, follows)) => {
+                let root = if *root == answer.to {
+                    to.clone()
+                } else {
+                    self.root(event, room, root).await?
+                };
+                root.map(|root| Thread { root, follows: *follows })
+            }
+            None => None,
+        };
+        Ok(Reply { to, quote, thread })
+    }
+
+    /// The message with which a thread begins, if it is one of the two's.
+    async fn root(
+        &self,
+        event: &WireEvent,
+        room: &Room,
+        root: &OwnedEventId,
+    ) -> Result<Option<Reference>, Later> {
+        let known = self.refer(&event.room, &room.ghost, root).await?;
+        let known = known.filter(|known| known.way != Way::Aside);
+        Ok(known.and_then(|known| reference(root, Some(&known))))
     }
 
     fn destination(&self, room: &Room, sender: &UserId) -> Destination {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Content, Delivered, Delivery, DeliveryError, Message, Notice, Reply,
+    Code, Content, Delivered, Delivery, DeliveryError, Message, Notice, Reply, Thread,
 };
 use ruma::api::Direction;
 use ruma::api::client::message::get_message_events;
@@ -156,21 +156,47 @@ impl Core {
             if let Some(id) = self.sent_long_ago(&room, ghost, delivery).await? {
                 return Ok(under(&id));
             }
-            let mut content = content.clone();
-            if let Some(Reply { to, quote, .. }) = reply {
-                let to = match to {
-                    Some(to) => self.event_of(&room, ghost, to).await?,
-                    None => None,
-                };
-                words::answer(&mut content, to.as_deref(), quote.as_deref());
+            let (content, threaded) = self.answering(&room, ghost, content, reply).await?;
+            let pair = (user, ghost);
+            if let Some(threaded) = threaded {
+                match self.say_in(&room, pair, &delivery.key, &threaded).await {
+                    Ok(Some(delivered)) => return Ok(delivered),
+                    Ok(None) => continue,
+                    // No thread begins with what stands in one itself.
+                    Err(DeliveryError::Refused { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
-            let said = self.say_in(&room, (user, ghost), &delivery.key, &content).await?;
-            if let Some(delivered) = said {
+            if let Some(delivered) = self.say_in(&room, pair, &delivery.key, &content).await? {
                 return Ok(delivered);
             }
         }
         let why = "thrown out of a new room";
         Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why })
+    }
+
+    /// What is said, as the answer that it is; and the same in its thread, if it stands in one.
+    async fn answering(
+        &self,
+        room: &RoomId,
+        ghost: &UserId,
+        content: &Value,
+        reply: Option<&Reply>,
+    ) -> Result<(Value, Option<Value>), CallError> {
+        let Some(Reply { to, quote, thread }) = reply else { return Ok((content.clone(), None)) };
+        let to = match to {
+            Some(to) => self.event_of(room, ghost, to).await?,
+            None => None,
+        };
+        let mut answer = content.clone();
+        words::answer(&mut answer, to.as_deref(), quote.as_deref());
+        let Some(Thread { root, follows }) = thread else { return Ok((answer, None)) };
+        let threaded = self.event_of(room, ghost, root).await?.map(|root| {
+            let mut threaded = if *follows { content.clone() } else { answer.clone() };
+            words::thread(&mut threaded, &root, to.as_deref(), *follows);
+            threaded
+        });
+        Ok((answer, threaded))
     }
 
     /// Says it in this portal. `None` if it is none any more: the ghost was thrown out, or the

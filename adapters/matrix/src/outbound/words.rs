@@ -164,6 +164,16 @@ fn set_apart(captioned: &mut Value) {
     }
 }
 
+/// Lets it stand in the thread that begins with `root`, and answer an event there, or only follow it.
+pub(super) fn thread(content: &mut Value, root: &EventId, to: Option<&EventId>, follows: bool) {
+    content["m.relates_to"] = json!({
+        "rel_type": "m.thread",
+        "event_id": root,
+        "m.in_reply_to": { "event_id": to.unwrap_or(root) },
+        "is_falling_back": follows || to.is_none(),
+    });
+}
+
 /// Lets it answer another event; without one, it quotes.
 pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&str>) {
     if let Some(to) = to {

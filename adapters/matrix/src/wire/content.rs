@@ -52,6 +52,15 @@ pub(crate) struct Answer {
     pub(crate) to: OwnedEventId,
     /// How the client quoted it.
     pub(crate) quote: Option<String>,
+    /// See [`WireEvent::thread`].
+    pub(crate) thread: Option<(OwnedEventId, bool)>,
+}
+
+impl Answer {
+    /// What `event` answers, if it does.
+    fn of(event: &WireEvent, quote: Option<String>) -> Option<Self> {
+        Some(Self { to: event.answered()?, quote, thread: event.thread() })
+    }
 }
 
 /// Never the quoted.
@@ -145,13 +154,12 @@ fn of_message(event: &WireEvent, names: &MatrixAddressing) -> Said {
         let new = new.or_else(|| file_kind(content).map(|_| content));
         return new.map_or(Said::Unsupported(Kind::Edit), |new| new_content(of, new, names));
     }
-    let answered = event.answered();
-    match written(content, answered.is_some(), names) {
-        Ok(Written { text, quote }) => Said::Text(text, answered.map(|to| Answer { to, quote })),
-        Err(msgtype) => match file(content, answered.is_some(), names) {
+    let answers = event.answered().is_some();
+    match written(content, answers, names) {
+        Ok(Written { text, quote }) => Said::Text(text, Answer::of(event, quote)),
+        Err(msgtype) => match file(content, answers, names) {
             Some(Ok(Sent { media, quote })) => {
-                let answer = answered.map(|to| Answer { to, quote });
-                Said::Thing(Content::Media(Box::new(media)), answer)
+                Said::Thing(Content::Media(Box::new(media)), Answer::of(event, quote))
             }
             Some(Err(kind)) => Said::Unsupported(kind),
             None => Said::Unsupported(other(msgtype)),
@@ -175,13 +183,10 @@ fn of_place(event: &WireEvent, field: &str) -> Said {
     if event.relation("m.replace").is_some() {
         return Said::Unsupported(Kind::Location);
     }
-    let answered = event.answered();
-    let (body, quote) = unquoted(event.text(field).unwrap_or_default(), answered.is_some());
+    let answers = event.answered().is_some();
+    let (body, quote) = unquoted(event.text(field).unwrap_or_default(), answers);
     match things::place(&event.content, Some(body)) {
-        Ok(place) => {
-            let answer = answered.map(|to| Answer { to, quote });
-            Said::Thing(Content::Location(place), answer)
-        }
+        Ok(place) => Said::Thing(Content::Location(place), Answer::of(event, quote)),
         Err(kind) => Said::Unsupported(kind),
     }
 }
@@ -189,8 +194,7 @@ fn of_place(event: &WireEvent, field: &str) -> Said {
 fn of_poll(event: &WireEvent) -> Said {
     let read = things::poll(&event.content).filter(|_| event.relation("m.replace").is_none());
     read.map_or(Said::Unsupported(Kind::Poll), |poll| {
-        let answer = event.answered().map(|to| Answer { to, quote: None });
-        Said::Thing(Content::Poll(poll), answer)
+        Said::Thing(Content::Poll(poll), Answer::of(event, None))
     })
 }
 
@@ -288,11 +292,30 @@ mod tests {
         assert_eq!(answer("> q\n\nyes", reply()), plain("> q\n\nyes"));
         let quoted = ("yes\n> no".to_owned(), id("$x"), Some("one\ntwo".to_owned()));
         assert_eq!(answer("> <@a:b> one\n> two\n\nyes\n> no", reply()), quoted);
-        let thread = json!({"rel_type": "m.thread", "event_id": "$root", "is_falling_back": true,
+    }
+
+    #[test]
+    fn what_stands_in_a_thread_answers_or_follows() {
+        let read = |to: Value| {
+            let content = json!({"msgtype": "m.text", "body": "yes", "m.relates_to": to});
+            match said(json!({"content": content})).0 {
+                Said::Text(_, Some(answer)) => (answer.to, answer.thread),
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut thread = json!({"rel_type": "m.thread", "event_id": "$root",
             "m.in_reply_to": {"event_id": "$x"}});
-        assert_eq!(answer("yes", thread), plain("yes"));
-        let thread = json!({"rel_type": "m.thread", "event_id": "$x"});
-        assert_eq!(answer("yes", thread), plain("yes"));
+        assert_eq!(read(thread.clone()), (id("$x"), Some((id("$root"), false))));
+        thread["is_falling_back"] = json!(true);
+        assert_eq!(read(thread.clone()), (id("$x"), Some((id("$root"), true))));
+        thread["is_falling_back"] = json!("no");
+        assert_eq!(read(thread.clone()), (id("$x"), Some((id("$root"), false))));
+        for nothing in [json!(null), json!({}), json!([])] {
+            thread["m.in_reply_to"] = nothing;
+            assert_eq!(read(thread.clone()), (id("$root"), Some((id("$root"), true))));
+        }
+        let reply = json!({"m.in_reply_to": {"event_id": "$x"}});
+        assert_eq!(read(reply), (id("$x"), None));
     }
 
     #[test]
@@ -350,7 +373,7 @@ mod tests {
                 content["m.relates_to"] = how;
                 said(json!({"type": of_type, "content": content})).0
             };
-            let answer = Answer { to: id("$x"), quote };
+            let answer = Answer { to: id("$x"), quote, thread: None };
             let answered = related(json!({"m.in_reply_to": {"event_id": "$x"}}));
             assert_eq!(answered, Said::Thing(thing.clone(), Some(answer)));
             let replaced = related(json!({"rel_type": "m.replace", "event_id": "$x"}));

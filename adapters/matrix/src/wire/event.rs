@@ -126,6 +126,16 @@ impl WireEvent {
         let answered = to.get("m.in_reply_to").and_then(|to| event_id(to.get("event_id")?));
         answered.or_else(|| self.relation("m.thread"))
     }
+
+    /// The event with which the thread begins in which it stands, and whether it answers nothing there:
+    /// [`WireEvent::answered`] is for clients without threads then.
+    pub(crate) fn thread(&self) -> Option<(OwnedEventId, bool)> {
+        let root = self.relation("m.thread")?;
+        let to = self.content.get("m.relates_to")?;
+        let answers = to.get("m.in_reply_to").is_some_and(|to| to.get("event_id").is_some());
+        let falls_back = to.get("is_falling_back").and_then(Value::as_bool).unwrap_or(false);
+        Some((root, falls_back || !answers))
+    }
 }
 
 fn event_id(id: &Value) -> Option<OwnedEventId> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Content, Emojis, Event, EventId, Inline, Kind, Location, Passing, Poll, Receipt, Reference,
-    Reply, Timestamp, Typing, Was,
+    Reply, Thread, Timestamp, Typing, Was,
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -188,6 +188,55 @@ async fn what_passed_long_ago_is_asked_for() {
     assert_eq!(replies[3], Reply::answering(None, quote));
     let about: Vec<_> = handed.iter().filter_map(|event| event.content.about()).collect();
     assert_eq!(about, [&sent("$lost", 0), &sent("$forged", 7)], "a notice is nobody's business");
+}
+
+#[tokio::test]
+async fn a_thread_begins_with_a_message_of_the_two() {
+    let stub = in_portal(|call| {
+        let of = |sender: &str, delivered: bool| {
+            let id = call.path.split(['/', '?']).find(|part| part.starts_with('$'))?;
+            let mut content = json!({ "msgtype": "m.text", "body": "what was said" });
+            if delivered {
+                content["dev.drawbridge.delivery"] = KEY.into();
+            }
+            let event = json!({
+                "event_id": id, "room_id": ROOM, "sender": sender, "origin_server_ts": 7,
+                "type": "m.room.message", "content": content,
+            });
+            Some((200, event))
+        };
+        match () {
+            () if call.path.contains("/event/$mine") => of(ALICE, false),
+            () if call.path.contains("/event/$theirs") => of(GHOST, true),
+            () if call.path.contains("/event/$notice") => of(GHOST, false),
+            () => none(call),
+        }
+    })
+    .await;
+    let within = |id: &str, root: &str, to: &str| {
+        let relation = json!({
+            "rel_type": "m.thread", "event_id": root, "is_falling_back": true,
+            "m.in_reply_to": { "event_id": to },
+        });
+        message(id, &json!({ "msgtype": "m.text", "body": "yes", "m.relates_to": relation }))
+    };
+    let all = [
+        within("$1", "$theirs", "$theirs"),
+        within("$2", "$mine", "$theirs"),
+        within("$3", "$lost", "$mine"),
+        within("$4", "$notice", "$mine"),
+    ];
+    assert_eq!(stub.core.take(&all).await, Ok(()));
+    let quote = Some("what was said".to_owned());
+    let replies: Vec<_> = handed(&stub).into_iter().filter_map(|event| event.reply).collect();
+    let begun = |root| Some(Thread { root, follows: true });
+    let answer = |to| Reply::answering(Some(to), quote.clone());
+    let mine = || sent("$mine", 7);
+    assert_eq!(replies[0], Reply { thread: begun(delivered()), ..answer(delivered()) });
+    assert_eq!(replies[1], Reply { thread: begun(mine()), ..answer(delivered()) });
+    assert_eq!(replies[2..], [answer(mine()), answer(mine())]);
+    // One look for each of its two answers, and none for the thread that begins with what is answered.
+    assert_eq!(stub.calls("/event/$theirs").len(), 2);
 }
 
 #[tokio::test]

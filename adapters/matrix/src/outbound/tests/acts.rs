@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawbridge_adapter::{
     Block, Code, Command, ContactCard, Content, Delivered, Delivery, DeliveryError, Emojis,
-    EventId, Inline, Location, Receipt, Reference, Reply, Rich, Signal, Text, Typing, Was,
+    EventId, Inline, Location, Receipt, Reference, Reply, Rich, Signal, Text, Thread, Typing, Was,
 };
 use serde_json::{Value, json};
 
@@ -284,6 +284,45 @@ async fn an_answer_quotes_only_what_cannot_be_shown() {
         assert_eq!(lost.body["formatted_body"], html);
         assert_eq!(lost.body["m.relates_to"], Value::Null);
     }
+}
+
+#[tokio::test]
+async fn a_thread_begins_with_what_may_begin_one() {
+    let stub = in_portal(|call| {
+        // As Synapse answers where the root stands in a thread itself.
+        let nested = call.body["m.relates_to"]["event_id"] == "$nested";
+        nested.then(|| (400, json!({ "errcode": "M_UNKNOWN" })))
+    })
+    .await;
+    let within = |root: &str, to: Option<&str>, follows| {
+        let thread = Some(Thread { root: sent(root), follows });
+        let quote = Some("one".to_owned());
+        Some(Reply { thread, ..Reply::answering(to.map(sent), quote) })
+    };
+    let yes = |key: &str, reply| answers(&stub, key, Content::text("yes"), reply);
+    let batch = [
+        yes("1", within("$x", Some("$x"), true)),
+        yes("2", within("$x", Some("$y"), false)),
+        yes("3", within("$x", None, true)),
+        yes("4", within("$x", None, false)),
+        yes("5", within("$lost", Some("$y"), true)),
+        yes("6", within("$nested", Some("$y"), true)),
+    ];
+    assert!(deliver(&stub.core, &batch).await.iter().all(Result::is_ok));
+    let said = stub.calls("/send/m.room.message/");
+    let relation = |at: usize| said[at].body["m.relates_to"].clone();
+    let thread = |to: &str, falls_back: bool| {
+        json!({ "rel_type": "m.thread", "event_id": "$x", "is_falling_back": falls_back,
+            "m.in_reply_to": { "event_id": to } })
+    };
+    assert_eq!(relation(0), thread("$x", true));
+    assert_eq!(relation(1), thread("$y", false));
+    assert_eq!((relation(2), &said[2].body["body"]), (thread("$x", true), &json!("yes")));
+    assert_eq!((relation(3), &said[3].body["body"]), (thread("$x", true), &json!("> one\n\nyes")));
+    let answer = json!({ "m.in_reply_to": { "event_id": "$y" } });
+    assert_eq!(relation(4), answer);
+    assert_eq!(relation(5)["event_id"], "$nested");
+    assert_eq!((relation(6), said.len()), (answer, 7));
 }
 
 #[tokio::test]
