@@ -295,41 +295,43 @@ class User:
     async def wear(self, path):
         """Takes a PNG as the account's picture, or has none any more."""
 
-        def whole(_got_429, _got_timeouts):
-            return path
-
-        async def upload():
-            size = os.path.getsize(path)
-            answer, _ = await self.client.upload(
-                whole, content_type="image/png", filename="me.png", filesize=size
-            )
-            return answer
-
-        address = (await again(upload)).content_uri if path else ""
+        address = await self.upload(path, "image/png", "me.png") if path else ""
         await again(lambda: self.client.set_avatar(address))
 
     async def download(self, base, content):
         path = os.path.join(self.folder, uuid.uuid4().hex)
+        at, small = content.get("info", {}).get("thumbnail_url"), None
         try:
             await again(lambda: self.client.download(mxc=content.get("url"), save_to=path))
+            if at:
+                small = f"{path}.small"
+                await again(lambda: self.client.download(mxc=at, save_to=small))
         except Failed as error:
             tell("no_file", **base, why=str(error))
         else:
-            tell("file", **base, path=path, content=content)
+            tell("file", **base, path=path, small=small, content=content)
 
-    async def send_file(self, room, path, mime, content):
+    async def upload(self, path, mime, name):
+        """Uploads a file; where it is now."""
+
         def whole(_got_429, _got_timeouts):
             return path
 
         async def upload():
             size = os.path.getsize(path)
-            name = content["filename"]
             answer, _ = await self.client.upload(
                 whole, content_type=mime, filename=name, filesize=size
             )
             return answer
 
-        address = (await again(upload)).content_uri
+        return (await again(upload)).content_uri
+
+    async def send_file(self, room, path, mime, content, small):
+        if small:
+            info = content["info"]
+            mimetype = info["thumbnail_info"]["mimetype"]
+            info["thumbnail_url"] = await self.upload(small, mimetype, "small.png")
+        address = await self.upload(path, mime, content["filename"])
         return await self.send(room, "m.room.message", {**content, "url": address})
 
     async def room_with(self, peer):
@@ -493,7 +495,8 @@ async def main(homeserver, folder):
             content = {"msgtype": "m.text", "body": command["body"]}
             return {"id": await user.send(room, "m.room.message", content), "room": room}
         if what == "send_file":
-            file = user.send_file(room, command["path"], command["mime"], command["content"])
+            path, small = command["path"], command["small"]
+            file = user.send_file(room, path, command["mime"], command["content"], small)
             return {"id": await file, "room": room}
         if what == "send_many":
             flood = user.send_many(room, command["prefix"], command["first"], command["count"])

@@ -9,6 +9,7 @@ name, face, online, offline, sent, sent_all. A notice is a message from a domain
 import asyncio
 import logging
 import sys
+import urllib.parse
 import uuid
 from pathlib import Path
 from xml.etree import ElementTree
@@ -30,6 +31,8 @@ RECEIPTS = "{urn:xmpp:receipts}"
 ROSTER = "{jabber:iq:roster}"
 SHARING = "{urn:xmpp:sfs:0}"
 METADATA = "{urn:xmpp:file:metadata:0}"
+THUMBNAIL = "{urn:xmpp:thumbs:1}thumbnail"
+BLURHASH = "data:image/blurhash,"
 URL_DATA = "{http://jabber.org/protocol/url-data}url-data"
 OOB = "{jabber:x:oob}"
 FALLBACK = "{urn:xmpp:fallback:0}"
@@ -175,15 +178,24 @@ class User(slixmpp.ClientXMPP):
         """Fetches a file once, and tells of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / uuid.uuid4().hex
+        small = what.pop("thumbnail")
+        status = await self.fetch(link, path)
+        if small is not None and status == 200:
+            status = await self.fetch(small, small := path.with_suffix(".small"))
+        if status != 200:
+            tell("no_file", **base, **what, status=status)
+            return
+        tell("file", **base, **what, path=str(path), small=str(small) if small is not None else None)
+
+    async def fetch(self, link, path):
+        """Puts there what lies under a link; the status of the answer."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(link) as answer:
-            if answer.status != 200:
-                tell("no_file", **base, **what, status=answer.status)
-                return
-            with open(path, "wb") as file:
-                async for piece in answer.content.iter_chunked(1 << 16):
-                    file.write(piece)
-        tell("file", **base, **what, path=str(path))
+            if answer.status == 200:
+                with open(path, "wb") as file:
+                    async for piece in answer.content.iter_chunked(1 << 16):
+                        file.write(piece)
+            return answer.status
 
     def shows(self, event, stanza, **what):
         if stanza["type"] != "error":
@@ -376,14 +388,28 @@ class User(slixmpp.ClientXMPP):
             link = await self["xep_0363"].upload_file(
                 command["name"], size=path.stat().st_size, content_type=mime, input_file=file
             )
+        small, small_mime = command["small"], command["small_mime"]
+        if small:
+            with open(small, "rb") as file:
+                small = await self["xep_0363"].upload_file(
+                    "small.png", size=Path(small).stat().st_size, content_type=small_mime, input_file=file
+                )
         caption = command["caption"]
         stanza = self.make_message(mto=to, mbody=f"{caption}\n{link}" if caption else link, mtype="chat")
         stanza["oob"]["url"] = link
         sharing = self["xep_0447"].get_sfs(path=path, uris=[link], disposition="inline")
         sharing["file"]["name"] = command["name"]
         sharing["file"]["media-type"] = f"{mime}; codecs=opus" if command["kind"] == "voice" else mime
-        if command["length"]:
-            sharing["file"]["length"] = command["length"]
+        for part in ("length", "width", "height"):
+            if command[part]:
+                sharing["file"][part] = command[part]
+        looks = [(small, small_mime, "1", "1")] if small else []
+        if command["blurhash"]:
+            held = BLURHASH + urllib.parse.quote(command["blurhash"], safe="")
+            looks.append((held, "image/blurhash", str(command["width"]), str(command["height"])))
+        for look in looks:
+            about = dict(zip(("uri", "media-type", "width", "height"), look))
+            ElementTree.SubElement(sharing["file"].xml, THUMBNAIL, about)
         stanza.append(sharing)
         fallback = stanza["fallback"]
         fallback["for"] = SHARING[1:-1]
@@ -504,6 +530,7 @@ def described(xml):
     """What a message says of its file."""
     file = xml.find(f"{SHARING}file-sharing/{METADATA}file")
     part = (lambda name: file.findtext(METADATA + name)) if file is not None else (lambda name: None)
+    looks = [one.get("uri", "") for one in file.findall(THUMBNAIL)] if file is not None else []
     body, link = xml.findtext(CLIENT + "body") or "", link_of(xml)
     for fallback in xml.findall(FALLBACK + "fallback"):
         cut = fallback.find(FALLBACK + "body")
@@ -513,6 +540,10 @@ def described(xml):
         "name": part("name") or link.rsplit("/", 1)[-1],
         "mime": part("media-type"),
         "length": part("length"),
+        "width": part("width"),
+        "height": part("height"),
+        "blurhash": next((urllib.parse.unquote(uri[len(BLURHASH) :]) for uri in looks if uri.startswith(BLURHASH)), None),
+        "thumbnail": next((uri for uri in looks if uri.startswith("http")), None),
         "caption": (body if body != link else "").strip("\n"),
         "oob": xml.findtext(f"{OOB}x/{OOB}url") == link,
     }

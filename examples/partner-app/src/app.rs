@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::command::{About, Command, Sent, Text, Thing, Wish};
+use crate::command::{About, Command, Sent, Small, Text, Thing, Wish};
 use crate::files::{Files, Passed};
 use crate::keys::Key;
 use crate::line::{Arrival, Socket, Way, dial};
@@ -338,7 +338,7 @@ impl App {
                 if !is_new {
                     self.show.frame("repeat", &frame);
                 } else if let Some(path) = self.keeps_picture(&frame).await {
-                    self.show.file(kind, &frame, &path);
+                    self.show.file(kind, &frame, &path, None);
                 } else {
                     self.show.frame(kind, &frame);
                 }
@@ -373,8 +373,8 @@ impl App {
 
     /// What to tell the bridge of a transfer that is over.
     fn passed(&mut self, passed: Passed) -> Option<String> {
-        let (frame, path) = match passed {
-            Passed::Got { frame, path } => (frame, path),
+        let (frame, path, thumbnail) = match passed {
+            Passed::Got { frame, path, thumbnail } => (frame, path, thumbnail),
             Passed::Problem(problem) => {
                 self.show.note("problem", &problem);
                 return None;
@@ -385,7 +385,7 @@ impl App {
             files.is_got(id);
         }
         if self.received.is_new(id) {
-            self.show.file("event", &frame, &path);
+            self.show.file("event", &frame, &path, thumbnail.as_deref());
         }
         Some(json!({"type": "ack", "ids": [id]}).to_string())
     }
@@ -499,7 +499,8 @@ impl App {
     }
 
     /// Sends a file: where we host it, or so that the bridge asks for it.
-    fn send_file(&mut self, Sent { path, hosted, mut thing }: Sent) -> Result<()> {
+    fn send_file(&mut self, sent: Sent) -> Result<()> {
+        let Sent { path, hosted, thumbnail, mut thing } = sent;
         let (files, _) = self.files.as_mut().context("without --files there are none")?;
         let size = path.metadata().context("there is no such file")?.len();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -507,10 +508,14 @@ impl App {
         content.insert("size".to_owned(), json!(size));
         content.entry("name").or_insert(json!(name));
         let id = thing.id.get_or_insert_with(|| format!("{}-file-{}", self.run, self.sent)).clone();
-        if hosted {
-            content.insert("url".to_owned(), json!(files.host(path)?));
-        } else {
-            content.insert("file".to_owned(), json!(files.offer(path, &id)?));
+        let mut lay = |path| {
+            let at = if hosted { files.host(path)? } else { files.offer(path, &id)? };
+            anyhow::Ok((if hosted { "url" } else { "file" }.to_owned(), json!(at)))
+        };
+        content.extend([lay(path)?]);
+        if let Some(Small { path, mut said }) = thumbnail {
+            said.extend([lay(path)?]);
+            content.insert("thumbnail".to_owned(), Value::Object(said));
         }
         let kind = content.get("type").and_then(Value::as_str).unwrap_or("document").to_owned();
         self.thing(&kind, thing);

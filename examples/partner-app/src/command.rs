@@ -152,8 +152,19 @@ pub(crate) struct Sent {
     /// Whether we host it, instead of handing it over when the bridge asks.
     #[serde(default)]
     pub(crate) hosted: bool,
+    #[serde(default)]
+    pub(crate) thumbnail: Option<Small>,
     #[serde(flatten)]
     pub(crate) thing: Thing,
+}
+
+/// A small picture of a file, which goes the same way.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Small {
+    pub(crate) path: PathBuf,
+    /// What is said of it, as the protocol says.
+    #[serde(flatten)]
+    pub(crate) said: Map<String, Value>,
 }
 
 /// A message in a chat, and one of our users there.

@@ -38,8 +38,8 @@ type Hosted = Arc<Mutex<HashMap<String, PathBuf>>>;
 
 /// What came of a transfer.
 pub(crate) enum Passed {
-    /// This event's file is here.
-    Got { frame: Value, path: PathBuf },
+    /// This event's file is here, and the small picture of it, if there is one.
+    Got { frame: Value, path: PathBuf, thumbnail: Option<PathBuf> },
     /// Something went wrong.
     Problem(String),
 }
@@ -125,10 +125,17 @@ impl Files {
         let path = self.folder.join(format!("file-{}", self.count));
         let passed = self.passed.clone();
         let getting = tokio::spawn(async move {
-            let url = frame["content"]["url"].as_str().unwrap_or_default();
-            let size = frame["content"]["size"].as_u64().unwrap_or_default();
-            let told = match whole(url, size, &path).await {
-                Ok(()) => Passed::Got { frame, path },
+            let got = async {
+                whole(&frame["content"], &path).await?;
+                let small = &frame["content"]["thumbnail"];
+                let at = small.is_object().then(|| path.with_extension("small"));
+                if let Some(at) = &at {
+                    whole(small, at).await?;
+                }
+                anyhow::Ok(at)
+            };
+            let told = match got.await {
+                Ok(thumbnail) => Passed::Got { frame, path, thumbnail },
                 // It is not acknowledged, so it comes again.
                 Err(error) => Passed::Problem(format!("a file was not got: {error:#}")),
             };
@@ -152,7 +159,9 @@ impl Files {
 }
 
 /// Gets a file whole, in as many tries as it takes.
-async fn whole(url: &str, size: u64, path: &Path) -> Result<()> {
+async fn whole(said: &Value, path: &Path) -> Result<()> {
+    let url = said["url"].as_str().unwrap_or_default();
+    let size = said["size"].as_u64().unwrap_or_default();
     File::create(path).await?;
     let mut last = Ok(());
     for _ in 0..TRIES {

@@ -24,13 +24,14 @@ impl Show {
         }
     }
 
-    /// A frame that brought a file, which lies there now.
-    pub(crate) fn file(self, saw: &str, frame: &Value, path: &Path) {
+    /// A frame that brought a file, which lies there now, as the small picture of it does.
+    pub(crate) fn file(self, saw: &str, frame: &Value, path: &Path, thumbnail: Option<&Path>) {
         if self.human {
             self.frame(saw, frame);
             println!("* its file is {}", path.display());
         } else {
-            println!("{}", json!({"saw": saw, "frame": frame, "file": path}));
+            let line = json!({"saw": saw, "frame": frame, "file": path, "thumbnail": thumbnail});
+            println!("{line}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Files that clients send.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,30 @@ pub struct SampleFile {
     pub caption: Option<String>,
     /// How long it plays.
     pub duration: Option<Duration>,
+    /// How wide it is, in pixels.
+    pub width: Option<u32>,
+    /// How high it is, in pixels.
+    pub height: Option<u32>,
+    /// What is shown of it until it is there.
+    pub blurhash: Option<String>,
+    /// How loud it is from beginning to end.
+    pub waveform: Vec<u16>,
+    /// Where a small picture of it lies: a PNG of one pixel.
+    pub thumbnail: Option<PathBuf>,
 }
+
+/// The type of small pictures.
+pub(crate) const SMALL: &str = "image/png";
+
+/// What is said of a file, or shown of it, that some network has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Waveform,
+}
+
+/// What is lost of files from a network and to it, and why. All else crosses in all directions.
+const LOST: &[(&str, Part, &str)] =
+    &[("xmpp", Part::Waveform, "no extension says how loud a voice note is")];
 
 /// Heads by which any library knows what a file is. The picture is a whole one.
 const PNG: &[u8] =
@@ -59,6 +82,16 @@ impl SampleFile {
             file.write_all(&(mixed ^ (mixed >> 27)).to_be_bytes())?;
         }
         file.flush()?;
+        let (looks, waveform): (_, &[u16]) = match kind {
+            MediaKind::Image => (Some((1280, 720, "LEHV6nWB2yk8pyo0adR*.7kCMdnj")), &[]),
+            MediaKind::Video => (Some((480, 854, "LGF5]+Yk^6#M@-5c,1J5@[or[Q6.")), &[]),
+            MediaKind::Voice => (None, &[0, 310, 1024, 512, 40]),
+            MediaKind::Audio | MediaKind::Document => (None, &[]),
+        };
+        let thumbnail = looks.map(|_| path.with_extension("small"));
+        if let Some(thumbnail) = &thumbnail {
+            fs::write(thumbnail, PNG)?;
+        }
         let plays = matches!(kind, MediaKind::Video | MediaKind::Voice | MediaKind::Audio);
         Ok(Self {
             kind,
@@ -67,6 +100,32 @@ impl SampleFile {
             path,
             caption: None,
             duration: plays.then_some(Duration::from_millis(2500)),
+            width: looks.map(|(width, ..)| width),
+            height: looks.map(|(_, height, _)| height),
+            blurhash: looks.map(|(.., blurhash)| blurhash.to_owned()),
+            waveform: waveform.to_vec(),
+            thumbnail,
+        })
+    }
+
+    /// What is left of it between these two networks.
+    #[must_use]
+    pub fn between(&self, from: &str, to: &str) -> Self {
+        let mut left = self.clone();
+        for (_, part, _) in LOST.iter().filter(|(network, ..)| [from, to].contains(network)) {
+            match part {
+                Part::Waveform => left.waveform.clear(),
+            }
+        }
+        left
+    }
+
+    /// Whether its small picture, if it has one, is the one that lies there, and no other does.
+    pub fn has_small(&self, there: Option<&Path>) -> Result<bool> {
+        Ok(match (&self.thumbnail, there) {
+            (None, None) => true,
+            (Some(own), Some(there)) => fs::read(own)? == fs::read(there)?,
+            _ => false,
         })
     }
 

@@ -88,9 +88,9 @@ pub enum Sight<'a> {
     Shows(Content),
     /// The other is there, not at the device, or gone.
     Presence(There),
-    /// A message which is this file: the same bytes, of the same kind and type, under this name, with
-    /// this caption; and with this duration, where the network has one. Such a message is nothing to
-    /// [`crate::User::hears`].
+    /// A message which is this file: the same bytes, of the same kind and type, and all that is said of
+    /// it, with the same small picture; but for what [`SampleFile::between`] the two networks is lost.
+    /// Such a message is nothing to [`crate::User::hears`].
     ShowsFile(&'a SampleFile),
     /// The other is called exactly so; on Matrix with the network's label behind it.
     Name(&'a str),

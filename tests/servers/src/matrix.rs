@@ -454,7 +454,7 @@ impl User for MatrixUser {
             Deed::Wears(picture) => return self.wears(picture),
             Deed::SendsFile(file) => json!({
                 "do": "send_file", "to": to, "path": file.path, "mime": file.mime,
-                "content": file_of(file)?,
+                "content": file_of(file)?, "small": file.thumbnail,
             }),
             Deed::Sends(_) | Deed::Is(_) => bail!("Matrix clients cannot: {deed:?}"),
         };
@@ -498,9 +498,13 @@ impl User for MatrixUser {
                 messages()?.iter().any(|line| is_place(&line["content"], place))
             }
             Sight::ShowsFile(file) => {
+                let file = file.between(by.network(), self.network());
                 for line in self.of_ghost(by, "file")? {
                     let there = text(&line, "path");
-                    if is_file(&line["content"], file)? && file.is_same_as(Path::new(&there))? {
+                    if is_file(&line["content"], &file)?
+                        && file.is_same_as(Path::new(&there))?
+                        && file.has_small(line["small"].as_str().map(Path::new))?
+                    {
                         return Ok(true);
                     }
                 }

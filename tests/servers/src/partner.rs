@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
+use crate::files::SMALL;
 use crate::script::{Reader, Script, text};
 use crate::things::{state_of, to_wire};
 use crate::{Addresses, Child, Deed, Heard, PATIENCE, SampleFile, Sight, Told, User};
@@ -406,7 +407,9 @@ impl User for PartnerUser {
 /// What is said of a file.
 fn content_of(file: &SampleFile) -> Value {
     json!({"name": file.name, "mime": file.mime, "caption": file.caption,
-           "duration_ms": file.duration.map(|duration| duration.as_millis())})
+           "duration_ms": file.duration.map(|duration| duration.as_millis()),
+           "width": file.width, "height": file.height, "blurhash": file.blurhash,
+           "waveform": Some(&file.waveform).filter(|waveform| !waveform.is_empty())})
 }
 
 /// The app's command that sends a file.
@@ -414,6 +417,10 @@ fn sending(file: &SampleFile) -> Result<Value> {
     let mut command = content_of(file);
     (command["do"], command["type"]) = (json!("file"), json!(file.kind.kind().as_str()));
     command["path"] = json!(file.path.to_str().context("a path that is no text")?);
+    if let Some(small) = &file.thumbnail {
+        let path = small.to_str().context("a path that is no text")?;
+        command["thumbnail"] = json!({"path": path, "mime": SMALL, "width": 1, "height": 1});
+    }
     Ok(command)
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use drawbridge_adapter::{Content, Location, MediaKind, There};
 use serde_json::{Value, json};
 
+use crate::files::SMALL;
 use crate::script::{Reader, Script, text};
 use crate::xmpp_server::COMPONENT;
 use crate::{
@@ -359,6 +360,8 @@ impl XmppUser {
                 "do": "file", "path": file.path, "name": file.name, "mime": file.mime,
                 "kind": file.kind, "caption": file.caption,
                 "length": file.duration.map(|duration| duration.as_millis()),
+                "width": file.width, "height": file.height, "blurhash": file.blurhash,
+                "small": file.thumbnail, "small_mime": SMALL,
             }),
             Deed::CallsItself(name) => json!({"do": "call_itself", "name": name}),
             Deed::Wears(picture) => profile::wears(picture),
@@ -612,13 +615,18 @@ fn is_file(line: &Value, file: &SampleFile) -> bool {
         kind => kind,
     };
     let length = file.duration.map(|duration| duration.as_millis().to_string());
+    let pixels = |count: Option<u32>| count.map(|count| count.to_string());
     (kind, class) == (file.kind, file.mime.as_str())
         && line["name"] == file.name
         && line["caption"] == file.caption.as_deref().unwrap_or_default()
-        && (line["length"].is_null() || line["length"].as_str() == length.as_deref())
+        && line["length"].as_str() == length.as_deref()
+        && line["width"].as_str() == pixels(file.width).as_deref()
+        && line["height"].as_str() == pixels(file.height).as_deref()
+        && line["blurhash"].as_str() == file.blurhash.as_deref()
         // Clients without XEP-0447 show it too.
         && line["oob"] == true
         && file.is_same_as(Path::new(&text(line, "path"))).unwrap_or(false)
+        && file.has_small(line["small"].as_str().map(Path::new)).unwrap_or(false)
 }
 
 fn bare(jid: &str) -> &str {

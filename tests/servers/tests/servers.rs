@@ -76,14 +76,30 @@ fn two_matrix_users_exchange_files() -> Result<()> {
         path,
         caption: None,
         duration: Some(Duration::from_millis(2500)),
+        width: None,
+        height: None,
+        blurhash: None,
+        waveform: vec![0, 310, 1024],
+        thumbnail: None,
     };
     alice.performs(&dora, &Deed::SendsFile(&file))?;
     dora.sees(&alice, &Sight::ShowsFile(&file))?;
-    file.kind = MediaKind::Image;
+    file.waveform = vec![0, 310, 1023];
+    ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "of another loudness");
+    (file.kind, file.waveform) = (MediaKind::Image, Vec::new());
     ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "of another kind");
     file.caption = Some("listen to <this>".to_owned());
+    (file.width, file.height) = (Some(64), Some(48));
+    file.thumbnail = Some(folder.path().join("small"));
+    fs::write(folder.path().join("small"), b"\x89PNG and so on")?;
     alice.performs(&dora, &Deed::SendsFile(&file))?;
     dora.sees(&alice, &Sight::ShowsFile(&file))?;
+    (file.width, file.height) = (Some(48), Some(64));
+    ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "lying on its side");
+    (file.width, file.height) = (Some(64), Some(48));
+    fs::write(folder.path().join("small"), b"\x89PNG and others")?;
+    ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "with another small picture");
+    fs::write(folder.path().join("small"), b"\x89PNG and so on")?;
     file.path = folder.path().join("other");
     fs::write(&file.path, b"OggS and so on".repeat(99_999))?;
     ensure!(!dora.is_shown(&alice, &Sight::ShowsFile(&file))?, "with other bytes");

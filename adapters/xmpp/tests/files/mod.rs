@@ -33,6 +33,8 @@ fn media(sample: &Sample) -> Result<(Content, Attached)> {
     Ok((Content::Media(Box::new(media)), Attached { file, thumbnail: None }))
 }
 
+const BLURHASH: &str = "LEHV6nWB2yk8pyo0adR*.7kCMdnj";
+
 fn with_small_picture(content: Content, attached: Attached) -> Result<(Content, Attached)> {
     let Content::Media(mut media) = content else { anyhow::bail!("no file") };
     let small = spooled(&portrait([0, 90, 160]))?;
@@ -45,7 +47,7 @@ fn with_small_picture(content: Content, attached: Attached) -> Result<(Content, 
         ..FileInfo::default()
     };
     media.thumbnail = Some(Thumbnail { at: Locator::Attached, info });
-    media.info.blurhash = Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".to_owned());
+    media.info.blurhash = Some(BLURHASH.to_owned());
     Ok((Content::Media(media), Attached { thumbnail: Some(small), ..attached }))
 }
 
@@ -91,7 +93,10 @@ async fn a_file_that_is_delivered_twice_lies_there_once(software: XmppSoftware) 
     ensure!(file.read_so_far() == file.size(), "it was uploaded twice");
     let small = attached.thumbnail.context("no small picture")?;
     ensure!(small.read_so_far() == small.size(), "the small picture was not uploaded once");
-    let laid = here.server.lays_down(&plan)?;
+    let mut laid = here.server.lays_down(&plan)?;
+    let picture = laid.path.with_extension("small");
+    std::fs::write(&picture, portrait([0, 90, 160]))?;
+    (laid.blurhash, laid.thumbnail) = (Some(BLURHASH.to_owned()), Some(picture));
     here.bob_sees(&Sight::ShowsFile(&laid))?;
     here.closes().await
 }

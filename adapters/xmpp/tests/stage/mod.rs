@@ -113,7 +113,19 @@ impl Server {
         let Sample { kind, name, mime, bytes, caption, duration } = sample.clone();
         let path = self.folder.path().join(format!("{kind:?}"));
         std::fs::write(&path, bytes)?;
-        Ok(SampleFile { kind, name, mime, path, caption, duration })
+        Ok(SampleFile {
+            kind,
+            name,
+            mime,
+            path,
+            caption,
+            duration,
+            width: None,
+            height: None,
+            blurhash: None,
+            waveform: Vec::new(),
+            thumbnail: None,
+        })
     }
 
     /// A user, once logged in.

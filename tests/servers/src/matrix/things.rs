@@ -7,6 +7,10 @@ use drawbridge_adapter::{Location, MediaKind, Poll};
 use serde_json::{Value, json};
 
 use crate::SampleFile;
+use crate::files::SMALL;
+
+const BLURHASH: &str = "xyz.amorgan.blurhash";
+const SOUND: &str = "org.matrix.msc1767.audio";
 
 /// Text as HTML.
 pub(super) fn html(text: &str) -> String {
@@ -41,26 +45,37 @@ pub(super) fn file_of(file: &SampleFile) -> Result<Value> {
     let mut content = json!({
         "msgtype": msgtype(file.kind), "filename": file.name,
         "body": file.caption.as_ref().unwrap_or(&file.name),
-        "info": {"mimetype": file.mime, "size": file.size()?, "duration": duration},
+        "info": {
+            "mimetype": file.mime, "size": file.size()?, "duration": duration,
+            "w": file.width, "h": file.height, BLURHASH: file.blurhash,
+        },
     });
+    if let Some(small) = &file.thumbnail {
+        let size = small.metadata()?.len();
+        content["info"]["thumbnail_info"] =
+            json!({"mimetype": SMALL, "size": size, "w": 1, "h": 1});
+    }
     if file.kind == MediaKind::Voice {
         content["org.matrix.msc3245.voice"] = json!({});
-        content["org.matrix.msc1767.audio"] = json!({"duration": duration, "waveform": [0, 1024]});
+        content[SOUND] = json!({"duration": duration, "waveform": file.waveform});
     }
     Ok(content)
 }
 
-/// Whether Element would show this as that file.
+/// Whether Element would show this as that file, but for its bytes.
 pub(super) fn is_file(content: &Value, file: &SampleFile) -> Result<bool> {
     let (voice, info) = (content.get("org.matrix.msc3245.voice").is_some(), &content["info"]);
-    let duration = file.duration.map(milliseconds);
+    let waveform = Some(&file.waveform).filter(|waveform| !waveform.is_empty());
     Ok(content["msgtype"] == msgtype(file.kind)
         && voice == (file.kind == MediaKind::Voice)
         && content["filename"] == *file.name
         && content["body"] == **file.caption.as_ref().unwrap_or(&file.name)
         && info["mimetype"] == *file.mime
         && info["size"] == file.size()?
-        && duration.is_none_or(|duration| info["duration"] == duration))
+        && info["duration"] == json!(file.duration.map(milliseconds))
+        && (&info["w"], &info["h"]) == (&json!(file.width), &json!(file.height))
+        && info[BLURHASH] == json!(file.blurhash)
+        && content[SOUND]["waveform"] == json!(waveform))
 }
 
 fn milliseconds(duration: Duration) -> u64 {

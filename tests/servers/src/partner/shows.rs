@@ -28,12 +28,13 @@ impl PartnerUser {
                 all.last().is_some_and(|frame| frame["state"] == state_of(*is))
             }
             Sight::ShowsFile(file) => {
-                let from = self.address_of(by)?;
+                let (from, file) =
+                    (self.address_of(by)?, file.between(by.network(), self.network()));
                 let came = self.script.all(|line| {
                     self.is_event(line) && line["frame"]["from"] == from && line["file"].is_string()
                 });
                 came.iter()
-                    .map(|line| is_file(line, file))
+                    .map(|line| is_file(line, &file))
                     .find(|is| !matches!(is, Ok(false)))
                     .unwrap_or(Ok(false))?
             }
@@ -74,14 +75,13 @@ impl PartnerUser {
 fn is_file(line: &Value, file: &SampleFile) -> Result<bool> {
     let content = &line["frame"]["content"];
     let said = content_of(file);
-    let same = ["name", "mime", "caption"].iter().all(|key| content[*key] == said[*key]);
-    // Not every network that it came from knows how long it plays.
-    let plays = &content["duration_ms"];
-    let same = same && (plays.is_null() || *plays == said["duration_ms"]);
+    let said = said.as_object().into_iter().flatten();
+    let same = said.into_iter().all(|(key, said)| content[key] == *said);
     if content["type"] != file.kind.kind().as_str() || !same {
         return Ok(false);
     }
-    file.is_same_as(Path::new(&text(line, "file")))
+    Ok(file.is_same_as(Path::new(&text(line, "file")))?
+        && file.has_small(line["thumbnail"].as_str().map(Path::new))?)
 }
 
 /// Whether an app that got these events, all of one user, shows this.
