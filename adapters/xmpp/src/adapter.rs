@@ -196,6 +196,7 @@ impl Adapter for XmppAdapter {
             .bearing(Feature::Formatting, Level::Partial)
             .bearing(Feature::Mention, Level::Fallback)
             .bearing(Feature::Reply, Level::Full)
+            .bearing(Feature::Thread, Level::Partial)
             .bouncing()
             .showing_requests()
             .keeping_block_lists()

@@ -109,7 +109,10 @@ pub(crate) fn read(
     };
     let marks = classify::marks(&element);
     let (content, reply) = match classify::meaning(&element, marks, way, lately) {
-        Meaning::Says(content, reply) => (content, reply),
+        Meaning::Says(content, reply) => {
+            let reply = classify::in_thread(&element, &content, reply, way);
+            (content, reply)
+        }
         Meaning::Malformed => return Heard::Refused(envelope, Code::Malformed),
         Meaning::Nothing => {
             let passing = match (sender, to) {

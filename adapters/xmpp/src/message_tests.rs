@@ -445,6 +445,7 @@ fn any_element() -> impl Strategy<Value = Element> {
         "p",
         "composing",
         "displayed",
+        "thread",
     ]);
     let spaces = prop::sample::select(vec![
         "jabber:component:accept",

@@ -1,12 +1,12 @@
 //! What a message stanza is: its kind, its text, and the marks it bears.
 
-use drawbridge_adapter::{Content, Emojis, Kind, Marks, Media, Reply, Text};
+use drawbridge_adapter::{Content, Emojis, EventId, Kind, Marks, Media, Reply, Text, Thread};
 use minidom::Element;
 
 use super::fallback::{self, Split};
 use super::file::{self, Found};
 use super::lately::Lately;
-use super::names::Way;
+use super::names::{self, Way};
 use super::place;
 use crate::{markup, ns};
 
@@ -147,6 +147,31 @@ fn body_and_reply(
     let to = element.attr("id").and_then(|id| way.meant(id));
     let reply = (to.is_some() || quote.is_some()).then_some(Reply::answering(to, quote));
     (body, reply)
+}
+
+/// What a message answers, in the thread in which it stands (RFC 6121, 5.2.5): by the id of the message
+/// with which that begins. Any other id is one that clients made up, and names no message.
+pub(crate) fn in_thread(
+    message: &Element,
+    content: &Content,
+    reply: Option<Reply>,
+    way: Way<'_>,
+) -> Option<Reply> {
+    let may_stand = matches!(content, Content::Text(_) | Content::Media(_) | Content::Location(_));
+    let thread = message.get_child("thread", message.ns().as_str());
+    let id = thread.filter(|_| may_stand && way.to.is_some()).map(Element::text);
+    // A thread that begins with the message itself is none yet.
+    let root = id
+        .filter(|id| id.len() <= EventId::MAX && names::client_id(message) != Some(id))
+        .and_then(|id| way.meant(&id));
+    let Some(root) = root else { return reply };
+    Some(match reply {
+        Some(reply) => Reply { thread: Some(Thread { root, follows: false }), ..reply },
+        None => {
+            let thread = Some(Thread { root: root.clone(), follows: true });
+            Reply { to: Some(root), quote: None, thread }
+        }
+    })
 }
 
 /// What names the message that is taken back, if one is (XEP-0424): also in the form of before 2023.

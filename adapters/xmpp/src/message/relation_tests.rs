@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use drawbridge_adapter::{
-    Content, Emojis, EventId, Inline, Kind, Message, Reference, Reply, Rich, Text, Was,
+    Content, Emojis, EventId, Inline, Kind, Location, Message, Reference, Reply, Rich, Text,
+    Thread, Was,
 };
 
 use super::tests::{NOW, PUPPET, addresses, event, hear, message, stanza};
@@ -191,6 +192,91 @@ fn an_answer_says_to_which_message_and_the_quotation_is_no_part_of_it() {
 }
 
 #[test]
+fn what_stands_in_a_thread_says_with_which_message_that_begins() {
+    let own = sent(&body("m1", "x"));
+    let reply = |id: &str| format!("<reply xmlns='urn:xmpp:reply:0' to='{PUPPET}' id='{id}'/>");
+    let begins = |root: &Reference, follows| Some(Thread { root: root.clone(), follows });
+    let quote = "<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'>\
+        <body start='0' end='4'/></fallback>";
+    let follows = |root: &Reference| Reply {
+        thread: begins(root, true),
+        ..Reply::answering(Some(root.clone()), None)
+    };
+    let answers = |to, quote: Option<&str>, root: &Reference| Reply {
+        thread: begins(root, false),
+        ..Reply::answering(to, quote.map(str::to_owned))
+    };
+    for (inner, expected) in [
+        (format!("<body>yes</body><thread>{KEY}</thread>"), follows(&delivered())),
+        ("<body>yes</body><thread parent='m0'>m1</thread>".to_owned(), follows(&own)),
+        ("<geoloc xmlns='http://jabber.org/protocol/geoloc'><lat>1</lat><lon>2</lon></geoloc>\
+          <thread>m1</thread>".to_owned(), follows(&own)),
+        ("<body>https://x.test/u.png</body><x xmlns='jabber:x:oob'><url>https://x.test/u.png</url></x>\
+          <thread>m1</thread>".to_owned(), follows(&own)),
+        (
+            format!("<body>yes</body>{}<thread>m1</thread>", reply(KEY)),
+            answers(Some(delivered()), None, &own),
+        ),
+        (
+            format!("<body>yes</body>{}<thread>m1</thread>", reply("m1")),
+            answers(Some(own.clone()), None, &own),
+        ),
+        (
+            format!("<body>&gt; q\nyes</body>{}{quote}<thread>m1</thread>", reply("")),
+            answers(None, Some("q"), &own),
+        ),
+    ] {
+        let heard = answer(&inner);
+        assert!(heard.reply == Some(expected), "{inner}: {:?}", heard.reply);
+    }
+}
+
+#[test]
+fn a_thread_that_a_client_made_up_changes_nothing_of_a_text() {
+    // Which message such an id names the daemon finds with one look: none.
+    let made_up = "<thread>Ab0-3f8e2c1d-7a66-4a2b-9d1e-6c0f54d2b7aa</thread>";
+    let heard = answer(&format!("<body>&gt; a\n*b*</body>{made_up}"));
+    let without = answer("<body>&gt; a\n*b*</body>");
+    assert!(heard.content == without.content && heard.marks == without.marks);
+    let Some(Reply { to: Some(to), quote: None, thread: Some(Thread { root, follows: true }) }) =
+        heard.reply
+    else {
+        panic!("it answers something")
+    };
+    assert_eq!(to, root);
+
+    for nothing in [
+        "<thread/>".to_owned(),
+        "<thread xmlns='urn:x'>m1</thread>".to_owned(),
+        "<thread>m2</thread>".to_owned(),
+        format!("<thread>{}</thread>", "x".repeat(EventId::MAX + 1)),
+    ] {
+        let heard = answer(&format!("<body>x</body>{nothing}"));
+        assert!(heard.reply.is_none(), "{nothing}: {:?}", heard.reply);
+        assert_eq!(heard.id, answer("<body>x</body>").id);
+    }
+}
+
+#[test]
+fn only_what_is_said_stands_in_a_thread() {
+    for inner in [
+        "<body>y</body><replace xmlns='urn:xmpp:message-correct:0' id='m1'/>",
+        "<retract xmlns='urn:xmpp:message-retract:1' id='m1'/>",
+        "<reactions xmlns='urn:xmpp:reactions:0' id='m1'><reaction>a</reaction></reactions>",
+        "<body>x</body><encrypted xmlns='urn:xmpp:omemo:2'/>",
+    ] {
+        let heard = answer(&format!("{inner}<thread>m1</thread>"));
+        assert!(heard.reply.is_none(), "{inner}: {:?}", heard.reply);
+    }
+    let typing = "<composing xmlns='http://jabber.org/protocol/chatstates'/><thread>m1</thread>";
+    assert!(matches!(hear(stanza("type='chat'", typing)), Heard::Passing(_)));
+    let to_bridge = "<message xmlns='jabber:component:accept' from='bob@p.test/phone' \
+        to='bridge.p.test' type='chat' id='m2'><body>help</body><thread>m1</thread></message>";
+    let Heard::Event(command, ..) = hear(to_bridge.parse().unwrap()) else { panic!("no command") };
+    assert!(command.to == Destination::Bridge && command.reply.is_none());
+}
+
+#[test]
 fn a_range_over_everything_eats_nothing() {
     let inner = format!(
         "<body>&gt; q\n</body><reply xmlns='urn:xmpp:reply:0' id='{KEY}'/>\
@@ -287,6 +373,32 @@ fn each_is_written_as_its_standard_wants() {
     for (content, reply, expected) in rows {
         assert_eq!(inside(content, reply), expected);
     }
+}
+
+#[test]
+fn a_thread_bears_the_id_of_the_message_with_which_it_begins() {
+    let within = |root: Reference, to: Option<Reference>, follows| {
+        let thread = Some(Thread { root, follows });
+        Some(Reply { thread, ..Reply::answering(to, None) })
+    };
+    let yes = |reply| inside(Content::text("yes"), reply);
+    let reply = format!("<reply xmlns='urn:xmpp:reply:0' to='{PUPPET}' id='{KEY}'/>");
+    let (root, other) = (|| was_sent("aa/bb/m/<1"), "<thread>m/&lt;1</thread>");
+    for follows in [true, false] {
+        let answered = format!("<body>yes</body>{reply}{other}");
+        assert_eq!(yes(within(root(), Some(delivered()), follows)), answered);
+        assert_eq!(yes(within(root(), None, follows)), format!("<body>yes</body>{other}"));
+    }
+    let own = format!("<body>yes</body>{reply}<thread>{KEY}</thread>");
+    assert_eq!(yes(within(delivered(), Some(delivered()), true)), own);
+    // What has no id begins no thread here.
+    let answered = format!("<body>yes</body>{reply}");
+    assert_eq!(yes(within(was_sent("aabb"), Some(delivered()), true)), answered);
+
+    let place = Content::Location(Location::new(1.0, 2.0).unwrap());
+    assert!(inside(place, within(root(), None, true)).ends_with(other));
+    let edit = Content::Edit { of: delivered(), text: Text::plain("x") };
+    assert!(!inside(edit, within(root(), None, true)).contains("thread"));
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub(crate) fn write(
         Content::Location(place) => placed(stanza, place, message, &from),
         _ => return Err(Code::Malformed),
     };
+    let stanza = thread(message).into_iter().fold(stanza, Xml::child);
     let stanza = stanza.child(Xml::within("origin-id", ns::SID).attr("id", key));
     let stanza = nick(&message.from).into_iter().fold(stanza, Xml::child);
     let late = now.since(message.sent_at) > WORTH_A_STAMP;
@@ -189,6 +190,13 @@ fn answers(message: &Message, from: &str) -> Option<Xml> {
     let to = message.reply.as_ref()?.to.as_ref()?;
     let author = if to.was == Was::Sent { message.to.id() } else { from };
     Some(Xml::within("reply", ns::REPLY).attr("to", author).attr("id", called(to)?))
+}
+
+/// The thread in which it stands, by the id of the message with which that begins, if it has one here.
+fn thread(message: &Message) -> Option<Xml> {
+    let reply = message.reply.as_ref().filter(|_| message.content.about().is_none())?;
+    let root = called(&reply.thread.as_ref()?.root)?;
+    Some(Xml::new("thread").text(root))
 }
 
 /// What the recipient's client is to tell of it.
