@@ -9,12 +9,13 @@ use drawbridge_adapter::{
 use drawbridge_servers::{Deed, Sight, User, XmppSoftware, XmppUser, until};
 
 use crate::stage::with;
-use crate::stanzas::{CAROL, Here, PATIENCE};
+use crate::stanzas::{CAROL, Here, PATIENCE, STANZA};
 
 tests! {
     what_is_done_while_nobody_is_there_is_shown_later
     puppets_say_what_they_can
     a_second_message_of_one_id_is_another
+    a_thread_that_a_client_made_up_leaves_a_text_as_it_is
 }
 
 impl Here {
@@ -146,5 +147,37 @@ async fn a_second_message_of_one_id_is_another(software: XmppSoftware) -> Result
             .map(|event| event.id.as_str().starts_with(&format!("{}/", of.id.as_str())))
     };
     ensure!(named("one") == Some(true) && named("two") == Some(true), "{of:?} names neither");
+    here.closes().await
+}
+
+async fn a_thread_that_a_client_made_up_leaves_a_text_as_it_is(
+    software: XmppSoftware,
+) -> Result<()> {
+    let here = Here::open(software).await?;
+    let word = here.carol_does(Content::text("Shall we row?")).await?;
+    for (id, text, thread) in [
+        ("t1", "*yes*", "f0a9c1d2-6b7e-4a13"),
+        ("t2", "or no", &"x".repeat(5_000)),
+        ("t3", "or soon", word.as_str()),
+    ] {
+        let inner = format!("<body>{text}</body><thread parent='p1'>{thread}</thread>");
+        here.sends(&format!(
+            "<message {STANZA} id='{id}' to='{CAROL}' type='chat'>{inner}</message>"
+        ))
+        .await?;
+    }
+    let made_up = here.bridge.hears(PATIENCE, "*yes*").await?;
+    let long = here.bridge.hears(PATIENCE, "or no").await?;
+    let begun = here.bridge.hears(PATIENCE, "or soon").await?;
+    ensure!(made_up.content.written().is_some_and(|text| text.rich.is_some()), "it lost its form");
+    let reply = made_up.reply.context("nobody could look for its thread")?;
+    ensure!(reply.quote.is_none(), "it quotes");
+    // The daemon looks once, and finds nothing by it.
+    ensure!(reply.to == reply.thread.map(|thread| thread.root), "it names two messages");
+    ensure!(long.reply.is_none(), "what names no message is looked for");
+    let root = begun.reply.and_then(|reply| reply.thread).map(|thread| thread.root);
+    ensure!(root == Some(delivered(&word)), "it stands in no thread");
+    let failed = with(&here.bob, |bob| Ok(bob.everything_failed())).await?;
+    ensure!(failed.is_empty(), "it was refused: {failed:?}");
     here.closes().await
 }
