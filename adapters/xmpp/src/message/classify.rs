@@ -28,6 +28,7 @@ pub(crate) fn marks(element: &Element) -> Marks {
 
 /// What a message is.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all say something")]
 pub(crate) enum Meaning {
     /// Something that is said, perhaps in answer to a message.
     Says(Content, Option<Reply>),
@@ -165,13 +166,9 @@ pub(crate) fn in_thread(
         .filter(|id| id.len() <= EventId::MAX && names::client_id(message) != Some(id))
         .and_then(|id| way.meant(&id));
     let Some(root) = root else { return reply };
-    Some(match reply {
-        Some(reply) => Reply { thread: Some(Thread { root, follows: false }), ..reply },
-        None => {
-            let thread = Some(Thread { root: root.clone(), follows: true });
-            Reply { to: Some(root), quote: None, thread }
-        }
-    })
+    let follows = reply.is_none();
+    let reply = reply.unwrap_or_else(|| Reply::answering(Some(root.clone()), None));
+    Some(Reply { thread: Some(Thread { root, follows }), ..reply })
 }
 
 /// What names the message that is taken back, if one is (XEP-0424): also in the form of before 2023.
