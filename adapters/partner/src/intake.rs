@@ -38,6 +38,7 @@ pub(crate) struct Job {
 }
 
 /// What the app asks for.
+#[expect(clippy::large_enum_variant, reason = "nearly all are events")]
 pub(crate) enum What {
     Event(Submission),
     Gesture(Wish),

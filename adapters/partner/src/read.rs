@@ -31,6 +31,7 @@ const LONGEST_WAIT_SECONDS: u32 = 86_400;
 
 /// A frame of the app's.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events")]
 pub(crate) enum Frame {
     Hello(Hello),
     Enlist(Enlist),

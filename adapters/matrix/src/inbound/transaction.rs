@@ -198,13 +198,10 @@ impl Core {
         let known = known.filter(|known| known.way != Way::Aside);
         let to = known.and_then(|known| reference(&answer.to, Some(&known)));
         let thread = match &answer.thread {
-            Some((root, follows)) => {
-                let root = if *root == answer.to {
-                    to.clone()
-                } else {
-                    self.root(event, room, root).await?
-                };
-                root.map(|root| Thread { root, follows: *follows })
+            Some((begun, follows)) => {
+                let same = *begun == answer.to;
+                let begun = if same { to.clone() } else { self.begun(event, room, begun).await? };
+                begun.map(|root| Thread { root, follows: *follows })
             }
             None => None,
         };
@@ -212,15 +209,15 @@ impl Core {
     }
 
     /// The message with which a thread begins, if it is one of the two's.
-    async fn root(
+    async fn begun(
         &self,
         event: &WireEvent,
         room: &Room,
-        root: &OwnedEventId,
+        with: &OwnedEventId,
     ) -> Result<Option<Reference>, Later> {
-        let known = self.refer(&event.room, &room.ghost, root).await?;
+        let known = self.refer(&event.room, &room.ghost, with).await?;
         let known = known.filter(|known| known.way != Way::Aside);
-        Ok(known.and_then(|known| reference(root, Some(&known))))
+        Ok(known.and_then(|known| reference(with, Some(&known))))
     }
 
     fn destination(&self, room: &Room, sender: &UserId) -> Destination {

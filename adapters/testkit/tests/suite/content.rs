@@ -104,7 +104,7 @@ impl Line {
     pub(crate) fn reply(&self, frame: &Frame) -> Option<Reply> {
         let to = match &frame.act {
             Act::Replies(to) => to,
-            Act::Threads(root) => return self.threaded(frame, root),
+            Act::Threads(root) => return Some(self.threaded(frame, root)),
             _ => return None,
         };
         let to = match self.flaw {
@@ -116,16 +116,16 @@ impl Line {
     }
 
     /// In which thread a frame stands.
-    fn threaded(&self, frame: &Frame, root: &str) -> Option<Reply> {
+    fn threaded(&self, frame: &Frame, root: &str) -> Reply {
         let begun = reference(Was::Delivered, root);
         let to = (!self.has(Flaw::LeavesThreadsUnanswered)).then(|| begun.clone());
         let root = match self.flaw {
-            Some(Flaw::StandsInNoThread) => return Some(Reply::answering(to, None)),
+            Some(Flaw::StandsInNoThread) => return Reply::answering(to, None),
             Some(Flaw::BeginsThreadsAnew) => reference(Was::Sent, &frame.id),
             _ => begun,
         };
         let follows = !self.has(Flaw::AnswersWhatItFollows);
-        Some(Reply { thread: Some(Thread { root, follows }), ..Reply::answering(to, None) })
+        Reply { thread: Some(Thread { root, follows }), ..Reply::answering(to, None) }
     }
 
     /// How a new message looks.
