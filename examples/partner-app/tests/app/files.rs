@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use drawbridge_adapter::{
-    Adapter, Attached, Code, Command as Order, Content, DeliveryError, EventId, FileInfo, Locator,
-    Media, MediaKind, State, Status, Text,
+    Adapter, Code, Command as Order, Content, DeliveryError, EventId, Locator, MediaKind, State,
+    Status,
 };
-use drawbridge_testkit::{sample, spooled};
+use drawbridge_testkit::{handed_over, sample};
 use futures_util::StreamExt;
 use serde_json::json;
 
@@ -26,17 +26,23 @@ fn its_users_send_and_get_files() {
     let image = sample(MediaKind::Image);
     let path = dir.path().join("pier.png");
     std::fs::write(&path, &image.bytes).unwrap();
+    let small = dir.path().join("small.png");
+    std::fs::write(&small, image.thumbnail.as_ref().unwrap()).unwrap();
 
     for hosted in [false, true] {
         let id = if hosted { "hosted" } else { "asked" };
         app.does(&json!({"do": "file", "from": "carol", "to": "elsewhere:alice", "id": id,
                          "type": "image", "path": path, "mime": image.mime,
-                         "caption": image.caption, "hosted": hosted}));
+                         "caption": image.caption, "hosted": hosted,
+                         "thumbnail": {"path": small, "mime": "image/png", "width": 2}}));
         assert_eq!(app.saw("ack")["ids"], json!([id]));
         let handed = bridge.journal().handed.pop().unwrap().event;
         let Content::Media(media) = handed.content else { panic!("no file") };
         assert_eq!(media.info.name.as_deref(), Some("pier.png"));
         assert_eq!(media.info.size, Some(image.bytes.len() as u64));
+        let small = media.thumbnail.unwrap();
+        assert_eq!((small.info.width, small.info.mime.as_deref()), (Some(2), Some("image/png")));
+        assert_eq!(matches!(small.at, Locator::Link(_)), hosted);
         match media.at {
             Locator::Own(own) => {
                 let came = life.runtime.block_on(async {
@@ -84,25 +90,18 @@ fn its_users_send_and_get_files() {
     }
 
     let mut one = message("1", "birdychat:carol", "");
-    let file = spooled(&image.bytes).unwrap();
-    let info = FileInfo {
-        name: Some(image.name.clone()),
-        mime: Some(image.mime.clone()),
-        size: Some(file.size()),
-        sha256: Some(file.sha256()),
-        ..FileInfo::default()
-    };
-    let caption = image.caption.clone().map(Text::plain);
-    let media = Media { kind: image.kind, at: Locator::Attached, info, thumbnail: None, caption };
+    let (media, attached) = handed_over(&image).unwrap();
     if let Order::Message(message) = &mut one.command {
         message.content = Content::Media(Box::new(media));
     }
-    one.attached = Some(Attached { file, thumbnail: None });
+    one.attached = Some(attached);
     let results = life.runtime.block_on(life.partner.deliver(&[one]));
     assert!(results[0].is_ok(), "{results:?}");
     let event = app.line("event");
     assert_eq!(event["frame"]["content"]["caption"], json!(image.caption));
     let got = std::fs::read(event["file"].as_str().unwrap()).unwrap();
     assert!(got == image.bytes, "{} bytes came", got.len());
+    let small = std::fs::read(event["thumbnail"].as_str().unwrap()).unwrap();
+    assert_eq!(Some(small), image.thumbnail);
     app.quits();
 }
