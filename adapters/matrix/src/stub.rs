@@ -184,6 +184,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         "format",
         "formatted_body",
         "m.in_reply_to",
+        "is_falling_back",
         "key",
         "redacts",
         "ephemeral",

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawbridge_adapter::{
-    Content, Destination, Emojis, Event, EventId, Kind, Marks, Party, Reference, Repeats, Reply,
-    Thread, Timestamp, log,
+    Content, Destination, Emojis, Event, EventId, Kind, Marks, Party, Repeats, Reply, Thread,
+    Timestamp, log,
 };
 use ruma::{OwnedEventId, UserId};
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use crate::lists;
 use crate::log::{EVENT_SKIPPED, MESSAGE_OUTSIDE_PORTAL};
 use crate::outbound;
 use crate::portals::{Company, Room};
-use crate::refs::{Way, reference};
+use crate::refs::{Known, Way, reference};
 use crate::wire::{
     Answer, Meaning, Said, WireEvent, brief, file, in_short, marks, meaning, written,
 };
@@ -195,29 +195,22 @@ impl Core {
             quote = quote.or(read.filter(|_| theirs && plain));
             known = known.or_else(|| Some(self.recalls(&found)));
         }
-        let known = known.filter(|known| known.way != Way::Aside);
-        let to = known.and_then(|known| reference(&answer.to, Some(&known)));
-        let thread = match &answer.thread {
-            Some((begun, follows)) => {
-                let same = *begun == answer.to;
-                let begun = if same { to.clone() } else { self.begun(event, room, begun).await? };
-                begun.map(|root| Thread { root, follows: *follows })
-            }
-            None => None,
+        let named = |event, known: Option<Known>| {
+            let known = known.filter(|known| known.way != Way::Aside)?;
+            reference(event, Some(&known))
         };
-        Ok(Reply { to, quote, thread })
-    }
-
-    /// The message with which a thread begins, if it is one of the two's.
-    async fn begun(
-        &self,
-        event: &WireEvent,
-        room: &Room,
-        with: &OwnedEventId,
-    ) -> Result<Option<Reference>, Later> {
-        let known = self.refer(&event.room, &room.ghost, with).await?;
-        let known = known.filter(|known| known.way != Way::Aside);
-        Ok(known.and_then(|known| reference(with, Some(&known))))
+        let mut reply = Reply::answering(None, quote);
+        if let Some((root, follows)) = &answer.thread {
+            let begins = if *root == answer.to {
+                known.clone()
+            } else {
+                self.refer(&event.room, &room.ghost, root).await?
+            };
+            let thread = |root| Thread { root, follows: *follows };
+            reply.thread = named(root, begins).map(thread);
+        }
+        reply.to = named(&answer.to, known);
+        Ok(reply)
     }
 
     fn destination(&self, room: &Room, sender: &UserId) -> Destination {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drawbridge_adapter::{
-    Code, Content, Delivered, Delivery, DeliveryError, Message, Notice, Reply, Thread,
+    Code, Content, Delivered, Delivery, DeliveryError, Message, Notice, Reference, Reply,
 };
 use ruma::api::Direction;
 use ruma::api::client::message::get_message_events;
@@ -156,18 +156,24 @@ impl Core {
             if let Some(id) = self.sent_long_ago(&room, ghost, delivery).await? {
                 return Ok(under(&id));
             }
-            let (content, threaded) = self.answering(&room, ghost, content, reply).await?;
-            let pair = (user, ghost);
-            if let Some(threaded) = threaded {
-                match self.say_in(&room, pair, &delivery.key, &threaded).await {
-                    Ok(Some(delivered)) => return Ok(delivered),
-                    Ok(None) => continue,
-                    // No thread begins with what stands in one itself.
-                    Err(DeliveryError::Refused { .. }) => {}
-                    Err(error) => return Err(error),
+            let mut content = content.clone();
+            let threaded = match reply {
+                Some(reply) => self.answering(&room, ghost, &mut content, reply).await?,
+                None => None,
+            };
+            if let Some(threaded) = &threaded {
+                match self.send((&room, ghost), &delivery.key, "m.room.message", threaded).await {
+                    Ok(delivered) => return Ok(delivered),
+                    // Threads begin with no event that stands in one, or is about another: then it
+                    // is an answer. The homeserver keeps no transaction that it refused.
+                    Err(CallError::Refused { status: 400, .. }) => {}
+                    // Thrown out, as is seen below.
+                    Err(error) if error.is_forbidden() => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
-            if let Some(delivered) = self.say_in(&room, pair, &delivery.key, &content).await? {
+            let said = self.say_in(&room, (user, ghost), &delivery.key, &content).await?;
+            if let Some(delivered) = said {
                 return Ok(delivered);
             }
         }
@@ -175,28 +181,31 @@ impl Core {
         Err(DeliveryError::Refused { refusal: Code::NotReachable.into(), why })
     }
 
-    /// What is said, as the answer that it is; and the same in its thread, if it stands in one.
+    /// Lets a message answer another one of this room; and how it reads in its thread, if it stands in
+    /// one that begins there.
     async fn answering(
         &self,
-        room: &RoomId,
+        place: &RoomId,
         ghost: &UserId,
-        content: &Value,
-        reply: Option<&Reply>,
-    ) -> Result<(Value, Option<Value>), CallError> {
-        let Some(Reply { to, quote, thread }) = reply else { return Ok((content.clone(), None)) };
-        let to = match to {
-            Some(to) => self.event_of(room, ghost, to).await?,
-            None => None,
+        content: &mut Value,
+        Reply { to, quote, thread }: &Reply,
+    ) -> Result<Option<Value>, CallError> {
+        let of = async |named: Option<&Reference>| match named {
+            Some(named) => self.event_of(place, ghost, named).await,
+            None => Ok(None),
         };
-        let mut answer = content.clone();
-        words::answer(&mut answer, to.as_deref(), quote.as_deref());
-        let Some(Thread { root, follows }) = thread else { return Ok((answer, None)) };
-        let threaded = self.event_of(room, ghost, root).await?.map(|root| {
-            let mut threaded = if *follows { content.clone() } else { answer.clone() };
-            words::thread(&mut threaded, &root, to.as_deref(), *follows);
+        let event = of(to.as_ref()).await?;
+        let root = thread.as_ref().map(|thread| &thread.root);
+        let begins = if root == to.as_ref() { event.clone() } else { of(root).await? };
+        let (to, quote) = (event.as_deref(), quote.as_deref());
+        let follows = thread.as_ref().is_some_and(|thread| thread.follows);
+        let threaded = begins.map(|begins| {
+            let mut threaded = content.clone();
+            words::in_thread(&mut threaded, &begins, (to, follows), quote);
             threaded
         });
-        Ok((answer, threaded))
+        words::answer(content, to, quote);
+        Ok(threaded)
     }
 
     /// Says it in this portal. `None` if it is none any more: the ghost was thrown out, or the

@@ -164,16 +164,6 @@ fn set_apart(captioned: &mut Value) {
     }
 }
 
-/// Lets it stand in the thread that begins with `root`, and answer an event there, or only follow it.
-pub(super) fn thread(content: &mut Value, root: &EventId, to: Option<&EventId>, follows: bool) {
-    content["m.relates_to"] = json!({
-        "rel_type": "m.thread",
-        "event_id": root,
-        "m.in_reply_to": { "event_id": to.unwrap_or(root) },
-        "is_falling_back": follows || to.is_none(),
-    });
-}
-
 /// Lets it answer another event; without one, it quotes.
 pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&str>) {
     if let Some(to) = to {
@@ -202,6 +192,26 @@ pub(super) fn answer(content: &mut Value, to: Option<&EventId>, quote: Option<&s
     if size(content) > MAX_CONTENT {
         *content = alone;
     }
+}
+
+/// Lets it stand in the thread that begins with this event. It may answer another one there, or only
+/// follow it for those who see no threads.
+pub(super) fn in_thread(
+    content: &mut Value,
+    root: &EventId,
+    (to, follows): (Option<&EventId>, bool),
+    quote: Option<&str>,
+) {
+    // What only follows needs no words of what was said before it: they stand in the thread.
+    if to.is_none() && !follows {
+        answer(content, None, quote);
+    }
+    content["m.relates_to"] = json!({
+        "rel_type": "m.thread",
+        "event_id": root,
+        "m.in_reply_to": { "event_id": to.unwrap_or(root) },
+        "is_falling_back": follows || to.is_none(),
+    });
 }
 
 /// The new content of an event.

@@ -52,12 +52,12 @@ pub(crate) struct Answer {
     pub(crate) to: OwnedEventId,
     /// How the client quoted it.
     pub(crate) quote: Option<String>,
-    /// See [`WireEvent::thread`].
+    /// With which event the thread begins in which this stands, and whether it only follows there.
     pub(crate) thread: Option<(OwnedEventId, bool)>,
 }
 
 impl Answer {
-    /// What `event` answers, if it does.
+    /// What `event` answers, quoted so.
     fn of(event: &WireEvent, quote: Option<String>) -> Option<Self> {
         Some(Self { to: event.answered()?, quote, thread: event.thread() })
     }
@@ -281,7 +281,10 @@ mod tests {
         let answer = |body: &str, to: Value| {
             let content = json!({"msgtype": "m.text", "body": body, "m.relates_to": to});
             match said(json!({"content": content})).0 {
-                Said::Text(text, Some(answer)) => (text.body, answer.to, answer.quote),
+                Said::Text(text, Some(answer)) => {
+                    assert_eq!(answer.thread, None);
+                    (text.body, answer.to, answer.quote)
+                }
                 other => panic!("{other:?}"),
             }
         };
@@ -296,26 +299,30 @@ mod tests {
 
     #[test]
     fn what_stands_in_a_thread_answers_or_follows() {
-        let read = |to: Value| {
-            let content = json!({"msgtype": "m.text", "body": "yes", "m.relates_to": to});
+        let stands = |mut relation: Value| {
+            relation["rel_type"] = "m.thread".into();
+            let content = json!({"msgtype": "m.text", "body": "yes", "m.relates_to": relation});
             match said(json!({"content": content})).0 {
-                Said::Text(_, Some(answer)) => (answer.to, answer.thread),
+                Said::Text(_, answer) => answer.map(|answer| (answer.to, answer.thread)),
                 other => panic!("{other:?}"),
             }
         };
-        let mut thread = json!({"rel_type": "m.thread", "event_id": "$root",
-            "m.in_reply_to": {"event_id": "$x"}});
-        assert_eq!(read(thread.clone()), (id("$x"), Some((id("$root"), false))));
-        thread["is_falling_back"] = json!(true);
-        assert_eq!(read(thread.clone()), (id("$x"), Some((id("$root"), true))));
-        thread["is_falling_back"] = json!("no");
-        assert_eq!(read(thread.clone()), (id("$x"), Some((id("$root"), false))));
-        for nothing in [json!(null), json!({}), json!([])] {
-            thread["m.in_reply_to"] = nothing;
-            assert_eq!(read(thread.clone()), (id("$root"), Some((id("$root"), true))));
-        }
-        let reply = json!({"m.in_reply_to": {"event_id": "$x"}});
-        assert_eq!(read(reply), (id("$x"), None));
+        let to = || json!({"event_id": "$x"});
+        let thread = |to: &str, follows| Some((id(to), Some((id("$root"), follows))));
+        let follows = json!({"event_id": "$root", "is_falling_back": true, "m.in_reply_to": to()});
+        assert_eq!(stands(follows), thread("$x", true));
+        let answers = json!({"event_id": "$root", "is_falling_back": false, "m.in_reply_to": to()});
+        assert_eq!(stands(answers), thread("$x", false));
+        assert_eq!(
+            stands(json!({"event_id": "$root", "m.in_reply_to": to()})),
+            thread("$x", false)
+        );
+        // Nothing is named that it could answer.
+        assert_eq!(stands(json!({"event_id": "$root"})), thread("$root", true));
+        let odd = json!({"event_id": "$root", "is_falling_back": 1, "m.in_reply_to": 7});
+        assert_eq!(stands(odd), thread("$root", true));
+        assert_eq!(stands(json!({"event_id": 7, "m.in_reply_to": to()})), Some((id("$x"), None)));
+        assert_eq!(stands(json!({})), None);
     }
 
     #[test]

@@ -127,14 +127,14 @@ impl WireEvent {
         answered.or_else(|| self.relation("m.thread"))
     }
 
-    /// The event with which the thread begins in which it stands, and whether it answers nothing there:
-    /// [`WireEvent::answered`] is for clients without threads then.
+    /// With which event the thread begins in which it stands, and whether it only follows there what it
+    /// answers: if it names nothing, it follows.
     pub(crate) fn thread(&self) -> Option<(OwnedEventId, bool)> {
         let root = self.relation("m.thread")?;
         let to = self.content.get("m.relates_to")?;
-        let answers = to.get("m.in_reply_to").is_some_and(|to| to.get("event_id").is_some());
-        let falls_back = to.get("is_falling_back").and_then(Value::as_bool).unwrap_or(false);
-        Some((root, falls_back || !answers))
+        let named = to.get("m.in_reply_to").and_then(|to| event_id(to.get("event_id")?));
+        let follows = to.get("is_falling_back") == Some(&Value::Bool(true));
+        Some((root, follows || named.is_none()))
     }
 }
 

@@ -89,13 +89,17 @@ mod tests {
             {"type": "m.presence", "sender": "@a:hs.test", "content": {}},
             {"type": "m.receipt", "room_id": "!r:hs.test", "content": {
                 "$e": {"m.read": {"@a:hs.test": {"ts": 1}}, "m.read.private": {"@b:hs.test": {}}},
+                "$in_a_thread": {"m.read": {"@a:hs.test": {"ts": 1, "thread_id": "$e"}}},
                 "odd": {"m.read": {"@a:hs.test": {}}},
             }},
             7,
         ]);
-        let event = "$e".try_into().unwrap();
         let typing = Fleeting::Typing { room: room.clone(), users: vec![user.clone()] };
-        assert_eq!(of(&all), [typing, Fleeting::Read { room, user, event }]);
+        let read = |event: &str| {
+            let (room, user) = (room.clone(), user.clone());
+            Fleeting::Read { room, user, event: event.try_into().unwrap() }
+        };
+        assert_eq!(of(&all), [typing, read("$e"), read("$in_a_thread")]);
     }
 
     #[test]

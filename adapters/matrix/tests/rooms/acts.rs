@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{
-    Code, Content, DeliveryError, Emojis, EventId, Location, Passing, Reference, Reply, Text, Was,
+    Code, Command, Content, DeliveryError, Emojis, EventId, Location, Passing, Reference, Reply,
+    Text, Thread, Was,
 };
 use drawbridge_testkit::{Deed, Journal, Peer, Sight};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Play, within};
+use crate::peer::MatrixPeer;
 
 const KEY: &str = "0192ab3c4d5e6f708192a3b4c5d";
 
@@ -81,6 +83,59 @@ async fn what_was_said_before_a_restart_is_known_after_it() -> Result<()> {
     within("alice answers", play.alice.sends(&ghost, "m.room.message", content)).await?;
     let reply = play.arrives("to nobody").await?.reply;
     ensure!(reply == Some(Reply::answering(None, None)), "{reply:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_begins_no_thread_is_answered() -> Result<()> {
+    let mut play = Play::open().await?;
+    let ghost = play.ghost.clone();
+    let first = play.delivers(&[play.message("1", "so")?]).await.remove(0);
+    let first = first.map_err(|error| anyhow::anyhow!("{error:?}"))?.id.context("no id")?;
+    within("alice hears it", play.alice.hears()).await?;
+    let room = play.alice.room(&ghost).await?;
+    let stands = |key: &str, root: &EventId| {
+        let mut delivery = play.message(key, key)?;
+        if let Command::Message(message) = &mut delivery.command {
+            let thread = Some(Thread { root: of(root), follows: true });
+            message.reply = Some(Reply { to: Some(of(root)), quote: None, thread });
+        }
+        anyhow::Ok(delivery)
+    };
+    let second = play.delivers(&[stands("2", &first)?]).await.remove(0);
+    let second = second.map_err(|error| anyhow::anyhow!("{error:?}"))?.id.context("no id")?;
+    let related = async |alice: &MatrixPeer, id: &EventId| {
+        let path = format!("rooms/{room}/event/{}", id.as_str());
+        let mut event = alice.call(Method::GET, &path, Value::Null).await?;
+        anyhow::Ok(event["content"]["m.relates_to"].take())
+    };
+    let relation = related(&play.alice, &second).await?;
+    ensure!(relation["rel_type"] == "m.thread", "{relation}");
+    ensure!(relation["event_id"] == first.as_str(), "{relation}");
+    // Synapse takes no thread that begins in another.
+    let third = play.delivers(&[stands("3", &second)?]).await.remove(0);
+    let delivered = third.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let third = delivered.id.clone().context("no id")?;
+    let relation = related(&play.alice, &third).await?;
+    let answer = json!({ "m.in_reply_to": { "event_id": second.as_str() } });
+    ensure!(relation == answer, "{relation}");
+    // Again, as after a crash.
+    let again = play.delivers(&[stands("3", &second)?]).await.remove(0);
+    ensure!(again.as_ref() == Ok(&delivered), "{again:?}");
+    // But one may begin with an answer.
+    let fourth = play.delivers(&[stands("4", &third)?]).await.remove(0);
+    let fourth = fourth.map_err(|error| anyhow::anyhow!("{error:?}"))?.id.context("no id")?;
+    let relation = related(&play.alice, &fourth).await?;
+    ensure!(relation["event_id"] == third.as_str(), "{relation}");
+    // What stands in a thread is edited and taken back as all else.
+    let edit = Content::Edit { of: of(&second), text: Text::plain("two") };
+    let edited = play.delivers(&[play.content("5", edit)?]).await;
+    ensure!(edited.iter().all(Result::is_ok), "{edited:?}");
+    let taken = play.content("6", Content::Retraction { of: of(&second) })?;
+    let taken = play.delivers(&[taken]).await;
+    ensure!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let relation = related(&play.alice, &second).await?;
+    ensure!(relation == Value::Null, "{relation}");
     Ok(())
 }
 

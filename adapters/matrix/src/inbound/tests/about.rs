@@ -191,52 +191,57 @@ async fn what_passed_long_ago_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_thread_begins_with_a_message_of_the_two() {
+async fn what_stands_in_a_thread_names_how_it_begins() {
     let stub = in_portal(|call| {
-        let of = |sender: &str, delivered: bool| {
-            let id = call.path.split(['/', '?']).find(|part| part.starts_with('$'))?;
-            let mut content = json!({ "msgtype": "m.text", "body": "what was said" });
-            if delivered {
-                content["dev.drawbridge.delivery"] = KEY.into();
-            }
+        let of = |id: &str, sender: &str| {
             let event = json!({
                 "event_id": id, "room_id": ROOM, "sender": sender, "origin_server_ts": 7,
-                "type": "m.room.message", "content": content,
+                "type": "m.room.message", "content": { "msgtype": "m.text", "body": "so" },
             });
             Some((200, event))
         };
         match () {
-            () if call.path.contains("/event/$mine") => of(ALICE, false),
-            () if call.path.contains("/event/$theirs") => of(GHOST, true),
-            () if call.path.contains("/event/$notice") => of(GHOST, false),
+            () if call.path.contains("/event/$old") => of("$old", ALICE),
+            () if call.path.contains("/event/$notice") => of("$notice", GHOST),
             () => none(call),
         }
     })
     .await;
-    let within = |id: &str, root: &str, to: &str| {
-        let relation = json!({
-            "rel_type": "m.thread", "event_id": root, "is_falling_back": true,
-            "m.in_reply_to": { "event_id": to },
-        });
+    let stands = |id: &str, root: &str, to: Option<(&str, bool)>| {
+        let mut relation = json!({ "rel_type": "m.thread", "event_id": root });
+        if let Some((to, follows)) = to {
+            relation["m.in_reply_to"] = json!({ "event_id": to });
+            relation["is_falling_back"] = follows.into();
+        }
         message(id, &json!({ "msgtype": "m.text", "body": "yes", "m.relates_to": relation }))
     };
     let all = [
-        within("$1", "$theirs", "$theirs"),
-        within("$2", "$mine", "$theirs"),
-        within("$3", "$lost", "$mine"),
-        within("$4", "$notice", "$mine"),
+        echo("$theirs"),
+        stands("$1", "$old", None),
+        stands("$2", "$old", Some(("$1", true))),
+        stands("$3", "$theirs", Some(("$2", false))),
+        stands("$4", "$notice", Some(("$1", true))),
+        stands("$5", "$lost", Some(("$1", true))),
+        stands("$6", "$theirs", Some(("$lost", true))),
     ];
-    assert_eq!(stub.core.take(&all).await, Ok(()));
-    let quote = Some("what was said".to_owned());
+    assert_eq!(stub.core.take(&all[..2]).await, Ok(()));
+    assert_eq!(stub.calls("/event/$old").len(), 1, "it begins with what it follows");
+    assert_eq!(stub.core.take(&all[2..]).await, Ok(()));
     let replies: Vec<_> = handed(&stub).into_iter().filter_map(|event| event.reply).collect();
-    let begun = |root| Some(Thread { root, follows: true });
-    let answer = |to| Reply::answering(Some(to), quote.clone());
-    let mine = || sent("$mine", 7);
-    assert_eq!(replies[0], Reply { thread: begun(delivered()), ..answer(delivered()) });
-    assert_eq!(replies[1], Reply { thread: begun(mine()), ..answer(delivered()) });
-    assert_eq!(replies[2..], [answer(mine()), answer(mine())]);
-    // One look for each of its two answers, and none for the thread that begins with what is answered.
-    assert_eq!(stub.calls("/event/$theirs").len(), 2);
+    let thread = |root: Reference, follows| Some(Thread { root, follows });
+    let told: Vec<_> = replies.into_iter().map(|reply| (reply.to, reply.thread)).collect();
+    let old = || sent("$old", 7);
+    assert_eq!(
+        told,
+        [
+            (Some(old()), thread(old(), true)),
+            (Some(sent("$1", 1)), thread(old(), true)),
+            (Some(sent("$2", 1)), thread(delivered(), false)),
+            (Some(sent("$1", 1)), None),
+            (Some(sent("$1", 1)), None),
+            (None, thread(delivered(), true)),
+        ]
+    );
 }
 
 #[tokio::test]

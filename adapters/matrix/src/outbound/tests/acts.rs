@@ -286,43 +286,70 @@ async fn an_answer_quotes_only_what_cannot_be_shown() {
     }
 }
 
+/// What stands in the thread that begins with this.
+fn in_thread(root: &str, to: Option<&str>, follows: bool) -> Reply {
+    let thread = Some(Thread { root: sent(root), follows });
+    Reply { to: to.map(sent), quote: Some("so".to_owned()), thread }
+}
+
 #[tokio::test]
-async fn a_thread_begins_with_what_may_begin_one() {
-    let stub = in_portal(|call| {
-        // As Synapse answers where the root stands in a thread itself.
-        let nested = call.body["m.relates_to"]["event_id"] == "$nested";
-        nested.then(|| (400, json!({ "errcode": "M_UNKNOWN" })))
-    })
-    .await;
-    let within = |root: &str, to: Option<&str>, follows| {
-        let thread = Some(Thread { root: sent(root), follows });
-        let quote = Some("one".to_owned());
-        Some(Reply { thread, ..Reply::answering(to.map(sent), quote) })
-    };
-    let yes = |key: &str, reply| answers(&stub, key, Content::text("yes"), reply);
+async fn what_stands_in_a_thread_is_shown_there() {
+    let stub = in_portal(|_| None).await;
+    let (yes, place) = (|| Content::text("yes"), Location::new(1.5, -2.0).unwrap());
     let batch = [
-        yes("1", within("$x", Some("$x"), true)),
-        yes("2", within("$x", Some("$y"), false)),
-        yes("3", within("$x", None, true)),
-        yes("4", within("$x", None, false)),
-        yes("5", within("$lost", Some("$y"), true)),
-        yes("6", within("$nested", Some("$y"), true)),
+        answers(&stub, "1", yes(), Some(in_thread("$root", Some("$x"), true))),
+        answers(&stub, "2", yes(), Some(in_thread("$root", Some("$x"), false))),
+        answers(&stub, "3", yes(), Some(in_thread("$root", Some("$root"), true))),
+        // What came before was taken back, or is not there.
+        answers(&stub, "4", yes(), Some(in_thread("$root", None, true))),
+        answers(&stub, "5", yes(), Some(in_thread("$root", Some("$lost"), false))),
+        answers(&stub, "6", Content::Location(place), Some(in_thread("$root", Some("$x"), true))),
     ];
     assert!(deliver(&stub.core, &batch).await.iter().all(Result::is_ok));
     let said = stub.calls("/send/m.room.message/");
-    let relation = |at: usize| said[at].body["m.relates_to"].clone();
-    let thread = |to: &str, falls_back: bool| {
-        json!({ "rel_type": "m.thread", "event_id": "$x", "is_falling_back": falls_back,
-            "m.in_reply_to": { "event_id": to } })
+    let stands = |to: &str, follows: bool| {
+        json!({
+            "rel_type": "m.thread", "event_id": "$root", "is_falling_back": follows,
+            "m.in_reply_to": { "event_id": to },
+        })
     };
-    assert_eq!(relation(0), thread("$x", true));
-    assert_eq!(relation(1), thread("$y", false));
-    assert_eq!((relation(2), &said[2].body["body"]), (thread("$x", true), &json!("yes")));
-    assert_eq!((relation(3), &said[3].body["body"]), (thread("$x", true), &json!("> one\n\nyes")));
-    let answer = json!({ "m.in_reply_to": { "event_id": "$y" } });
-    assert_eq!(relation(4), answer);
-    assert_eq!(relation(5)["event_id"], "$nested");
-    assert_eq!((relation(6), said.len()), (answer, 7));
+    let relations: Vec<_> = said.iter().map(|said| said.body["m.relates_to"].clone()).collect();
+    assert_eq!(
+        relations,
+        [
+            stands("$x", true),
+            stands("$x", false),
+            stands("$root", true),
+            stands("$root", true),
+            stands("$root", true),
+            stands("$x", true),
+        ]
+    );
+    let bodies: Vec<_> = said[..5].iter().map(|said| said.body["body"].clone()).collect();
+    assert_eq!(bodies, ["yes", "yes", "yes", "yes", "> so\n\nyes"], "what follows quotes nothing");
+}
+
+#[tokio::test]
+async fn what_can_stand_in_no_thread_is_an_answer() {
+    let stub = in_portal(|call| {
+        let refused = call.body["m.relates_to"]["event_id"] == "$in_a_thread";
+        refused.then(|| (400, json!({ "errcode": "M_UNKNOWN" })))
+    })
+    .await;
+    let yes = || Content::text("yes");
+    let batch = [
+        answers(&stub, "1", yes(), Some(in_thread("$in_a_thread", Some("$x"), true))),
+        answers(&stub, "2", yes(), Some(in_thread("$lost", Some("$x"), true))),
+        answers(&stub, "3", yes(), Some(in_thread("$lost", None, true))),
+    ];
+    assert!(deliver(&stub.core, &batch).await.iter().all(Result::is_ok));
+    assert_eq!(transactions(&stub, "/send/m.room.message/"), ["1", "1", "2", "3"]);
+    let said = stub.calls("/send/m.room.message/");
+    let answered = json!({ "m.in_reply_to": { "event_id": "$x" } });
+    for said in &said[1..3] {
+        assert_eq!((&said.body["body"], &said.body["m.relates_to"]), (&json!("yes"), &answered));
+    }
+    assert_eq!(said[3].body["body"], "> so\n\nyes");
 }
 
 #[tokio::test]
