@@ -4,7 +4,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use drawbridge_adapter::{MediaKind, Sha256, Spooled};
+use drawbridge_adapter::{
+    Attached, FileInfo, Locator, Media, MediaKind, Sha256, Spooled, Text, Thumbnail,
+};
 use sha2::Digest;
 
 use crate::Sample;
@@ -37,6 +39,11 @@ pub fn sample(kind: MediaKind) -> Sample {
         MediaKind::Document => (PDF, "plan — Zoë.pdf", "application/pdf", Some("please sign")),
     };
     let duration = matches!(kind, MediaKind::Voice | MediaKind::Video | MediaKind::Audio);
+    let looks = match kind {
+        MediaKind::Image => Some((1280, 720, [0, 90, 160])),
+        MediaKind::Video => Some((480, 854, [160, 90, 0])),
+        MediaKind::Voice | MediaKind::Audio | MediaKind::Document => None,
+    };
     let filling = (0..300_000_u32).map(|place| place.wrapping_mul(2_654_435_761).to_be_bytes()[0]);
     Sample {
         kind,
@@ -45,7 +52,40 @@ pub fn sample(kind: MediaKind) -> Sample {
         bytes: head.iter().copied().chain(filling).collect(),
         caption: caption.map(str::to_owned),
         duration: duration.then_some(Duration::from_millis(2500)),
+        width: looks.map(|(width, ..)| width),
+        height: looks.map(|(_, height, _)| height),
+        thumbnail: looks.map(|(.., colour)| portrait(colour)),
     }
+}
+
+/// The same, as the daemon hands it over with a command.
+pub fn handed_over(sample: &Sample) -> Result<(Media, Attached)> {
+    let file = spooled(&sample.bytes)?;
+    let info = FileInfo {
+        name: Some(sample.name.clone()),
+        mime: Some(sample.mime.clone()),
+        size: Some(file.size()),
+        sha256: Some(file.sha256()),
+        width: sample.width,
+        height: sample.height,
+        duration: sample.duration,
+        ..FileInfo::default()
+    };
+    let small = sample.thumbnail.as_deref().map(spooled).transpose()?;
+    let thumbnail = small.as_ref().map(|small| {
+        let info = FileInfo {
+            mime: Some("image/png".to_owned()),
+            size: Some(small.size()),
+            sha256: Some(small.sha256()),
+            width: Some(2),
+            height: Some(2),
+            ..FileInfo::default()
+        };
+        Thumbnail { at: Locator::Attached, info }
+    });
+    let caption = sample.caption.clone().map(Text::plain);
+    let media = Media { kind: sample.kind, at: Locator::Attached, info, thumbnail, caption };
+    Ok((media, Attached { file, thumbnail: small }))
 }
 
 /// A picture of somebody: a PNG of two by two points in this colour. Another colour is other bytes.

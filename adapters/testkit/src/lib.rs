@@ -64,7 +64,7 @@ mod reference;
 mod suite;
 
 pub use addressing::check_addressing;
-pub use files::{portrait, sample, spooled};
+pub use files::{handed_over, portrait, sample, spooled};
 pub use journal::{Handed, Journal, text_of};
 pub use peer::{Deed, Heard, Peer, Sample, Scene, Sight, Stage, Tried};
 pub use reference::{ELSEWHERE, ReferenceBridge};

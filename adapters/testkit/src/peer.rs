@@ -146,6 +146,12 @@ pub trait Peer: Send + Sync {
         Ok(None)
     }
 
+    /// Whether its network has small pictures of files: whether its client sends them, and shows those
+    /// that come. If not, files are sent and shown without.
+    fn has_small_pictures(&self) -> bool {
+        true
+    }
+
     /// Cuts the adapter off from its network, and keeps it so.
     async fn network_goes_away(&mut self) -> Result<Tried> {
         Ok(Tried::Impossible)
@@ -207,12 +213,20 @@ pub struct Sample {
     pub caption: Option<String>,
     /// How long it plays.
     pub duration: Option<Duration>,
+    /// How wide it is, in pixels.
+    pub width: Option<u32>,
+    /// How high it is, in pixels.
+    pub height: Option<u32>,
+    /// A small picture of it: a PNG of two by two pixels.
+    pub thumbnail: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, name, mime, bytes, caption, duration } = self;
-        write!(f, "{kind:?} {name} ({mime}) of {} bytes, {caption:?}, {duration:?}", bytes.len())
+        let Self { kind, name, mime, bytes, caption, duration, width, height, thumbnail } = self;
+        let (bytes, small) = (bytes.len(), thumbnail.as_ref().map_or(0, Vec::len));
+        write!(f, "{kind:?} {name} ({mime}) of {bytes} bytes, {caption:?}, {duration:?}, ")?;
+        write!(f, "{width:?} by {height:?}, with a small picture of {small} bytes")
     }
 }
 
@@ -241,7 +255,8 @@ pub enum Sight {
     /// The other user is there, not at the device, or gone.
     Presence(There),
     /// A new message which is this file: the same bytes, of the same kind and type, under this name,
-    /// with this caption. The duration is held against it only where the network has one.
+    /// with this caption, this small picture, and nothing else said of it. Duration, width and height are
+    /// held against it only where the network has them.
     ShowsFile(Sample),
     /// The other user is called so; the name may stand with the network's label behind it.
     Name(String),

@@ -45,14 +45,14 @@ impl MatrixPeer {
     /// Downloads what was shown and is not at hand yet.
     pub(super) async fn downloads_files(&mut self) -> Result<()> {
         for event in &self.seen {
-            let Some(at) = event["content"]["url"].as_str() else { continue };
-            if self.files.contains_key(at)
-                || !matches!(event["type"].as_str(), Some("m.room.message"))
-            {
-                continue;
+            let content = &event["content"];
+            for at in [&content["url"], &content["info"]["thumbnail_url"]] {
+                let Some(at) = at.as_str() else { continue };
+                if !self.files.contains_key(at) && event["type"] == "m.room.message" {
+                    let bytes = self.fetches(at).await?;
+                    self.files.insert(at.to_owned(), bytes);
+                }
             }
-            let bytes = self.fetches(at).await?;
-            self.files.insert(at.to_owned(), bytes);
         }
         Ok(())
     }
@@ -166,8 +166,14 @@ impl MatrixPeer {
                 self.said.clone_from(&self.last);
             }
             Deed::SendsFile(sample) => {
-                let at = self.uploads(sample).await?;
-                self.speaks(to, file_of(sample, &at)).await?;
+                let mut content = file_of(sample, &self.uploads(sample).await?);
+                if let Some(small) = &sample.thumbnail {
+                    let at = self.takes_up("small.png", "image/png", small).await?;
+                    content["info"]["thumbnail_url"] = json!(at);
+                    content["info"]["thumbnail_info"] =
+                        json!({ "mimetype": "image/png", "size": small.len(), "w": 2, "h": 2 });
+                }
+                self.speaks(to, content).await?;
             }
             Deed::CallsItself(name) => self.is_known_by("displayname", name).await?,
             Deed::Wears(picture) => {
@@ -233,9 +239,11 @@ impl MatrixPeer {
                     && extended["description"].as_str() == name
             }),
             Sight::ShowsFile(sample) => texts().any(|event| {
-                let at = event["content"]["url"].as_str().unwrap_or_default();
-                let same = self.files.get(at).is_some_and(|bytes| *bytes == sample.bytes);
-                same && is_file(&event["content"], sample)
+                let content = &event["content"];
+                let at = |at: &Value| at.as_str().and_then(|at| self.files.get(at));
+                at(&content["url"]) == Some(&sample.bytes)
+                    && at(&content["info"]["thumbnail_url"]) == sample.thumbnail.as_ref()
+                    && is_file(content, sample)
             }),
             Sight::Shows(_) | Sight::Presence(_) | Sight::Name(_) | Sight::Face(_) => false,
         }
@@ -296,7 +304,8 @@ fn file_of(sample: &Sample, at: &str) -> Value {
     let mut content = json!({
         "msgtype": msgtype(sample.kind), "url": at, "filename": sample.name,
         "body": sample.caption.as_ref().unwrap_or(&sample.name),
-        "info": { "mimetype": sample.mime, "size": sample.bytes.len(), "duration": duration },
+        "info": { "mimetype": sample.mime, "size": sample.bytes.len(), "duration": duration,
+                  "w": sample.width, "h": sample.height },
     });
     if sample.kind == MediaKind::Voice {
         content["org.matrix.msc3245.voice"] = json!({});
@@ -327,5 +336,7 @@ fn is_file(content: &Value, sample: &Sample) -> bool {
         && content["body"] == **sample.caption.as_ref().unwrap_or(&sample.name)
         && content["info"]["mimetype"] == *sample.mime
         && content["info"]["size"] == sample.bytes.len()
+        && content["info"]["w"] == json!(sample.width)
+        && content["info"]["h"] == json!(sample.height)
         && content["info"]["duration"] == sample.duration.map_or(Value::Null, milliseconds)
 }

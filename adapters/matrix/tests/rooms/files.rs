@@ -2,10 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{
-    Attached, Code, Content, Delivery, DeliveryError, Event, FileInfo, Locator, Media, MediaKind,
-    Reference, Text, Was,
+    Code, Content, Delivery, DeliveryError, Event, Locator, Media, MediaKind, Reference, Text, Was,
 };
-use drawbridge_testkit::{Deed, Journal, Peer, Sample, Sight, sample, spooled};
+use drawbridge_testkit::{Deed, Journal, Peer, Sample, Sight, handed_over, sample};
 use futures_util::TryStreamExt;
 use serde_json::json;
 
@@ -14,19 +13,9 @@ use super::{PATIENCE, Play, within};
 const KEY: &str = "0192ab3c4d5e6f708192a3b4c5d";
 
 fn delivery(play: &Play, key: &str, sample: &Sample) -> Result<Delivery> {
-    let file = spooled(&sample.bytes)?;
-    let info = FileInfo {
-        name: Some(sample.name.clone()),
-        mime: Some(sample.mime.clone()),
-        size: Some(file.size()),
-        sha256: Some(file.sha256()),
-        duration: sample.duration,
-        ..FileInfo::default()
-    };
-    let caption = sample.caption.clone().map(Text::plain);
-    let media = Media { kind: sample.kind, at: Locator::Attached, info, thumbnail: None, caption };
+    let (media, attached) = handed_over(sample)?;
     let mut delivery = play.content(key, Content::Media(Box::new(media)))?;
-    delivery.attached = Some(Attached { file, thumbnail: None });
+    delivery.attached = Some(attached);
     Ok(delivery)
 }
 

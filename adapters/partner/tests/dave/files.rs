@@ -31,9 +31,19 @@ impl Shelf {
         let mut offered = self.offered.lock().expect("no panic");
         let file = format!("file-{}", offered.len());
         offered.insert(file.clone(), sample.bytes.clone());
-        json!({"type": sample.kind.kind().as_str(), "file": file, "name": sample.name,
+        let small = sample.thumbnail.clone().map(|small| {
+            let at = format!("{file}-small");
+            offered.insert(at.clone(), small);
+            json!({"file": at, "mime": "image/png", "width": 2, "height": 2})
+        });
+        let mut content = json!({"type": sample.kind.kind().as_str(), "file": file, "name": sample.name,
                "mime": sample.mime, "size": sample.bytes.len(), "caption": sample.caption,
-               "duration_ms": sample.duration.map(|one| one.as_millis())})
+               "duration_ms": sample.duration.map(|one| one.as_millis()),
+               "width": sample.width, "height": sample.height});
+        if let Some(small) = small {
+            content["thumbnail"] = small;
+        }
+        content
     }
 
     /// How often the bridge wanted a file.
@@ -53,12 +63,15 @@ impl Shelf {
 
     /// Gets what an event brings.
     pub async fn gets(&self, event: &Value) {
-        let Some(url) = event["content"]["url"].as_str() else { return };
-        let at = self.partner.listening_for_files().await.expect("it carries files");
-        let answer = get(at, url, "").await;
-        if answer.status == 200 {
-            let id = event["id"].as_str().unwrap_or_default().to_owned();
-            self.got.lock().expect("no panic").insert(id, answer.body);
+        let (content, id) = (&event["content"], event["id"].as_str().unwrap_or_default());
+        // The small picture first: when the file is there, all is.
+        for (said, key) in [(&content["thumbnail"], small(id)), (content, id.to_owned())] {
+            let Some(url) = said["url"].as_str() else { continue };
+            let at = self.partner.listening_for_files().await.expect("it carries files");
+            let answer = get(at, url, "").await;
+            if answer.status == 200 {
+                self.got.lock().expect("no panic").insert(key, answer.body);
+            }
         }
     }
 
@@ -68,7 +81,10 @@ impl Shelf {
         let text = |key: &str| content[key].as_str().map(str::to_owned);
         let kind = text("type")?;
         let kind = MediaKind::ALL.into_iter().find(|one| one.kind().as_str() == kind)?;
-        let bytes = self.got.lock().expect("no panic").remove(event["id"].as_str()?)?;
+        let id = event["id"].as_str()?;
+        let mut got = self.got.lock().expect("no panic");
+        let bytes = got.remove(id)?;
+        let pixels = |key: &str| content[key].as_u64().and_then(|count| u32::try_from(count).ok());
         Some(Sample {
             kind,
             name: text("name").unwrap_or_default(),
@@ -76,6 +92,13 @@ impl Shelf {
             bytes,
             caption: text("caption"),
             duration: content["duration_ms"].as_u64().map(Duration::from_millis),
+            width: pixels("width"),
+            height: pixels("height"),
+            thumbnail: got.remove(&small(id)),
         })
     }
+}
+
+fn small(id: &str) -> String {
+    format!("{id} small")
 }

@@ -1,15 +1,15 @@
 //! Files.
 
 use anyhow::{Context, Result, bail, ensure};
-use drawbridge_adapter::{Attached, Content, FileInfo, Level, Locator, Media, MediaKind, Text};
+use drawbridge_adapter::{Content, Level, Locator, MediaKind};
 use futures_util::StreamExt;
 
-use crate::files::{sample, spooled};
+use crate::files::{handed_over, sample};
 use crate::play::Play;
 use crate::{Deed, Done, Sample, Sight, Stage, Tried};
 
-/// Rule: a file of each kind that is declared arrives whole, as its kind, with its name, its type and
-/// what is written with it; it can be opened more than once, and is not read before.
+/// Rule: a file of each kind that is declared arrives whole, as its kind, with its name, its type, its
+/// small picture, what is said of it and what is written with it; it can be opened more than once, and is not read before.
 pub async fn media_in(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     let samples = declared(&play, Level::Rejected);
@@ -44,19 +44,28 @@ pub async fn media_in(stage: &dyn Stage) -> Result<Done> {
         ensure!(caption == sample.caption, "what is written with {kind:?} is not what was");
         let same = info.duration.is_none() || info.duration == sample.duration;
         ensure!(same, "{kind:?} plays for another time");
+        let pixels = (info.width, info.height);
+        let same = pixels == (None, None) || pixels == (sample.width, sample.height);
+        ensure!(same, "{kind:?} is {pixels:?} pixels wide and high");
         for _ in 0..2 {
             let Some(bytes) = fetched(&mut play, &media.at).await? else {
                 return Ok(Done::Skipped("the peer cannot download what it sent"));
             };
             ensure!(bytes == sample.bytes, "{kind:?} has other bytes: {} of {size}", bytes.len());
         }
+        let Some(small) = sample.thumbnail else { continue };
+        let at = media.thumbnail.map(|thumbnail| thumbnail.at);
+        let at = at.with_context(|| format!("{kind:?} has lost its small picture"))?;
+        let bytes = fetched(&mut play, &at).await?;
+        let same = bytes.is_none_or(|bytes| bytes == small);
+        ensure!(same, "{kind:?} has another small picture");
     }
     play.crosses_in("end").await?;
     play.closes().await
 }
 
 /// Rule: a file of each kind that is declared as more than `fallback` is shown whole, as its kind, with
-/// its name, its type and what is written with it; and once, also if it is delivered again.
+/// its name, its type, its small picture, what is said of it and what is written with it; and once, also if it is delivered again.
 pub async fn media_out(stage: &dyn Stage) -> Result<Done> {
     let mut play = Play::open(stage).await?;
     let samples = declared(&play, Level::Fallback);
@@ -66,20 +75,9 @@ pub async fn media_out(stage: &dyn Stage) -> Result<Done> {
     for (count, sample) in (1..).zip(samples) {
         let size = sample.bytes.len() as u64;
         ensure!(play.adapter.max_media() >= size, "it takes no file of {size} bytes");
-        let spooled = spooled(&sample.bytes)?;
-        let info = FileInfo {
-            name: Some(sample.name.clone()),
-            mime: Some(sample.mime.clone()),
-            size: Some(size),
-            sha256: Some(spooled.sha256()),
-            duration: sample.duration,
-            ..FileInfo::default()
-        };
-        let caption = sample.caption.clone().map(Text::plain);
-        let media =
-            Media { kind: sample.kind, at: Locator::Attached, info, thumbnail: None, caption };
+        let (media, attached) = handed_over(&sample)?;
         let mut delivery = play.content(Content::Media(Box::new(media)), None)?;
-        delivery.attached = Some(Attached { file: spooled, thumbnail: None });
+        delivery.attached = Some(attached);
         // Who fetches a file before it says that it has it does both at once.
         let sight = Sight::ShowsFile(sample);
         if play.delivers_while_it_sees(&delivery, &sight).await? == Tried::Impossible {
@@ -99,7 +97,12 @@ pub async fn media_out(stage: &dyn Stage) -> Result<Done> {
 fn declared(play: &Play, than: Level) -> Vec<Sample> {
     let can = play.adapter.capabilities();
     let all = MediaKind::ALL.into_iter().filter(|kind| can.level(kind.kind()) > than);
-    all.map(sample).collect()
+    let small = play.peer.has_small_pictures();
+    let known = |sample: Sample| {
+        let thumbnail = sample.thumbnail.filter(|_| small);
+        Sample { thumbnail, ..sample }
+    };
+    all.map(sample).map(known).collect()
 }
 
 async fn fetched(play: &mut Play, at: &Locator) -> Result<Option<Vec<u8>>> {

@@ -2,7 +2,7 @@
 
 use drawbridge_adapter::{
     Attached, Code, Content, Delivered, DeliveryError, EventId, FileInfo, Incoming, Locator, Media,
-    MediaKind, Refusal, Text,
+    MediaKind, Refusal, Spooled, Text, Thumbnail,
 };
 use drawbridge_testkit::Sample;
 use futures_util::{StreamExt, stream};
@@ -14,6 +14,9 @@ use crate::server::{Act, Frame, Look, State};
 /// How much of a file comes at once.
 const PIECE: usize = 64 * 1024;
 
+/// What stands behind a file's id where its small picture is meant.
+const SMALL: &str = " small";
+
 impl Line {
     /// A file that Dora sent, as the bridge is told of it.
     pub(crate) fn file(&self, frame: &Frame, sample: &Sample) -> Content {
@@ -21,7 +24,10 @@ impl Line {
             Some(if self.has(flaw) { wrong.to_owned() } else { right.to_owned() })
         };
         let size = sample.bytes.len() as u64;
+        let (width, height) = self.turned(sample.width, sample.height, Flaw::TurnsFilesIn);
         let info = FileInfo {
+            width,
+            height,
             name: known("file.bin", &sample.name, Flaw::RenamesFilesIn),
             mime: known("application/octet-stream", &sample.mime, Flaw::MistypesFiles),
             size: Some(if self.has(Flaw::MisjudgesFiles) { size / 1024 } else { size }),
@@ -41,7 +47,18 @@ impl Line {
         };
         let caption = sample.caption.as_deref().map(Text::plain);
         let caption = caption.filter(|_| !self.has(Flaw::DropsCaptionsIn));
-        Content::Media(Box::new(Media { kind, at, info, thumbnail: None, caption }))
+        let small = sample.thumbnail.as_ref().filter(|_| !self.has(Flaw::DropsSmallPicturesIn));
+        let small_at = match self.flaw {
+            Some(Flaw::MixesSmallPicturesIn) => frame.id.clone(),
+            _ => format!("{}{SMALL}", frame.id),
+        };
+        let thumbnail =
+            small.map(|_| Thumbnail { at: Locator::Own(small_at), info: FileInfo::default() });
+        Content::Media(Box::new(Media { kind, at, info, thumbnail, caption }))
+    }
+
+    fn turned<T>(&self, width: T, height: T, flaw: Flaw) -> (T, T) {
+        if self.has(flaw) { (height, width) } else { (width, height) }
     }
 
     /// Reads what is none of the bridge's business yet.
@@ -53,10 +70,12 @@ impl Line {
     }
 
     fn read(&self, id: &str) -> Option<Vec<u8>> {
+        let (of, small) = id.strip_suffix(SMALL).map_or((id, false), |of| (of, true));
         self.server.with(|state| {
             let mut all = state.taken.iter().chain(&state.waiting);
             let bytes = all.find_map(|frame| match &frame.act {
-                Act::SendsFile(sample) if frame.id == id => Some(sample.bytes.clone()),
+                Act::SendsFile(sample) if frame.id == of && small => sample.thumbnail.clone(),
+                Act::SendsFile(sample) if frame.id == of => Some(sample.bytes.clone()),
                 _ => None,
             })?;
             state.fetched.push(id.to_owned());
@@ -99,12 +118,13 @@ impl Line {
         media: &Media,
         attached: &Attached,
     ) -> Result<Delivered, DeliveryError> {
-        let mut bytes = Vec::new();
-        let mut body = attached.file.body();
-        while let Some(piece) = body.next().await {
-            let why = "the file could not be read";
-            bytes.extend(piece.map_err(|_| DeliveryError::Retry { after: None, why })?);
-        }
+        let mut bytes = whole(&attached.file).await?;
+        let thumbnail = match &attached.thumbnail {
+            Some(small) if !self.has(Flaw::DropsSmallPicturesOut) => Some(whole(small).await?),
+            _ => None,
+        };
+        let (width, height) = (media.info.width, media.info.height);
+        let (width, height) = self.turned(width, height, Flaw::TurnsFilesOut);
         if self.has(Flaw::TearsFilesOut) {
             bytes.truncate(PIECE);
         }
@@ -120,6 +140,9 @@ impl Line {
             bytes,
             caption: words.clone().filter(|_| !self.has(Flaw::DropsCaptionsOut)),
             duration: media.info.duration,
+            width,
+            height,
+            thumbnail,
         };
         let id = match self.flaw {
             Some(Flaw::ShowsFilesTwice) => format!("{key} {attempt}"),
@@ -135,6 +158,15 @@ impl Line {
         }
         Ok(Delivered::under(EventId::new(key).ok()))
     }
+}
+
+async fn whole(file: &Spooled) -> Result<Vec<u8>, DeliveryError> {
+    let (mut bytes, mut body) = (Vec::new(), file.body());
+    while let Some(piece) = body.next().await {
+        let why = "the file could not be read";
+        bytes.extend(piece.map_err(|_| DeliveryError::Retry { after: None, why })?);
+    }
+    Ok(bytes)
 }
 
 /// How many files Dora's client shows.

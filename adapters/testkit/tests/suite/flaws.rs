@@ -130,6 +130,9 @@ flaws! {
     MistypesFiles: media_in, "has another type";
     MisjudgesFiles: media_in, "has another size";
     StretchesFiles: media_in, "plays for another time";
+    TurnsFilesIn: media_in, "Image is (Some(720), Some(1280)) pixels wide and high";
+    DropsSmallPicturesIn: media_in, "Image has lost its small picture";
+    MixesSmallPicturesIn: media_in, "Image has another small picture";
     DropsCaptionsIn: media_in, "what is written with Image is not what was";
     AttachesFilesIn: media_in, "a file is not where";
     LinksToDisk: media_in, "a file is not where";
@@ -140,6 +143,8 @@ flaws! {
     TearsFilesOut: media_out, "the peer was not shown this";
     RenamesFilesOut: media_out, "the peer was not shown this";
     DropsCaptionsOut: media_out, "the peer was not shown this";
+    TurnsFilesOut: media_out, "the peer was not shown this";
+    DropsSmallPicturesOut: media_out, "the peer was not shown this";
     ShowsFilesAsDocuments: media_out, "the peer was not shown this";
     SaysCaptionsApart: media_out, "instead of \"end\"";
     ShowsFilesTwice: media_out, "the peer was shown 2 files, not 1";

@@ -105,6 +105,8 @@ impl Stage for LineStage {
                 | Flaw::TearsFilesOut
                 | Flaw::RenamesFilesOut
                 | Flaw::DropsCaptionsOut
+                | Flaw::TurnsFilesOut
+                | Flaw::DropsSmallPicturesOut
                 | Flaw::ShowsFilesAsDocuments
                 | Flaw::DropsNames
                 | Flaw::KeepsOneName

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use drawbridge_adapter::{
-    Attached, Content, FileInfo, Locator, Media, MediaKind, Reference, Text, Thumbnail, Was,
+    Attached, Content, FileInfo, Locator, MediaKind, Reference, Text, Thumbnail, Was,
 };
 use drawbridge_servers::{Deed, Sight, User, XmppSoftware};
-use drawbridge_testkit::{Sample, portrait, sample, spooled};
+use drawbridge_testkit::{Sample, handed_over, portrait, sample, spooled};
 
 use crate::content::delivered;
 use crate::stage::with;
@@ -19,18 +19,8 @@ tests! {
 
 /// As the daemon hands it over.
 fn media(sample: &Sample) -> Result<(Content, Attached)> {
-    let file = spooled(&sample.bytes)?;
-    let info = FileInfo {
-        name: Some(sample.name.clone()),
-        mime: Some(sample.mime.clone()),
-        size: Some(file.size()),
-        sha256: Some(file.sha256()),
-        duration: sample.duration,
-        ..FileInfo::default()
-    };
-    let caption = sample.caption.clone().map(Text::plain);
-    let media = Media { kind: sample.kind, at: Locator::Attached, info, thumbnail: None, caption };
-    Ok((Content::Media(Box::new(media)), Attached { file, thumbnail: None }))
+    let (media, attached) = handed_over(sample)?;
+    Ok((Content::Media(Box::new(media)), attached))
 }
 
 const BLURHASH: &str = "LEHV6nWB2yk8pyo0adR*.7kCMdnj";

@@ -110,9 +110,12 @@ impl Server {
 
     /// A file on disk for a client to send, or to compare with.
     pub(crate) fn lays_down(&self, sample: &Sample) -> Result<SampleFile> {
-        let Sample { kind, name, mime, bytes, caption, duration } = sample.clone();
+        let Sample { kind, name, mime, bytes, caption, duration, width, height, thumbnail } =
+            sample.clone();
         let path = self.folder.path().join(format!("{kind:?}"));
         std::fs::write(&path, bytes)?;
+        let small = path.with_extension("small");
+        std::fs::write(&small, thumbnail.as_deref().unwrap_or_default())?;
         Ok(SampleFile {
             kind,
             name,
@@ -120,11 +123,11 @@ impl Server {
             path,
             caption,
             duration,
-            width: None,
-            height: None,
+            width,
+            height,
             blurhash: None,
             waveform: Vec::new(),
-            thumbnail: None,
+            thumbnail: thumbnail.map(|_| small),
         })
     }
 
