@@ -23,11 +23,8 @@ const OF_NETWORK: usize = 16 * 1024;
 /// Of how many others something is known to one user, or to how many of one.
 const OF_USER: usize = 512;
 
-/// How many are shown at a time.
+/// How many are shown at a time to one network.
 const PORTION: usize = 64;
-
-/// When what found no room is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// After what time at most a word of one user about another shows.
 const LATER: Duration = Duration::from_secs(10);
@@ -226,16 +223,27 @@ impl Crossing {
 
     fn show_due(&self, known: &mut Known) {
         let now = Instant::now();
-        let due = known.due.iter().filter(|(_, at)| **at <= now).take(PORTION);
-        let due: Vec<Pair> = due.map(|(pair, _)| pair.clone()).collect();
-        for pair in due {
-            known.due.remove(&pair);
-            self.show_presence(known, &pair.0, &pair.1);
+        let mut portions: HashMap<NetworkId, Vec<Pair>> = HashMap::new();
+        for (pair, _) in known.due.iter().filter(|(_, at)| **at <= now) {
+            let portion = portions.entry(pair.1.network().clone()).or_default();
+            if portion.len() < PORTION {
+                portion.push(pair.clone());
+            }
+        }
+        for portion in portions.into_values() {
+            for (by, to) in portion {
+                known.due.remove(&(by.clone(), to.clone()));
+                // Who is behind in a network without room waits for the next look.
+                if !self.show_presence(known, &by, &to) {
+                    break;
+                }
+            }
         }
     }
 
-    fn show_presence(&self, known: &mut Known, by: &UserId, to: &UserId) {
-        let Some(seen) = known.get(by, to) else { return };
+    /// Shows it, if there is room; whether there was.
+    fn show_presence(&self, known: &mut Known, by: &UserId, to: &UserId) -> bool {
+        let Some(seen) = known.get(by, to) else { return true };
         let is = if self.may_see(by, to) { seen.is } else { There::Offline };
         let target = self.networks.get(to.network());
         // Who is not there now is shown it on coming.
@@ -244,14 +252,15 @@ impl Crossing {
         {
             let presence = Presence { by: by.clone(), to: to.clone(), is };
             if !target.setup.adapter.signal(Signal::Presence(presence)) {
-                known.due.insert((by.clone(), to.clone()), Instant::now() + AGAIN);
-                return;
+                known.due.insert((by.clone(), to.clone()), Instant::now());
+                return false;
             }
             seen.shown = Some(is);
         }
         if (seen.is, seen.shown) == (There::Offline, Some(There::Offline)) {
             known.forget(by, to);
         }
+        true
     }
 
     fn may_see(&self, by: &UserId, to: &UserId) -> bool {

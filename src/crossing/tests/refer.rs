@@ -174,6 +174,36 @@ async fn a_thread_begins_with_the_same_message_on_either_side() {
     assert_eq!(replies[3..], [Some(Reply::answering(Some(there), None)), None]);
 }
 
+/// Taken back before it was there, refused, or swallowed: it begins nothing.
+#[tokio::test]
+async fn a_thread_begins_with_nothing_that_is_not_there() {
+    let dir = TempDir::new().unwrap();
+    let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
+    let (owner, blocked) = (user(BOB), user(ANN));
+    town.changes(Change::Block { owner: owner.clone(), blocked: blocked.clone() }).await;
+    town.says(ANN, BOB, "hidden").await;
+    town.rests().await;
+    town.changes(Change::Unblock { owner, blocked }).await;
+    let marks = Marks { disappearing: true, ..Marks::default() };
+    let timed = Event { marks, ..town.event(ANN, BOB, "gone soon") };
+    town.bridge("left").accept(vec![timed]).await.unwrap();
+    town.says(ANN, BOB, "hello").await;
+    town.right.hears(&["hello"]).await;
+    town.rests().await;
+    town.loses("right");
+    town.says(ANN, BOB, "about the boat").await;
+    for root in ["$1", "$2", "$4"] {
+        let reply = Some(in_thread(sent(root), sent("$3"), true));
+        let event = Event { reply, ..town.event(ANN, BOB, "red") };
+        town.bridge("left").accept(vec![event]).await.unwrap();
+    }
+    town.does(ANN, BOB, Content::Retraction { of: sent("$4") }).await;
+    town.connects("right");
+    town.right.hears(&["hello", "red", "red", "red"]).await;
+    let answer = Some(Reply::answering(Some(delivered("hello")), None));
+    assert_eq!(town.right.replies()[1..], [answer.clone(), answer.clone(), answer]);
+}
+
 #[tokio::test]
 async fn a_thread_outlives_the_answer_that_is_taken_back() {
     let dir = TempDir::new().unwrap();
