@@ -71,6 +71,18 @@ impl Town {
         self.bridge(&network).accept(vec![event]).await.unwrap()[0].answer
     }
 
+    /// Two things: one that a block swallows, which is lifted then, and one that is refused.
+    async fn ann_says_what_never_comes(&mut self) {
+        let (owner, blocked) = (user(BOB), user(ANN));
+        self.changes(Change::Block { owner: owner.clone(), blocked: blocked.clone() }).await;
+        self.says(ANN, BOB, "hidden").await;
+        self.rests().await;
+        self.changes(Change::Unblock { owner, blocked }).await;
+        let marks = Marks { disappearing: true, ..Marks::default() };
+        let timed = Event { marks, ..self.event(ANN, BOB, "gone soon") };
+        self.bridge("left").accept(vec![timed]).await.unwrap();
+    }
+
     /// Ann writes to Bob, who hears it; under which key.
     async fn ann_tells_bob(&mut self, body: &str) -> String {
         let known = self.right.texts().len();
@@ -179,14 +191,7 @@ async fn a_thread_begins_with_the_same_message_on_either_side() {
 async fn a_thread_begins_with_nothing_that_is_not_there() {
     let dir = TempDir::new().unwrap();
     let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
-    let (owner, blocked) = (user(BOB), user(ANN));
-    town.changes(Change::Block { owner: owner.clone(), blocked: blocked.clone() }).await;
-    town.says(ANN, BOB, "hidden").await;
-    town.rests().await;
-    town.changes(Change::Unblock { owner, blocked }).await;
-    let marks = Marks { disappearing: true, ..Marks::default() };
-    let timed = Event { marks, ..town.event(ANN, BOB, "gone soon") };
-    town.bridge("left").accept(vec![timed]).await.unwrap();
+    town.ann_says_what_never_comes().await;
     town.says(ANN, BOB, "hello").await;
     town.right.hears(&["hello"]).await;
     town.rests().await;
@@ -415,14 +420,7 @@ async fn what_an_earlier_try_may_have_shown_is_taken_back_there() {
 async fn a_quote_of_what_did_not_cross_does_not_either() {
     let dir = TempDir::new().unwrap();
     let mut town = Town::open(&dir, limits(), StatusNeeds::default()).await;
-    let (owner, blocked) = (user(BOB), user(ANN));
-    town.changes(Change::Block { owner: owner.clone(), blocked: blocked.clone() }).await;
-    town.says(ANN, BOB, "hidden").await;
-    town.rests().await;
-    town.changes(Change::Unblock { owner, blocked }).await;
-    let marks = Marks { disappearing: true, ..Marks::default() };
-    let timed = Event { marks, ..town.event(ANN, BOB, "gone soon") };
-    town.bridge("left").accept(vec![timed]).await.unwrap();
+    town.ann_says_what_never_comes().await;
     for of in ["$1", "$2"] {
         let reply = Some(Reply::answering(Some(sent(of)), Some("hidden".to_owned())));
         let event = Event { reply, ..town.event(ANN, BOB, "as I said") };
