@@ -1,7 +1,7 @@
 //! What people do besides writing plain texts: each kind, in each direction, with each server.
 
 use anyhow::{Result, ensure};
-use drawbridge_servers::{Deed, Sight, User, XmppSoftware};
+use drawbridge_servers::{Deed, PATIENCE, Sight, User, XmppSoftware};
 
 use crate::{nothing_else_arrives, six, three, town_on};
 
@@ -10,6 +10,7 @@ crate::with_each_xmpp_server! {
     answers_name_what_they_answer,
     threads_go_on_on_the_other_side,
     edits_and_retractions_reach_what_they_are_about,
+    nobody_touches_what_another_wrote_or_nobody,
     reactions_are_the_same_on_both_sides,
     readers_and_writers_are_seen,
     what_it_is_about_is_known_after_a_restart,
@@ -105,6 +106,33 @@ fn edits_and_retractions_reach_what_they_are_about(software: XmppSoftware) -> Re
         from.performs(to, &Deed::Retracts(&id))?;
         to.sees(from, &Sight::Retracted(&heard))?;
         nothing_else_arrives(from, to, "after an edit and a retraction")?;
+    }
+    Ok(())
+}
+
+fn nobody_touches_what_another_wrote_or_nobody(software: XmppSoftware) -> Result<()> {
+    let town = town_on(software)?;
+    let (alice, bob, carol) = three(&town)?;
+    for (from, to) in six([&alice as &dyn User, &bob, &carol]) {
+        from.says(to, "Mine")?;
+        let theirs = to.hears(from, "Mine")?.id;
+        let unknown = "$nothing-that-anybody-has-ever-said-in-here0";
+        for (deed, code) in [
+            (Deed::Edits(&theirs, "Yours"), "forbidden"),
+            (Deed::Edits(unknown, "What?"), "target_not_found"),
+            (Deed::Reacts(unknown, &["👍"]), "target_not_found"),
+        ] {
+            let id = to.performs(from, &deed);
+            // Synapse takes nothing about what it does not know.
+            if to.network() == "matrix" && code == "target_not_found" {
+                ensure!(id.is_err(), "Synapse took {deed:?}");
+                continue;
+            }
+            id?;
+            let told = to.next_failure(PATIENCE)?;
+            ensure!(told.code == code, "{} was told {} of {deed:?}", to.id(), told.code);
+        }
+        nothing_else_arrives(to, from, "after what was refused")?;
     }
     Ok(())
 }

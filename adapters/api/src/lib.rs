@@ -20,6 +20,7 @@ mod configuration;
 mod content;
 mod diagnosis;
 mod event;
+mod fleeting;
 mod id;
 pub mod log;
 mod media;
@@ -43,9 +44,10 @@ pub use content::{
 pub use diagnosis::{Circumstances, Diagnosis};
 pub use event::{
     Access, BlockEntry, Command, CommandForm, Destination, Event, Folder, FormField, Gesture,
-    Message, MuteEntry, MuteFor, Notice, Party, Passing, Presence, Receipt, Repeats, ReplyPath,
-    Report, ReportReason, Request, RequestOver, Signal, State, Status, There, Typing,
+    Message, MuteEntry, MuteFor, Notice, Party, Repeats, ReplyPath, Report, ReportReason, Request,
+    RequestOver, State, Status,
 };
+pub use fleeting::{Passing, Presence, Receipt, Signal, There, Typing};
 pub use id::{ConversationId, EventId, IdError, NetworkId, Tag, Timestamp, UserId};
 pub use log::{LogEvent, LogField};
 pub use media::{
